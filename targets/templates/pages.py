@@ -66,7 +66,7 @@ _SOURCES = {
 }
 
 _WORDS = "amber & brick <cedar> delta 'ember' flint \"grove\" hazel iris juniper kelp larch maple nettle onyx".split()
-_VENDORS = ["o'brien & sons", "meyer gmbh", "<anonymous>", "north \"star\" ltd", "fjord works", "casa verde"]
+_VENDORS = ["o'brien & sons", "meyer gmbh", "<anonymous>", 'north "star" ltd', "fjord works", "casa verde"]
 _CATEGORIES = ["tools & parts", "toys", "books <used>", "garden"]
 _TAGS = ["new", "", "sale", "", "last one", ""]
 
@@ -104,7 +104,7 @@ def _shared(rng: random.Random) -> Data:
 def _catalogue(rng: random.Random) -> Data:
     products = [
         {
-            "name": f"Part <{_code(rng)}> & \"fittings\", boxed" if k % 3 else f"Kit {_code(rng)}",
+            "name": f'Part <{_code(rng)}> & "fittings", boxed' if k % 3 else f"Kit {_code(rng)}",
             "vendor": _VENDORS[k % len(_VENDORS)],
             "category": _CATEGORIES[k % len(_CATEGORIES)],
             "shelf": f"r{k % 7}",
@@ -130,7 +130,7 @@ def _heatmap(rng: random.Random) -> Data:
 def _inbox(rng: random.Random) -> Data:
     messages = [
         {
-            "subject": f"Re: {_code(rng)} & the \"rest\"",
+            "subject": f'Re: {_code(rng)} & the "rest"',
             "sender": {"name": f"Bo O'{_code(rng).title()}", "address": f"Bo.{_code(rng)}@Example.ORG"},
             "body": _sentence(rng),
             "unread": k % 2 == 0,

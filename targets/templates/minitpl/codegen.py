@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .filters import text_of
-from .nodes import Attr, Binary, Const, Expr, Filter, For, If, Include, Name, Node, Output, Set, Text, Unary
+from .nodes import Attr, Const, Expr, Filter, For, If, Include, Name, Node, Output, Set, Text, Unary
 from .operations import Loop, call, compute, fetch, items_of, negate
 from .scope import Scope
 
