@@ -28,7 +28,6 @@ _RESERVED = frozenset({"and", "or", "not", "in"})
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
 _SUMS = frozenset({"+", "-"})
 _PRODUCTS = frozenset({"*", "/", "%"})
-_END = ("end", "")
 
 Filters = Mapping[str, Callable[..., object]]
 
@@ -65,7 +64,7 @@ class _Parser:
         return tokens
 
     def _peek(self) -> tuple[str, str]:
-        return self._tokens[self._at] if self._at < len(self._tokens) else _END
+        return self._tokens[self._at] if self._at < len(self._tokens) else ("end", "")
 
     def _take_op(self, *ops: str) -> str | None:
         kind, value = self._peek()
