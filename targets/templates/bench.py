@@ -3,8 +3,8 @@
 A repetition makes a fresh environment, renders each page in a few rounds, and makes the same pages by hand in between,
 without the engine (`pages.expected`). On a shared machine the same work takes up to 1.6 times as long from one second
 to the next, and it takes the pages by hand along: so time is given in units of theirs. For both, each step counts
-with its fastest repetition, as whatever else the machine does can only add. Repeated runs then agree within about 1%,
-where plain CPU times differed by up to 19% (standard deviations).
+with its fastest repetition, as whatever else the machine does can only add. Standard deviations of repeated runs on two
+cores: 0.6% when quiet and 1 to 4% when contended, where plain CPU times spread by 2 and by up to 20%.
 
     render_ms     milliseconds to parse and render all, on a machine that makes the pages by hand in REFERENCE_MS
     parse_ms      the same, to parse each template once
