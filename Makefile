@@ -1,0 +1,43 @@
+# Everything runs from a virtual environment of its own. `make demo` and `make test` are all that a newcomer needs.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The versions that are tested together. Users of the package get the ranges of pyproject.toml instead.
+CONSTRAINTS := constraints.txt
+ARGS ?=
+
+.PHONY: help demo test check bench screens clean
+
+help:
+	@echo "make demo                     install into $(VENV) and run the demo in the terminal app"
+	@echo 'make demo ARGS="--headless"   the same, one line per event'
+	@echo "make test                     all tests"
+	@echo "make check                    formatting, lint, types, import directions"
+	@echo "make bench                    every figure of docs/benchmarks.md, beside its floor"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "autoresearch needs Python 3.11 or newer; say PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv "$(VENV)" || { echo "python3-venv is missing; install it (apt-get install python3-venv)" >&2; exit 2; }
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml $(CONSTRAINTS)
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[train,dev]"
+	@touch "$@"
+
+demo: $(VENV)/.installed
+	@"$(BIN)/autoresearch" demo $(ARGS)
+
+test: $(VENV)/.installed
+	"$(BIN)/python" -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/.installed
+	"$(BIN)/ruff" format --check state engine tui targets tests docs
+	"$(BIN)/ruff" check state engine tui targets tests docs
+	"$(BIN)/mypy"
+	"$(BIN)/lint-imports"
+
+bench: $(VENV)/.installed
+	"$(BIN)/python" tests/bench/run.py $(ARGS)
+
+clean:
+	rm -rf "$(VENV)" build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The loop: propose, measure, guard, judge, record. Imports `state`, never `tui`."""

@@ -1,0 +1,197 @@
+"""Git as the loop calls it: never by discovery, never through the user's hooks, signing or background maintenance.
+
+Every call names the git directory and the work tree: a tree that lost its `.git` file made `reset --hard` walk up and
+wipe a user's file in a trial. GitPython serves people's commands; a process per question is too slow for the loop, so
+references and objects go through long-lived batch processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from autoresearch.engine import process
+
+_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.abbrev=40",
+    "core.quotePath=false",
+    "core.autocrlf=false",
+    "core.safecrlf=false",
+    "core.fsync=loose-object,reference",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "commit.gpgSign=false",
+    "advice.detachedHead=false",
+    "submodule.recurse=false",
+    "diff.renames=true",
+    "diff.external=",
+    "status.renames=true",
+    "merge.conflictStyle=merge",
+    "protocol.allow=never",
+)
+_FLAGS = tuple(part for setting in _CONFIG for part in ("-c", setting))
+_UNSET = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE",
+          "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_EXTERNAL_DIFF",
+          "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_TRACE",
+          "GIT_PREFIX", "GIT_QUARANTINE_PATH", "GIT_SSH_COMMAND", "GIT_EDITOR", "GIT_SEQUENCE_EDITOR")  # fmt: skip
+OUR_NAME = "autoresearch"
+OUR_EMAIL = "autoresearch@localhost"
+
+
+class GitError(Exception):
+    """A git call failed; carries git's own words."""
+
+    def __init__(self, args: Sequence[str], code: int, stderr: str) -> None:
+        self.code = code
+        self.stderr = stderr.strip()
+        command = next((arg for arg in args if not arg.startswith("-")), "")
+        super().__init__(f"git {command} failed ({code}): {self.stderr or 'no message'}")
+
+
+def clean_environment(identity: Mapping[str, str] | None = None) -> dict[str, str]:
+    env = {key: value for key, value in os.environ.items() if key not in _UNSET}
+    env.update(GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", GIT_NO_REPLACE_OBJECTS="1", GIT_ADVICE="0", LC_ALL="C")
+    env.update(identity or {})
+    return env
+
+
+class Git:
+    """Git on one git directory and (unless for plumbing alone) one work tree."""
+
+    def __init__(self, git_dir: Path, work_tree: Path | None = None, identity: Mapping[str, str] | None = None) -> None:
+        self.git_dir = git_dir
+        self.work_tree = work_tree
+        self._env = clean_environment(identity)
+        place = ["git", f"--git-dir={git_dir}"]
+        if work_tree is not None:
+            place.append(f"--work-tree={work_tree}")
+        self._prefix = (*place, *_FLAGS)
+
+    def __call__(self, *args: str, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None) -> str:
+        """Run one git command and return its output as text. Raises GitError with git's words."""
+        return self.raw(*args, stdin=stdin, env=env).decode("utf-8", "surrogateescape")
+
+    def raw(self, *args: str, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None) -> bytes:
+        code, out, err = self.attempt(*args, stdin=stdin, env=env)
+        if code:
+            raise GitError(args, code, err)
+        return out
+
+    def attempt(
+        self, *args: str, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, str]:
+        """(exit code, output, stderr) of one git command, for those whose failure is an answer."""
+        data = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
+        with subprocess.Popen(
+            (*self._prefix, *args),
+            stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.work_tree if self.work_tree is not None and self.work_tree.is_dir() else self.git_dir,
+            env={**self._env, **env} if env else self._env,
+        ) as child:
+            process.own(child.pid)
+            try:
+                out, err = child.communicate(data)
+            finally:
+                process.disown(child.pid)
+        return child.returncode, out, err.decode("utf-8", "replace")
+
+    def start(self, *args: str) -> subprocess.Popen[bytes]:
+        """A long-lived batch process, known as ours so that no clean-up takes it for a leftover."""
+        child = subprocess.Popen(
+            (*self._prefix, *args),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=self.git_dir,
+            env=self._env,
+            start_new_session=True,
+        )
+        process.own(child.pid)
+        return child
+
+
+class Refs:
+    """Reads and moves references through one long-lived `update-ref --stdin` and one `cat-file --batch-check`."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._updates: subprocess.Popen[bytes] | None = None
+        self._reads: subprocess.Popen[bytes] | None = None
+
+    def resolve(self, name: str) -> str | None:
+        """The commit a name points at, None when it does not exist."""
+        self._reads = self._alive(self._reads, "cat-file", "--batch-check=%(objectname) %(objecttype)")
+        answer = _ask(self._reads, f"{name}\n".encode())
+        word, _, kind = answer.partition(" ")
+        return None if kind in ("missing", "ambiguous") or not kind else word
+
+    def update(self, *changes: tuple[str, str, str | None]) -> None:
+        """Move references in one transaction: (ref, new commit or "" to delete, old commit, "" for none, None for any).
+
+        Raises GitError when one is not where it was expected or cannot be written; then none has moved.
+        """
+        lines = ["start"]
+        for ref, new, old in changes:
+            if new:
+                lines.append(f"update {ref} {new}" + ("" if old is None else f" {old or '0' * len(new)}"))
+            else:
+                lines.append(f"delete {ref}" + (f" {old}" if old else ""))
+        lines += ["prepare", "commit", ""]
+        script = "\n".join(lines).encode()
+        self._updates = self._alive(self._updates, "update-ref", "--no-deref", "--stdin")
+        try:
+            answers = [_ask(self._updates, script)] + [_ask(self._updates, b"") for _ in range(2)]
+        except BrokenPipeError:
+            answers = [""]
+        if answers != ["start: ok", "prepare: ok", "commit: ok"]:
+            self.close_updates()
+            # Ask once more in a process of its own, whose words a person can be told.
+            self._git("update-ref", "--no-deref", "--stdin", stdin=script)
+
+    def _alive(self, child: subprocess.Popen[bytes] | None, *args: str) -> subprocess.Popen[bytes]:
+        if child is not None and child.poll() is None:
+            return child
+        if child is not None:
+            _end(child)
+        return self._git.start(*args)
+
+    def close_updates(self) -> None:
+        if self._updates is not None:
+            _end(self._updates)
+            self._updates = None
+
+    def close(self) -> None:
+        self.close_updates()
+        if self._reads is not None:
+            _end(self._reads)
+            self._reads = None
+
+
+def _ask(child: subprocess.Popen[bytes], line: bytes) -> str:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    if line:
+        child.stdin.write(line)
+        child.stdin.flush()
+    return child.stdout.readline().decode("utf-8", "replace").rstrip("\n")
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+    try:
+        child.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    process.disown(child.pid)

@@ -1,0 +1,700 @@
+"""Fold journal lines into the read model: compact rows and file offsets, never the parsed lines.
+
+Everything that shows or decides reads a `History`. Feeding is incremental: an engine feeds what it appends, a screen
+what the file has gained. The fold works on decoded JSON objects instead of records, because building 50,000 dataclasses
+took three times as long as parsing them (10,000 experiments are to open in half a second).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from autoresearch.state import records
+from autoresearch.state.journal import Reader
+
+WINDOW = 30
+"""Of how many of the last measurements the incumbent's count (design section 7)."""
+
+
+class Row:
+    """One finished experiment, as tables, charts and briefs need it; `line_at` leads to the rest."""
+
+    __slots__ = (
+        "agent",
+        "bundle",
+        "category",
+        "cause",
+        "cost_usd",
+        "description",
+        "duration_s",
+        "estimate",
+        "first",
+        "idea",
+        "intent_at",
+        "interval",
+        "line_at",
+        "log_evidence",
+        "mends",
+        "metric",
+        "net_lines",
+        "number",
+        "params",
+        "parent",
+        "proposal",
+        "proposal_at",
+        "runs",
+        "segment",
+        "sha",
+        "status",
+        "timestamp",
+        "warnings",
+    )
+
+    number: int
+    proposal: int | None
+    sha: str
+    parent: str
+    status: records.Status
+    cause: str
+    metric: float | None
+    """The mean of the fresh samples for a keep, of the race otherwise; None without a sample."""
+    first: float | None
+    """The first sample: what keep-if-better would have judged by."""
+    estimate: float | None
+    interval: float | None
+    log_evidence: float | None
+    runs: int
+    """Candidate samples taken."""
+    segment: int
+    description: str
+    category: str
+    agent: str
+    idea: str | None
+    mends: int | None
+    bundle: tuple[int, ...]
+    params: dict[str, Any] | None
+    net_lines: int
+    warnings: int
+    timestamp: int
+    duration_s: float
+    cost_usd: float | None
+    proposal_at: int
+    intent_at: int
+    line_at: int
+
+    @property
+    def family(self) -> str:
+        """What to group by: the tuner's knobs, else the category."""
+        return ", ".join(self.params) if self.params else self.category
+
+
+@dataclass(slots=True)
+class SampleRow:
+    """One sample of the open experiment."""
+
+    sha: str
+    arm: str
+    k: int
+    seed: int
+    metric: float | None
+    metrics: dict[str, float]
+    cause: str | None
+    detail: str
+    duration_s: float
+    at: int
+
+
+@dataclass(slots=True)
+class Open:
+    """The experiment that has a number and no verdict yet."""
+
+    number: int
+    proposal: int | None
+    parent: str
+    sha: str
+    attempt: int
+    at: int
+    samples: list[SampleRow] = field(default_factory=list)
+    clean: bool = False
+    """The engine that ran it was stopped on purpose, it did not die."""
+    died: bool = False
+    """Set by the engine that follows a dead one, until it has said so in the journal."""
+
+    def of(self, arm: str) -> list[SampleRow]:
+        return [sample for sample in self.samples if sample.arm == arm]
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A proposal that is committed and recorded but has no number yet."""
+
+    id: int
+    base: str
+    sha: str
+    description: str
+    hypothesis: str
+    category: str
+    agent: str
+    idea: str | None
+    mends: int | None
+    bundle: tuple[int, ...]
+    params: dict[str, Any] | None
+    net_lines: int
+    cost_usd: float | None
+    files: tuple[str, ...]
+    dropped: tuple[str, ...]
+    problem: str
+    reason: str
+    at: int
+
+
+@dataclass(slots=True)
+class Incumbent:
+    number: int
+    sha: str
+    metric: float | None
+    """The mean of its fresh samples (of the baseline's runs for a baseline)."""
+    metrics: dict[str, float]
+    duration_s: float
+
+
+@dataclass(slots=True)
+class Spread:
+    """Pooled within-arm spread of a segment's finished arms: baseline, races, fresh samples."""
+
+    ss: float = 0.0
+    """Sum of squared deviations from each arm's own mean."""
+    nu: int = 0
+    """Degrees of freedom: samples minus arms."""
+    identical: bool = True
+    """Every repeat agreed with the first of its arm so far."""
+
+    def add(self, values: list[float]) -> None:
+        if len(values) < 2:
+            return
+        mean = math.fsum(values) / len(values)
+        self.ss += math.fsum((value - mean) ** 2 for value in values)
+        self.nu += len(values) - 1
+        self.identical = self.identical and all(value == values[0] for value in values)
+
+
+@dataclass(slots=True)
+class Family:
+    """Experiments of one kind with one fate, as a count and a range."""
+
+    first: int
+    last: int = 0
+    count: int = 0
+    best: float | None = None
+
+    def add(self, row: Row, header: records.Header | None) -> None:
+        self.count += 1
+        self.last = row.number
+        if row.metric is None:
+            return
+        higher = header is not None and header.direction == "higher"
+        if self.best is None or (row.metric > self.best if higher else row.metric < self.best):
+            self.best = row.metric
+
+
+@dataclass(slots=True)
+class IdeaState:
+    id: str
+    text: str
+    by: str
+    state: Literal["open", "taken", "tried", "vetoed"] = "open"
+    reason: str = ""
+    experiments: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class DeadEndState:
+    id: str
+    text: str
+    list: str
+    experiment: int | None
+    retry_if: str
+    by: str
+
+
+@dataclass(slots=True)
+class Text:
+    """A note, a message, a warning or an error, with when it was written."""
+
+    text: str
+    timestamp: int
+    id: str = ""
+    by: str = ""
+    experiment: int | None = None
+    code: str = ""
+    fix: str = ""
+
+
+@dataclass(slots=True)
+class Control:
+    """What the journal says about the engine; whether one is alive is for the lock to tell."""
+
+    state: Literal["running", "paused", "stopped"] = "running"
+    reason: str = ""
+    limit: str = ""
+    fix: str = ""
+    since: int = 0
+
+
+class History:
+    """The read model of one session. Feed it lines in order; every attribute is then up to date."""
+
+    def __init__(self) -> None:
+        self.header: records.Header | None = None
+        self.first_header: records.Header | None = None
+        self.segment = 0
+        self.rows: list[Row] = []
+        self.by_number: dict[int, Row] = {}
+        self.open: Open | None = None
+        self.opened_proposal: Waiting | None = None
+        """The proposal that the open experiment measures."""
+        self.waiting: dict[int, Waiting] = {}
+        self.next_proposal = 1
+        self.incumbent: Incumbent | None = None
+        self.baseline: Row | None = None
+        self.baseline_metrics: dict[str, float] = {}
+        self.baseline_duration_s = 0.0
+        self.spread = Spread()
+        self.recent: deque[tuple[str, float, bool]] = deque(maxlen=WINDOW)
+        self.sampled: dict[str, int] = {}
+        """How many samples the open experiment's and the incumbent's commits have had: seeds go on counting."""
+        self.unproven: dict[int, tuple[float, int]] = {}
+        self.counts: Counter[str] = Counter()
+        self.since_keep = 0
+        self.crash_streak = 0
+        self.cost_usd = 0.0
+        self.tokens = 0
+        self.running_ms = 0
+        self.started_ms = 0
+        self.last_ms = 0
+        self.control = Control()
+        self.requests: set[str] = set()
+        self.ideas: dict[str, IdeaState] = {}
+        self.dead_ends: dict[str, DeadEndState] = {}
+        self.lessons: dict[int, tuple[str, str]] = {}
+        self.notes: dict[str, Text] = {}
+        self.steers: list[Text] = []
+        self.notices: deque[Text] = deque(maxlen=200)
+        self.settings: dict[str, Any] = {}
+        self.retries: list[int] = []
+        """Experiments that people want tried again and that no proposal has taken up yet."""
+        self.overrules: list[records.Overrule] = []
+        """Decisions against a verdict that no proposal has taken up yet."""
+        self.families: dict[tuple[str, str], Family] = {}
+        """Counts by (list, family): what the notebook folds older entries into."""
+        self.problems: list[tuple[int, str]] = []
+        """(line number, what is wrong) of lines that were skipped."""
+        self.lines = 0
+        self.offset = 0
+
+    # -- feeding
+
+    def feed(self, at: int, line: bytes) -> None:
+        """Fold in one complete line that begins at byte `at`. A bad line is noted and skipped, never fatal."""
+        self.lines += 1
+        self.offset = at + len(line) + 1
+        if not line.strip():
+            return
+        try:
+            data = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            self.problems.append((self.lines, f"not JSON: {error}"))
+            return
+        if not isinstance(data, dict):
+            self.problems.append((self.lines, "not a JSON object"))
+            return
+        kind = data.get("type")
+        if kind is None:
+            fold = _FOLDS["experiment"] if isinstance(data.get("run"), (int, float)) else None
+        else:
+            fold = _FOLDS.get(kind) if isinstance(kind, str) else None
+        if fold is None:
+            return
+        try:
+            fold(self, at, data)
+        except (KeyError, TypeError, ValueError) as error:
+            self.problems.append((self.lines, f"a bad {kind or 'experiment'} line: {error}"))
+            return
+        self._tick(kind, data)
+
+    def load(self, path: Path) -> History:
+        reader = Reader(path, self.offset)
+        for at, line in reader.lines():
+            self.feed(at, line)
+        return self
+
+    def _tick(self, kind: str | None, data: dict[str, Any]) -> None:
+        stamp = data.get("timestamp")
+        if not isinstance(stamp, (int, float)):
+            return
+        stamp = int(stamp)
+        request = data.get("request")
+        if isinstance(request, str):
+            self.requests.add(request)
+        if kind == "resume" or not self.last_ms:
+            self.started_ms = self.started_ms or stamp
+        elif kind not in _OUTSIDE and self.control.state == "running":
+            self.running_ms += max(0, stamp - self.last_ms)
+        if kind not in _OUTSIDE:
+            self.last_ms = max(self.last_ms, stamp)
+
+    # -- questions
+
+    def incumbent_values(self) -> list[float]:
+        """The incumbent's runs among the last `WINDOW` measurements of any arm."""
+        if self.incumbent is None:
+            return []
+        sha = self.incumbent.sha
+        return [value for commit, value, counts in self.recent if counts and commit == sha]
+
+    def next_k(self, sha: str) -> int:
+        return self.sampled.get(sha, 0) + 1
+
+    def next_number(self) -> int:
+        return (self.open.number if self.open else self.rows[-1].number if self.rows else 0) + 1
+
+    def first_samples(self) -> list[float | None]:
+        """First samples of this segment's experiments after the baseline, None where there is none."""
+        return [row.first for row in self.rows if row.segment == self.segment and row.cause != "baseline"]
+
+    def has_idea(self) -> bool:
+        return any(idea.state == "open" for idea in self.ideas.values())
+
+    @staticmethod
+    def free_id(prefix: str, known: Iterable[str]) -> str:
+        """The next free id such as `i7`."""
+        numbers = [int(id[1:]) for id in known if id.startswith(prefix) and id[1:].isdigit()]
+        return f"{prefix}{max(numbers, default=0) + 1}"
+
+    # -- folds, one per kind of line
+
+    def _header(self, at: int, data: dict[str, Any]) -> None:
+        header = records.from_json(data)
+        assert isinstance(header, records.Header)
+        if self.header is not None and self.rows:
+            self.segment += 1
+        self.first_header = self.first_header or header
+        self.header = header
+        self.baseline = None
+        self.incumbent = None
+        self.baseline_metrics = {}
+        self.spread = Spread()
+        self.recent.clear()
+        self.unproven.clear()
+        self.open = None
+
+    def _proposal(self, at: int, data: dict[str, Any]) -> None:
+        lines = data.get("lines") or (0, 0)
+        waiting = Waiting(
+            id=int(data["id"]),
+            base=data["base"],
+            sha=data["sha"],
+            description=data.get("description", ""),
+            hypothesis=data.get("hypothesis", ""),
+            category=data.get("category", ""),
+            agent=data.get("agent", ""),
+            idea=data.get("idea"),
+            mends=data.get("mends"),
+            bundle=tuple(data.get("bundle") or ()),
+            params=data.get("params") or None,
+            net_lines=int(lines[0]) - int(lines[1]),
+            cost_usd=data.get("cost_usd"),
+            files=tuple(data.get("files") or ()),
+            dropped=tuple(data.get("dropped") or ()),
+            problem=data.get("problem", ""),
+            reason=data.get("reason", ""),
+            at=at,
+        )
+        self.waiting[waiting.id] = waiting
+        self.next_proposal = max(self.next_proposal, waiting.id + 1)
+        self.cost_usd += waiting.cost_usd or 0.0
+        self.tokens += sum((data.get("tokens") or {}).values())
+        for number in waiting.bundle:
+            self.unproven.pop(number, None)
+        if waiting.idea in self.ideas:
+            self.ideas[waiting.idea].state = "taken"
+        if waiting.agent == "retry" and self.retries:
+            self.retries.pop(0)
+        if waiting.agent == "overrule" and self.overrules:
+            self.overrules.pop(0)
+
+    def _withdrawn(self, at: int, data: dict[str, Any]) -> None:
+        waiting = self.waiting.pop(int(data["proposal"]), None)
+        if waiting and waiting.idea in self.ideas:
+            self.ideas[waiting.idea].state = "open"
+
+    def _intent(self, at: int, data: dict[str, Any]) -> None:
+        number = int(data["experiment"])
+        if self.open is not None and self.open.number == number:
+            self.open.attempt = int(data.get("attempt", 1))
+            self.open.clean = False
+            return
+        proposal = data["proposal"]
+        self.opened_proposal = self.waiting.pop(proposal, None) if proposal is not None else None
+        self.open = Open(
+            number=number,
+            proposal=proposal,
+            parent=data["parent"],
+            sha=data["sha"],
+            attempt=int(data.get("attempt", 1)),
+            at=at,
+        )
+        keep = self.incumbent.sha if self.incumbent else ""
+        self.sampled = {sha: count for sha, count in self.sampled.items() if sha == keep}
+
+    def _sample(self, at: int, data: dict[str, Any]) -> None:
+        sample = SampleRow(
+            sha=data["sha"],
+            arm=data["arm"],
+            k=int(data["k"]),
+            seed=int(data.get("seed", data["k"])),
+            metric=_finite(data.get("metric")),
+            metrics=data.get("metrics") or {},
+            cause=data.get("cause"),
+            detail=data.get("detail", ""),
+            duration_s=data.get("duration_s") or 0.0,
+            at=at,
+        )
+        self.sampled[sample.sha] = max(self.sampled.get(sample.sha, 0), sample.k)
+        if sample.arm == "holdout":
+            return
+        mine = self.open is not None and data.get("experiment") == self.open.number
+        baseline = self.open is not None and self.open.proposal is None
+        if mine and self.open is not None:
+            self.open.samples.append(sample)
+        if sample.metric is not None and sample.cause is None:
+            # A candidate's race is selected for being lucky when it wins, so it never counts as the incumbent's.
+            counts = sample.arm in ("incumbent", "fresh") or baseline
+            self.recent.append((sample.sha, sample.metric, counts))
+
+    def _experiment(self, at: int, data: dict[str, Any]) -> None:
+        opened = self.open if self.open is not None and self.open.number == int(data["run"]) else None
+        row = self._row(at, data, opened)
+        if self.by_number.get(row.number) is not None:
+            raise ValueError(f"experiment {row.number} is there already")
+        self.rows.append(row)
+        self.by_number[row.number] = row
+        self.counts[row.status] += 1
+        if row.cause not in _NOT_MEASURED:
+            self.crash_streak = self.crash_streak + 1 if row.status == "crash" else 0
+        family = self.families.setdefault((list_of(row), row.family or "other"), Family(first=row.number))
+        family.add(row, self.header)
+        if row.idea in self.ideas:
+            idea = self.ideas[row.idea]
+            idea.state = "tried"
+            idea.experiments.append(row.number)
+        if row.status == "keep":
+            self._kept(row, data, opened)
+        else:
+            self.since_keep += 1
+            if row.cause == "unproven" and not row.bundle and row.estimate is not None:
+                self.unproven[row.number] = (row.estimate, row.runs)
+        if opened is not None:
+            for arm in ("candidate", "fresh"):
+                self.spread.add([s.metric for s in opened.of(arm) if s.metric is not None and s.cause is None])
+            self.open = None
+            self.opened_proposal = None
+
+    def _kept(self, row: Row, data: dict[str, Any], opened: Open | None) -> None:
+        self.since_keep = 0
+        samples = (opened.of("fresh") or opened.of("candidate")) if opened else []
+        if opened is not None and row.cause != "baseline" and not opened.of("fresh"):
+            # `single` mode takes no fresh samples: its one run is all that is known of the new incumbent.
+            self.recent.extend((row.sha, s.metric, True) for s in samples if s.metric is not None and s.cause is None)
+        durations = [sample.duration_s for sample in samples if sample.cause is None]
+        self.incumbent = Incumbent(
+            number=row.number,
+            sha=row.sha,
+            metric=row.metric,
+            metrics=data.get("metrics") or {},
+            duration_s=sum(durations) / len(durations) if durations else 0.0,
+        )
+        if row.cause == "baseline" or self.baseline is None:
+            self.baseline = row
+            self.baseline_metrics = self.incumbent.metrics
+            self.baseline_duration_s = self.incumbent.duration_s
+
+    def _row(self, at: int, data: dict[str, Any], opened: Open | None) -> Row:
+        proposal = self.opened_proposal if opened is not None else None
+        verdict = data.get("verdict") or {}
+        status = data.get("status")
+        race = [s for s in opened.of("candidate")] if opened else []
+        row = Row()
+        row.number = int(data["run"])
+        row.proposal = data.get("proposal")
+        row.sha = data.get("sha") or data.get("commit", "")
+        row.parent = data.get("parent", "")
+        row.status = status if status in records.STATUSES else "discard"
+        row.cause = data.get("cause", "")
+        row.metric = None if row.status == "crash" else _finite(data.get("metric"))
+        row.first = race[0].metric if race else row.metric
+        row.estimate = data.get("estimate")
+        row.interval = data.get("interval")
+        row.log_evidence = verdict.get("log_evidence")
+        row.runs = len(race)
+        row.segment = self.segment
+        row.description = data.get("description", "")
+        row.category = data.get("category", "")
+        row.agent = proposal.agent if proposal else ""
+        row.idea = proposal.idea if proposal else None
+        row.mends = proposal.mends if proposal else None
+        row.bundle = proposal.bundle if proposal else ()
+        row.params = proposal.params if proposal else None
+        row.net_lines = proposal.net_lines if proposal else 0
+        row.warnings = len(data.get("warnings") or ())
+        row.timestamp = int(data.get("timestamp") or 0)
+        row.duration_s = data.get("duration_s") or 0.0
+        row.cost_usd = data.get("cost_usd")
+        row.proposal_at = proposal.at if proposal else -1
+        row.intent_at = opened.at if opened else -1
+        row.line_at = at
+        return row
+
+    def _lesson(self, at: int, data: dict[str, Any]) -> None:
+        self.lessons[int(data["experiment"])] = (data["lesson"], data.get("retry_if", ""))
+
+    def _idea(self, at: int, data: dict[str, Any]) -> None:
+        known = self.ideas.get(data["id"])
+        if known is not None:
+            known.text = data["text"]
+            if known.state == "vetoed":
+                known.state = "open"
+        else:
+            self.ideas[data["id"]] = IdeaState(id=data["id"], text=data["text"], by=data.get("by", ""))
+        if data.get("first"):
+            self.ideas = {data["id"]: self.ideas.pop(data["id"]), **self.ideas}
+
+    def _veto(self, at: int, data: dict[str, Any]) -> None:
+        if data["id"] in self.ideas:
+            self.ideas[data["id"]].state = "vetoed"
+            self.ideas[data["id"]].reason = data.get("reason", "")
+        self.dead_ends.pop(data["id"], None)
+        self.notes.pop(data["id"], None)
+
+    def _dead_end(self, at: int, data: dict[str, Any]) -> None:
+        self.dead_ends[data["id"]] = DeadEndState(
+            id=data["id"],
+            text=data["text"],
+            list=data.get("list", "refuted"),
+            experiment=data.get("experiment"),
+            retry_if=data.get("retry_if", ""),
+            by=data.get("by", ""),
+        )
+
+    def _note(self, at: int, data: dict[str, Any]) -> None:
+        self.notes[data["id"]] = Text(
+            text=data["text"], timestamp=data.get("timestamp", 0), id=data["id"], by=data.get("by", "")
+        )
+
+    def _steer(self, at: int, data: dict[str, Any]) -> None:
+        self.steers.append(Text(text=data["text"], timestamp=data.get("timestamp", 0), by=data.get("by", "")))
+
+    def _pause(self, at: int, data: dict[str, Any]) -> None:
+        self._ended("paused", data)
+
+    def _stop(self, at: int, data: dict[str, Any]) -> None:
+        self._ended("stopped", data)
+
+    def _ended(self, state: Literal["paused", "stopped"], data: dict[str, Any]) -> None:
+        stamp = int(data.get("timestamp") or 0)
+        if self.control.state == "running" and self.last_ms:
+            self.running_ms += max(0, stamp - self.last_ms)
+        self.control = Control(
+            state=state,
+            reason=data.get("reason", ""),
+            limit=data.get("limit", ""),
+            fix=data.get("fix", ""),
+            since=stamp,
+        )
+        if self.open is not None:
+            self.open.clean = True
+
+    def _resume(self, at: int, data: dict[str, Any]) -> None:
+        self.control = Control(since=int(data.get("timestamp") or 0))
+        if self.open is not None:
+            self.open.clean = False
+
+    def _settings(self, at: int, data: dict[str, Any]) -> None:
+        self.settings.update(data["changes"])
+
+    def _retry(self, at: int, data: dict[str, Any]) -> None:
+        self.retries.append(int(data["experiment"]))
+
+    def _overrule(self, at: int, data: dict[str, Any]) -> None:
+        record = records.from_json(data)
+        assert isinstance(record, records.Overrule)
+        self.overrules.append(record)
+
+    def _notice(self, at: int, data: dict[str, Any]) -> None:
+        self.notices.append(
+            Text(
+                text=data["text"],
+                timestamp=data.get("timestamp", 0),
+                experiment=data.get("experiment"),
+                code=data["type"] if data["type"] == "error" else data.get("code", ""),
+                fix=data.get("fix", ""),
+            )
+        )
+
+    def _agent(self, at: int, data: dict[str, Any]) -> None:
+        self.cost_usd += data.get("cost_usd") or 0.0
+        self.tokens += sum((data.get("tokens") or {}).values())
+
+
+_OUTSIDE = frozenset({"pause", "stop", "idea", "veto", "note", "steer", "dead_end", "settings", "retry", "overrule"})
+"""Lines that may be written while no engine runs; they never count as running time."""
+
+_FOLDS: dict[str, Callable[[History, int, dict[str, Any]], None]] = {
+    "config": History._header,
+    "proposal": History._proposal,
+    "withdrawn": History._withdrawn,
+    "intent": History._intent,
+    "sample": History._sample,
+    "experiment": History._experiment,
+    "lesson": History._lesson,
+    "idea": History._idea,
+    "veto": History._veto,
+    "dead_end": History._dead_end,
+    "note": History._note,
+    "steer": History._steer,
+    "pause": History._pause,
+    "stop": History._stop,
+    "resume": History._resume,
+    "settings": History._settings,
+    "retry": History._retry,
+    "overrule": History._overrule,
+    "warning": History._notice,
+    "error": History._notice,
+    "agent": History._agent,
+}
+
+
+_NOT_MEASURED = frozenset({"no_change", "out_of_scope", "no_proposal", "conflict"})
+"""Crashes that say nothing about the environment: nothing ran."""
+
+
+def list_of(row: Row) -> str:
+    """Where an experiment stands in the notebook: worked, refuted, unproven or crashed."""
+    if row.status == "keep":
+        return "worked"
+    if row.status == "discard":
+        return "unproven" if row.cause == "unproven" else "refuted"
+    return "crashed"
+
+
+def _finite(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,398 @@
+"""A session's folder: where everything is, and how to create, open, list, lock and ask it something.
+
+The folder lies inside the repository's common git directory, so that the user's `git clean -xfd` cannot take it. It is
+made under a temporary name and renamed, so a session that can be listed is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from autoresearch.state import records
+from autoresearch.state.history import History
+from autoresearch.state.journal import Journal
+
+CONFIG_FILE = "autoresearch.toml"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class SessionError(Exception):
+    """A sentence for people, with the fix. `code` is the exit code it leads to."""
+
+    def __init__(self, message: str, code: int = 2) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class Locked(SessionError):
+    """Another engine holds the session."""
+
+    def __init__(self, name: str, pid: int | None) -> None:
+        who = f" (pid {pid})" if pid else ""
+        super().__init__(
+            f"Another engine{who} holds session {name}; watch it with `autoresearch attach`, "
+            "or stop it with `autoresearch stop`.",
+            code=4,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A repository and a target folder in it, found once and passed on."""
+
+    top: Path
+    """The user's worktree."""
+    git_dir: Path
+    """The worktree's git directory."""
+    common_dir: Path
+    """The repository's common git directory."""
+    prefix: str
+    """The target's folder relative to `top`, POSIX; "" for the top itself."""
+
+    @property
+    def folder(self) -> Path:
+        return self.top / self.prefix
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / CONFIG_FILE
+
+    @property
+    def sessions_dir(self) -> Path:
+        return self.common_dir / "autoresearch"
+
+    @property
+    def index_db(self) -> Path:
+        return self.sessions_dir / "index.db"
+
+
+def find_place(start: Path) -> Place:
+    """The repository around `start` and the nearest folder with an autoresearch.toml (else `start` itself).
+
+    Raises SessionError when `start` is in no git repository or in a bare one.
+    """
+    start = start.resolve()
+    command = ["git", "-C", str(start), "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise SessionError("git is not installed; install git 2.38 or newer.") from None
+    if answer.returncode:
+        if "dubious ownership" in answer.stderr:
+            raise SessionError(
+                f"{start} belongs to another user; allow it with `git config --global --add safe.directory {start}`."
+            )
+        raise SessionError(f"{start} is not in a git repository; say `--git-init` to make one there.")
+    top_text, git_dir, common = answer.stdout.splitlines()
+    top = Path(top_text).resolve()
+    folder = next(
+        (path for path in (start, *start.parents) if path.is_relative_to(top) and (path / CONFIG_FILE).is_file()), start
+    )
+    prefix = folder.relative_to(top).as_posix()
+    return Place(
+        top=top,
+        git_dir=Path(git_dir).resolve(),
+        common_dir=(start / common).resolve(),
+        prefix="" if prefix == "." else prefix,
+    )
+
+
+class Session:
+    """Paths and small files of one session. Making one touches nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+
+    def __repr__(self) -> str:
+        return f"Session({str(self.folder)!r})"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "autoresearch.jsonl"
+
+    @property
+    def notebook(self) -> Path:
+        return self.folder / "autoresearch.md"
+
+    @property
+    def notebook_base(self) -> Path:
+        """The notebook as the engine last wrote it: the common ancestor of a three-way merge."""
+        return self.folder / ".autoresearch.md.base"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.toml"
+
+    @property
+    def live(self) -> Path:
+        return self.folder / "live.json"
+
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "inbox"
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.folder / "lock"
+
+    @property
+    def engine_log(self) -> Path:
+        return self.folder / "engine.log"
+
+    @property
+    def branch(self) -> str:
+        return f"refs/heads/autoresearch/{self.name}"
+
+    @property
+    def refs(self) -> str:
+        """Prefix of this session's own refs, with a trailing slash."""
+        return f"refs/autoresearch/{self.name}/"
+
+    def run(self, number: int) -> Path:
+        return self.runs / f"{number:05d}"
+
+    def history(self) -> History:
+        return History().load(self.journal)
+
+    def read_live(self) -> Live | None:
+        """What the engine last said it does; None when it never ran or the file cannot be read."""
+        try:
+            data = orjson.loads(self.live.read_bytes())
+            return Live(**{key: value for key, value in data.items() if key in Live.__dataclass_fields__})
+        except (OSError, orjson.JSONDecodeError, TypeError):
+            return None
+
+    def engine_pid(self) -> int | None:
+        """The pid of the engine that holds the lock now, from any process; None when none does."""
+        try:
+            fd = os.open(self.lock_file, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+            return int(text) if text.isdigit() else 0
+        finally:
+            os.close(fd)
+        return None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the session for writing. Raises Locked when somebody else does.
+
+        The lock belongs to the open file, so it ends with this process however it dies; children close it on exec.
+        """
+        fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Locked(self.name, self.engine_pid()) from None
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            yield
+            os.ftruncate(fd, 0)
+        finally:
+            os.close(fd)
+
+    def ask(self, kind: str, **args: Any) -> Request:
+        """Put a request into the inbox; the engine obeys it within a second, or at its next start."""
+        request = Request(
+            id=f"{records.now_ms()}-{secrets.token_hex(4)}", kind=kind, args=args, timestamp=records.now_ms()
+        )
+        self.inbox.mkdir(mode=0o700, exist_ok=True)
+        write_atomic(self.inbox / f"{request.id}.json", orjson.dumps(asdict(request)))
+        return request
+
+    def requests(self) -> list[tuple[Path, Request | None]]:
+        """What waits in the inbox, oldest first; None beside a file that is no request."""
+        try:
+            names = sorted(path for path in self.inbox.iterdir() if path.suffix == ".json")
+        except FileNotFoundError:
+            return []
+        found: list[tuple[Path, Request | None]] = []
+        for path in names:
+            try:
+                data = orjson.loads(path.read_bytes())
+                found.append((path, Request(**data)))
+            except FileNotFoundError:
+                continue
+            except (OSError, orjson.JSONDecodeError, TypeError):
+                found.append((path, None))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One small JSON file in the inbox. Its id is repeated by the line it leads to, so that it never acts twice."""
+
+    id: str
+    kind: str
+    """pause, stop, idea, veto, note, dead_end, steer, limit, retry or overrule."""
+    args: dict[str, Any] = field(default_factory=dict)
+    timestamp: int = 0
+
+
+@dataclass(slots=True)
+class Live:
+    """live.json: what the engine does now. Replaced on change and every 2 s, so it is the heartbeat too."""
+
+    pid: int
+    host: str
+    phase: str
+    """starting, baseline, proposing, building, measuring, evaluating, guarding, judging, waiting, pausing or ended."""
+    since: int
+    """When the phase began, ms."""
+    updated: int
+    experiment: int | None = None
+    description: str = ""
+    arm: str = ""
+    k: int = 0
+    of: int = 0
+    """At most this many candidate runs."""
+    sha: str = ""
+    waiting_for: str = ""
+    pausing: str = ""
+    """`pause` or `stop` once asked for and not yet done."""
+    agent: str = ""
+    proposing: str = ""
+    """What the agent does beside the measurement."""
+    limits: dict[str, Any] = field(default_factory=dict)
+    """Limits in force for this call, e.g. {"experiments": 8, "done": 3, "until": 1763712000000}."""
+    reason: str = ""
+    """Why it ended."""
+
+
+def write_live(session: Session, live: Live) -> None:
+    """No fsync: it is a heartbeat, written often, and stale after a crash anyway."""
+    temporary = session.live.with_suffix(".tmp")
+    temporary.write_bytes(orjson.dumps(asdict(live)))
+    temporary.replace(session.live)
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace `path` so that after any crash it holds the old bytes or the new ones."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(fd)
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def list_sessions(place: Place) -> list[Session]:
+    """Every session of the repository, the one with the newest journal first."""
+    try:
+        folders = [path for path in place.sessions_dir.iterdir() if (path / "autoresearch.jsonl").is_file()]
+    except FileNotFoundError:
+        return []
+    folders = [path for path in folders if not path.name.startswith(".")]
+    folders.sort(key=lambda path: ((path / "autoresearch.jsonl").stat().st_mtime_ns, path.name), reverse=True)
+    return [Session(path) for path in folders]
+
+
+def target_of(session: Session) -> str:
+    """The target folder a session belongs to, from its first line, without reading the rest."""
+    with session.journal.open("rb") as file:
+        try:
+            data = orjson.loads(file.readline())
+        except orjson.JSONDecodeError:
+            return ""
+    return str(data.get("target", "")) if isinstance(data, dict) else ""
+
+
+def open_session(place: Place, name: str | None = None) -> Session:
+    """The named session, or the target's latest one. Raises SessionError when there is none."""
+    sessions = list_sessions(place)
+    if name is not None:
+        found = next((session for session in sessions if session.name == name), None)
+        if found is None:
+            known = ", ".join(session.name for session in sessions[:8]) or "none yet"
+            raise SessionError(f"There is no session {name!r} in this repository (there are: {known}).")
+        return found
+    mine = [session for session in sessions if target_of(session) == place.prefix]
+    if not mine:
+        raise SessionError("This target has no session yet; start one with `autoresearch run`.")
+    return mine[0]
+
+
+def free_name(place: Place, today: datetime, taken_branches: set[str]) -> str:
+    """A name by date (`nov20`, `nov20-2`) whose folder and branch are free."""
+    stem = today.strftime("%b%d").lower()
+    taken = {session.name for session in list_sessions(place)} | taken_branches
+    number = 1
+    while (name := stem if number == 1 else f"{stem}-{number}") in taken:
+        number += 1
+    return name
+
+
+def create_session(place: Place, name: str, header: records.Header, config_text: str) -> Session:
+    """Make the folder whole under a temporary name, then rename it into place. Raises SessionError if it exists."""
+    if not _NAME.fullmatch(name) or name.endswith((".lock", ".")) or ".." in name or name == "index.db":
+        raise SessionError(f"{name!r} cannot name a session: use letters, digits, dot, dash and underscore.")
+    final = place.sessions_dir / name
+    if final.exists():
+        raise SessionError(f"Session {name!r} exists; continue it with `autoresearch run --session {name}`.")
+    place.sessions_dir.mkdir(mode=0o700, exist_ok=True)
+    folder = place.sessions_dir / f".new-{name}-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    made = Session(folder)
+    made.inbox.mkdir(mode=0o700)
+    made.runs.mkdir(mode=0o700)
+    write_atomic(made.config, config_text.encode())
+    journal = Journal(made.journal)
+    journal.append(header)
+    journal.close()
+    folder.rename(final)
+    show_to_people(place, final)
+    return Session(final)
+
+
+def show_to_people(place: Place, folder: Path) -> None:
+    """`<target>/.autoresearch/<session>`: a symlink for people, ignored by git; made again when missing."""
+    shown = place.folder / ".autoresearch"
+    try:
+        shown.mkdir(exist_ok=True)
+        ignore = shown / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        link = shown / folder.name
+        if link.is_symlink() and link.readlink() != folder:
+            link.unlink()  # the repository was moved
+        if not link.is_symlink():
+            link.symlink_to(folder)
+    except OSError:
+        return  # a convenience only: a read-only worktree still has its session
+

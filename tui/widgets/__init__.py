@@ -1,0 +1,1 @@
+"""Widgets know how to draw; they learn nothing by themselves."""
