@@ -1,0 +1,437 @@
+"""One worktree of a session: made exactly a commit, and checked for what happened in it since.
+
+A tree is a cache. It is registered with git under a name of ours, its `.git` file is rewritten when something changed
+it, and it is made again when it is gone. What a run leaves behind is known from one walk, compared with git's index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import orjson
+from autoresearch.engine.scope import Scope
+
+from autoresearch.engine.git import Git, GitError
+from autoresearch.engine.gitindex import GITLINK, SYMLINK, Entry, UnreadableIndex, read_index
+from autoresearch.state.session import Place, write_atomic
+
+_GIT_FLAGS = ("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "core.sparseCheckout=false")
+_SECOND = 1_000_000_000
+
+
+class Tree:
+    """See the module. `root` is the checkout of the whole repository, `folder` the target's folder in it."""
+
+    def __init__(
+        self,
+        *,
+        role: str,
+        session: str,
+        root: Path,
+        place: Place,
+        identity: Mapping[str, str],
+        scope: Scope,
+        links: tuple[str, ...],
+        cache: tuple[str, ...],
+        warn: Callable[[str], None],
+    ) -> None:
+        self.role = role
+        self.root = root
+        self.folder = root / place.prefix
+        self.admin = place.common_dir / "worktrees" / root.name
+        self.git = Git(self.admin, root, identity)
+        self._session = session
+        self._place = place
+        self._scope = scope
+        self._links = tuple(_join(place.prefix, link) for link in links)
+        self._cache = tuple(_join(place.prefix, path) for path in cache)
+        self._warn = warn
+        self._sha: str | None = None
+        self._clean = False
+        """The tree is known to be `_sha` and nothing else: no walk is needed before the next use."""
+        self._extras: list[str] | None = None
+        """Paths beyond the commit, found by the last check; None when a walk is due."""
+        self._settled: dict[str, _Seen] = {}
+        self._prepared: dict[str, _Seen] | None = None
+        self._index: dict[str, Entry] = {}
+        self._head: tuple[object, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Tree({self.role}, {self._sha and self._sha[:7]})"
+
+    # -- making it a commit
+
+    def at(self, sha: str) -> None:
+        """Make it exactly `sha`, plus links, prepared and cached paths, and the build settled for this very commit."""
+        self._heal(sha)
+        if self._sha != sha:
+            self._settled = {}
+        if not (self._clean and self._sha == sha):
+            self._detach(sha)
+            if self._extras is None:
+                self._load_index()
+                self._extras = self._look().extras
+            for path in self._extras:
+                _remove(self.root / path)
+            self._reset(sha)
+            self._load_index()
+        self._link()
+        self._sha = sha
+        self._clean = False
+        self._extras = None
+        self._head = self._git_state()
+
+    def settle(self) -> None:
+        """What is here beyond the commit now (a finished build) belongs to it until another commit is checked out."""
+        self._settled = {path: seen for path, seen in self._look(deep=True).found.items() if path not in self._index}
+
+    def is_settled(self, sha: str) -> bool:
+        """Whether a build finished for this commit is still here, untouched."""
+        if self._sha != sha or not self._settled:
+            return False
+        return all(_see(self.root / path) == seen for path, seen in self._settled.items())
+
+    def check(self) -> tuple[str, ...]:
+        """Protected files changed since `at`, which are restored now; () when a run touched none.
+
+        New files are not tampering; they are removed before the next use.
+        """
+        found = self._look()
+        changed = [path for path in found.changed if self._protected(path)]
+        if self._prepared is not None:
+            spoiled = [path for path, seen in self._prepared.items() if _see(self.root / path) != seen]
+            if spoiled:
+                changed += spoiled
+                self._prepared = None
+                self._prepared_file.unlink(missing_ok=True)
+        self._extras = found.extras
+        self._clean = not found.changed and not found.extras and self._git_state() == self._head
+        tracked = [path for path in changed if path in self._index]
+        for path in tracked:
+            _remove(self.root / path)
+        if tracked:
+            self.git("checkout-index", "-f", "-u", "-z", "--stdin", stdin="\0".join(tracked) + "\0")
+            self._load_index()
+        return tuple(sorted(changed))
+
+    # -- what setup left
+
+    @property
+    def _prepared_file(self) -> Path:
+        return self.root.with_name(self.root.name + ".prepared.json")
+
+    def is_prepared(self, key: str) -> bool:
+        """Whether `setup` has run here for this `key` (its command and commit) and what it left is untouched."""
+        try:
+            data = orjson.loads(self._prepared_file.read_bytes())
+            seen = {path: tuple(value) for path, value in data["seen"].items()}
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            return False
+        if data.get("key") != key or any(_see(self.root / path) != value for path, value in seen.items()):
+            return False
+        self._prepared = seen
+        return True
+
+    def prepared(self, key: str) -> None:
+        """What is here beyond the commit now was made by `setup`: it is kept and protected from now on."""
+        self._prepared = {}
+        self._prepared = {p: seen for p, seen in self._look(deep=True).found.items() if p not in self._index}
+        write_atomic(self._prepared_file, orjson.dumps({"key": key, "seen": self._prepared}))
+
+    def share_prepared(self, other: Tree, key: str) -> None:
+        """Give `other` copies of what setup left here (reflinks where the file system has them)."""
+        tops = sorted({self._top_beyond_commit(path) for path in self._prepared or {}})
+        for top in tops:
+            target = other.root / top
+            _remove(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", "--reflink=auto", str(self.root / top), str(target)], check=True)
+        other.prepared(key)
+
+    def _top_beyond_commit(self, path: str) -> str:
+        """The highest folder of `path` that holds nothing tracked."""
+        tracked = _parents(self._index)
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            if "/".join(parts[:depth]) not in tracked:
+                return "/".join(parts[:depth])
+        return path
+
+    # -- what an agent changed
+
+    def forget_staging(self, base: str) -> None:
+        """Whatever the agent staged or committed here: HEAD and index are `base` again, its files stay."""
+        self._heal(base)
+        if self._git_state() == self._head:
+            return
+        self._detach(base)
+        self.git(*_GIT_FLAGS, "read-tree", base)
+        self._load_index()
+
+    def changed_paths(self) -> list[str]:
+        """Paths that differ from the commit: changed, deleted and new ones, ignored files left out."""
+        found = self._look(deep=True)
+        new = []
+        if any(path not in self._index for path in found.extras):
+            answer = self.git(*_GIT_FLAGS, "ls-files", "-o", "-z", "--exclude-standard")
+            new = [path for path in answer.split("\0") if path and not self._ours(path.rstrip("/"))]
+        self._extras = None
+        self._clean = False
+        return sorted({*found.changed, *new})
+
+    # -- repair
+
+    def lock_files(self) -> list[Path]:
+        return list(self.admin.glob("*.lock")) if self.admin.is_dir() else []
+
+    def _heal(self, sha: str) -> None:
+        """Make the worktree exist and be ours, whatever was done to it."""
+        if not (self.root.is_dir() and not self.root.is_symlink() and self._is_registered()):
+            self._make(sha)
+            return
+        pointer = self.root / ".git"
+        want = f"gitdir: {self.admin}\n"
+        try:
+            is_file = stat.S_ISREG(pointer.lstat().st_mode)
+            if is_file and pointer.read_text() == want:
+                return
+        except OSError:
+            pass
+        self._warn(f"The .git file of the {self.role} tree was changed; it was written again.")
+        _remove(pointer)
+        pointer.write_text(want)
+        self._clean = False
+        self._extras = None
+
+    def _is_registered(self) -> bool:
+        try:
+            return Path((self.admin / "gitdir").read_text().strip()) == self.root / ".git"
+        except OSError:
+            return False
+
+    def _make(self, sha: str) -> None:
+        _remove(self.root)
+        self._prepared_file.unlink(missing_ok=True)
+        if self.admin.exists():
+            _remove(self.admin)
+        self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        git = Git(self._place.common_dir)
+        git("worktree", "add", "-f", "--detach", "--no-checkout", str(self.root), sha)
+        if not self._is_registered():
+            raise GitError(("worktree", "add"), 1, f"{self.admin} is not the registration of {self.root}")
+        (self.root / ".git").write_text(f"gitdir: {self.admin}\n")
+        self._sha = None
+        self._clean = False
+        self._prepared = None
+        self._settled = {}
+        self._reset(sha)
+        self._load_index()
+        self._extras = []
+
+    def _detach(self, sha: str) -> None:
+        """HEAD names a commit, never a branch: a reset must not move one that an agent checked out here."""
+        head = self.admin / "HEAD"
+        try:
+            if not head.read_text().startswith("ref:"):
+                return
+        except OSError:
+            pass
+        head.write_text(f"{sha}\n")
+
+    def _reset(self, sha: str) -> None:
+        for lock in self.lock_files():
+            lock.unlink(missing_ok=True)
+        code, _, err = self.git.attempt(*_GIT_FLAGS, "reset", "-q", "--hard", sha)
+        if code:
+            # A damaged index or an odd state an agent left: begin with a fresh index; if that fails, say git's words.
+            (self.admin / "index").unlink(missing_ok=True)
+            code, _, err = self.git.attempt(*_GIT_FLAGS, "reset", "-q", "--hard", sha)
+        if code:
+            raise GitError(("reset",), code, err)
+
+    def _load_index(self) -> None:
+        oid_bytes = len(self._read_head()) // 2 or 20
+        try:
+            self._index = read_index(self.admin / "index", oid_bytes)
+        except UnreadableIndex:
+            self._index = {}
+
+    def _read_head(self) -> str:
+        with contextlib.suppress(OSError):
+            text = (self.admin / "HEAD").read_text().strip()
+            if not text.startswith("ref:"):
+                return text
+        return ""
+
+    def _git_state(self) -> tuple[object, ...]:
+        """Changes when somebody stages, commits, merges or switches here."""
+        try:
+            index = (self.admin / "index").stat()
+            return (self._read_head(), index.st_mtime_ns, index.st_size, index.st_ino)
+        except OSError:
+            return ()
+
+    def _link(self) -> None:
+        for path in self._links:
+            wanted = self._place.top / path
+            link = self.root / path
+            if link.is_symlink() and link.readlink() == wanted:
+                continue
+            _remove(link)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(wanted)
+
+    # -- looking
+
+    def _protected(self, path: str) -> bool:
+        prefix = self._place.prefix
+        if prefix and not path.startswith(prefix + "/"):
+            return True
+        return not self._scope.contains(path[len(prefix) + 1 :] if prefix else path)
+
+    def _ours(self, path: str) -> bool:
+        """Whether a path beyond the commit belongs here: a link, a cached path, something prepared or built."""
+        if path in self._links or path in self._settled or (self._prepared is not None and path in self._prepared):
+            return True
+        return any(path == kept or path.startswith(kept + "/") for kept in (*self._cache, *self._links))
+
+    def _look(self, deep: bool = False) -> _Found:
+        """Walk the tree and compare it with the index. `deep` lists every file beyond the commit, not just folders."""
+        folders = _parents(self._index)
+        kept = _parents((*self._links, *self._cache, *self._settled, *(self._prepared or ())))
+        found = _Found()
+        here: set[str] = set()
+        stack = [("", str(self.root))]
+        while stack:
+            prefix, folder = stack.pop()
+            try:
+                entries = list(os.scandir(folder))
+            except OSError:
+                found.extras.append(prefix.rstrip("/"))
+                continue
+            for item in entries:
+                path = prefix + item.name
+                if path == ".git":
+                    continue
+                tracked = self._index.get(path)
+                is_folder = item.is_dir(follow_symlinks=False)
+                if tracked is not None and (not is_folder or tracked.mode == GITLINK):
+                    here.add(path)
+                    if not is_folder and not self._same(path, tracked, item.stat(follow_symlinks=False)):
+                        found.changed.append(path)
+                elif is_folder and (path in folders or path in kept or deep) and not self._is_kept_whole(path):
+                    stack.append((path + "/", item.path))
+                elif self._ours(path):
+                    if deep and path in self._settled:
+                        found.found[path] = self._settled[path]
+                else:
+                    found.extras.append(path)
+                    if deep:
+                        found.found[path] = _see(Path(item.path))
+        if len(here) != len(self._index):
+            found.changed += [path for path in self._index if path not in here]
+        return found
+
+    def _is_kept_whole(self, path: str) -> bool:
+        return path in self._cache or path in self._links
+
+    def _same(self, path: str, entry: Entry, now: os.stat_result) -> bool:
+        mtime = divmod(now.st_mtime_ns, _SECOND)
+        ctime = divmod(now.st_ctime_ns, _SECOND)
+        same_kind = stat.S_ISLNK(now.st_mode) == (entry.mode == SYMLINK)
+        executable = bool(now.st_mode & 0o100) == bool(entry.mode & 0o100) or entry.mode == SYMLINK
+        if (
+            same_kind
+            and executable
+            and entry.size == now.st_size & 0xFFFFFFFF
+            and entry.mtime == mtime
+            and entry.ctime == ctime
+            and entry.inode == now.st_ino & 0xFFFFFFFF
+        ):
+            return True
+        return same_kind and executable and self._same_content(path, entry)
+
+    def _same_content(self, path: str, entry: Entry) -> bool:
+        full = self.root / path
+        if entry.mode == SYMLINK:
+            return _blob(os.fsencode(full.readlink()), len(entry.oid)) == entry.oid
+        try:
+            data = full.read_bytes()
+        except OSError:
+            return False
+        if _blob(data, len(entry.oid)) == entry.oid:
+            return True
+        # Filters (line endings, LFS) make the file differ from its blob: let git apply them before we call it changed.
+        return self.git("hash-object", f"--path={path}", "--stdin", stdin=data).strip() == entry.oid
+
+
+_Seen = tuple[int, int, int, int, int]
+"""size, mtime, ctime (ns), inode, mode."""
+
+
+class _Found:
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+        self.extras: list[str] = []
+        self.found: dict[str, _Seen] = {}
+
+
+def _see(path: Path) -> _Seen:
+    try:
+        info = path.lstat()
+    except OSError:
+        return (-1, 0, 0, 0, 0)
+    return (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_mode)
+
+
+def _parents(paths: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for path in paths:
+        while (cut := path.rfind("/")) > 0:
+            path = path[:cut]
+            if path in found:
+                break
+            found.add(path)
+    return found
+
+
+def _blob(data: bytes, digits: int) -> str:
+    digest = hashlib.sha256() if digits == 64 else hashlib.sha1(usedforsecurity=False)
+    digest.update(b"blob %d\0" % len(data))
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _join(prefix: str, path: str) -> str:
+    path = path.strip("/")
+    return f"{prefix}/{path}" if prefix else path
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, link or whole folder, also one whose permissions a run took away."""
+    try:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
+    except PermissionError:
+        path.parent.chmod(0o700)
+        path.unlink(missing_ok=True)
+        return
+
+    def allow(function: Callable[[str], object], name: str, _error: object) -> None:
+        Path(name).parent.chmod(0o700)
+        with contextlib.suppress(OSError):
+            Path(name).chmod(0o700)
+        if function in (os.rmdir, os.unlink):
+            function(name)
+        else:
+            shutil.rmtree(name)
+
+    shutil.rmtree(path, onerror=allow)

@@ -1,0 +1,384 @@
+"""Git as the session uses it: trees to propose and measure in, candidate commits, refs, keep, undo.
+
+Experiments live in worktrees of their own, under the user's cache folder, and on a branch and refs of their own. The
+user's worktree, index, stash, branches and config are never written. A tree is derived: it is made again when missing,
+never trusted, and everything in it that matters is a commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from autoresearch.engine.scope import Scope
+
+from autoresearch.engine.git import OUR_EMAIL, OUR_NAME, Git, GitError, Refs
+from autoresearch.engine.tree import Tree
+from autoresearch.state.config import Config
+from autoresearch.state.faults import reach
+from autoresearch.state.session import Place, Session, SessionError
+
+MINIMUM_GIT = (2, 38)
+"""`merge-tree --write-tree`."""
+_TRAILER = "Autoresearch-Proposal: "
+_SUMMARY = re.compile(r"\[[^\]]*?([0-9a-f]{40,64})\]")
+_INSERTIONS = re.compile(r"(\d+) insertion")
+_DELETIONS = re.compile(r"(\d+) deletion")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken of an agent's edits."""
+
+    sha: str
+    """The candidate commit; "" when nothing in scope had changed."""
+    files: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    lines: tuple[int, int] = (0, 0)
+
+
+def trees_folder(place: Place, session: str) -> Path:
+    """Where a session's trees are: a cache, keyed by the repository's path so that a moved repository gets new ones."""
+    root = os.environ.get("AUTORESEARCH_TREES")
+    if root is None:
+        cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        root = str(Path(cache) / "autoresearch" / "trees")
+    key = hashlib.sha256(str(place.common_dir).encode()).hexdigest()[:12]
+    return Path(root) / key / session
+
+
+class Workspace:
+    """One session's git side. Used by the engine alone, which holds the session's lock."""
+
+    def __init__(self, place: Place, session: Session, config: Config, warn: Callable[[str], None]) -> None:
+        self.place = place
+        self.session = session
+        self.config = config
+        self.scope = Scope(config.scope.edit, place.prefix)
+        self.identity = _identity(place)
+        self.git = Git(place.common_dir, identity=self.identity)
+        self.refs = Refs(self.git)
+        self.folder = trees_folder(place, session.name)
+        self._warn = warn
+        self.propose = self._tree("propose")
+        self.measure = self._tree("measure")
+        self.evaluate = self._tree("evaluate") if config.measure.evaluate else None
+
+    def _tree(self, role: str) -> Tree:
+        return Tree(
+            role=role,
+            session=self.session.name,
+            root=self.folder / f"autoresearch-{self.session.name}-{role}",
+            place=self.place,
+            identity=self.identity,
+            scope=self.scope,
+            links=self.config.scope.link,
+            cache=self.config.measure.cache,
+            warn=self._warn,
+        )
+
+    @property
+    def trees(self) -> list[Tree]:
+        return [tree for tree in (self.propose, self.measure, self.evaluate) if tree is not None]
+
+    def close(self) -> None:
+        self.refs.close()
+
+    # -- from edits to a candidate commit
+
+    def take(self, base: str, words: Callable[[Taken], tuple[str, dict[str, object]]]) -> Taken:
+        """Commit the in-scope edits of the propose tree on `base`; drop and list the others.
+
+        `words` gives the commit's message and the facts kept in it, from which a proposal whose journal line was lost
+        in a crash is recovered.
+        """
+        tree = self.propose
+        tree.forget_staging(base)
+        inside: list[str] = []
+        outside: list[str] = []
+        for path in tree.changed_paths():
+            (inside if self._in_scope(path) else outside).append(path)
+        if not inside:
+            return Taken("", dropped=tuple(outside))
+        tree.git("update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin="\0".join(inside) + "\0")
+        taken = Taken("", files=tuple(inside), dropped=tuple(outside))
+        message, facts = words(taken)
+        code, out, err = tree.git.attempt(
+            "commit", "--no-verify", "--cleanup=verbatim", "--no-post-rewrite", "-F", "-",
+            stdin=_message(message, facts),
+        )  # fmt: skip
+        text = out.decode("utf-8", "replace")
+        if code == 1 and (
+            "nothing to commit" in text or "nothing added to commit" in text or "no changes added" in text
+        ):
+            return Taken("", dropped=tuple(outside))
+        if code:
+            raise GitError(("commit",), code, err or text)
+        found = _SUMMARY.search(text)
+        sha = found.group(1) if found else tree.git("rev-parse", "HEAD").strip()
+        return Taken(sha, tuple(inside), tuple(outside), _lines(text))
+
+    def _in_scope(self, path: str) -> bool:
+        if path.endswith("/"):
+            return False  # a nested repository: its files are not ours to take
+        prefix = self.place.prefix
+        if prefix:
+            if not path.startswith(prefix + "/"):
+                return False
+            path = path[len(prefix) + 1 :]
+        return self.scope.contains(path)
+
+    # -- commits made without a tree
+
+    def merge(self, onto: str, change: str, message: str, facts: dict[str, object]) -> str | None:
+        """`change`'s diff since the fork, on top of `onto`, as a new commit; None when it conflicts.
+
+        Returns `onto` itself when the change is already in it.
+        """
+        if self.refs.resolve(f"{change}^") == onto:
+            return self._recommit(change, onto, message, facts)
+        code, out, err = self.git.attempt("merge-tree", "--write-tree", "--no-messages", onto, change)
+        if code == 1:
+            return None
+        if code:
+            raise GitError(("merge-tree",), code, err)
+        return self.commit(out.decode().split()[0], onto, message, facts)
+
+    def _recommit(self, change: str, onto: str, message: str, facts: dict[str, object]) -> str:
+        tree = self.refs.resolve(f"{change}^{{tree}}")
+        assert tree is not None
+        return self.commit(tree, onto, message, facts)
+
+    def commit(self, tree: str, parent: str, message: str, facts: dict[str, object]) -> str:
+        """A commit of `tree` on `parent`, or `parent` itself when that is its tree already."""
+        if self.refs.resolve(f"{parent}^{{tree}}") == tree:
+            return parent
+        return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=_message(message, facts)).strip()
+
+    def join(self, incumbent: str, head: str, message: str) -> str | None:
+        """A merge commit of the session's incumbent and the user's commit; None when they conflict."""
+        code, out, err = self.git.attempt("merge-tree", "--write-tree", "--no-messages", incumbent, head)
+        if code == 1:
+            return None
+        if code:
+            raise GitError(("merge-tree",), code, err)
+        tree = out.decode().split()[0]
+        return self.git("commit-tree", tree, "-p", incumbent, "-p", head, "-m", message).strip()
+
+    def undo(self, kept: str, message: str) -> str | None:
+        """A commit that reverses `kept` when merged: its parent's tree on top of it."""
+        tree = self.refs.resolve(f"{kept}^^{{tree}}")
+        return None if tree is None else self.git("commit-tree", tree, "-p", kept, "-F", "-", stdin=message).strip()
+
+    def change_of(self, parent: str, sha: str) -> tuple[tuple[str, ...], tuple[int, int]]:
+        """(files, (lines added, removed)) between two commits."""
+        files: list[str] = []
+        added = removed = 0
+        answer = self.git("diff-tree", "-r", "-z", "--numstat", "--no-renames", parent, sha)
+        for entry in filter(None, answer.split("\0")):
+            plus, minus, path = entry.split("\t", 2)
+            added += int(plus) if plus != "-" else 0
+            removed += int(minus) if minus != "-" else 0
+            files.append(path)
+        return tuple(files), (added, removed)
+
+    def facts_of(self, commit: str) -> dict[str, object]:
+        """What `take` wrote into a candidate's message; {} when it is not one of ours."""
+        message = self.git("log", "-1", "--format=%B", commit)
+        for line in reversed(message.splitlines()):
+            if line.startswith(_TRAILER):
+                with contextlib.suppress(orjson.JSONDecodeError):
+                    data = orjson.loads(line[len(_TRAILER) :])
+                    return data if isinstance(data, dict) else {}
+        return {}
+
+    # -- refs
+
+    def experiment_ref(self, number: int) -> str:
+        return f"{self.session.refs}{number}"
+
+    def proposal_ref(self, id: int) -> str:
+        return f"{self.session.refs}p{id}"
+
+    def propose_ref(self, id: int, sha: str) -> None:
+        self.refs.update((self.proposal_ref(id), sha, None))
+        reach("after:ref-p")
+
+    def number_ref(self, number: int, sha: str, proposal: int | None) -> None:
+        """The proposal becomes experiment `number`: one transaction gives it its ref and drops the waiting one."""
+        changes: list[tuple[str, str, str | None]] = [(self.experiment_ref(number), sha, None)]
+        if proposal is not None and self.refs.resolve(self.proposal_ref(proposal)):
+            changes.append((self.proposal_ref(proposal), "", None))
+        self.refs.update(*changes)
+        reach("after:ref-n")
+
+    def drop_proposal(self, id: int) -> None:
+        if self.refs.resolve(self.proposal_ref(id)):
+            self.refs.update((self.proposal_ref(id), "", None))
+
+    def keep(self, sha: str, parent: str | None) -> None:
+        """Move the session's branch from `parent` ("" or None: it does not exist) by compare-and-swap."""
+        self.refs.update((self.session.branch, sha, parent or ""))
+        reach("after:branch")
+
+    def list_refs(self) -> dict[str, str]:
+        """Every ref of the session, by its name below the session's prefix (`7`, `p9`, `state`), and its commit."""
+        answer = self.git("for-each-ref", "--format=%(refname) %(objectname)", self.session.refs.rstrip("/"))
+        found = {}
+        for line in answer.splitlines():
+            name, _, sha = line.partition(" ")
+            found[name.removeprefix(self.session.refs)] = sha
+        return found
+
+    def branch_holder(self) -> Path | None:
+        return branch_holder(self.place, self.session)
+
+    # -- housekeeping
+
+    def save_state(self, message: str) -> None:
+        """Commit journal, notebook and config under the state ref, so that a lost folder is restored from it."""
+        files = [path for path in (self.session.journal, self.session.notebook, self.session.config) if path.is_file()]
+        blobs = self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin="".join(f"{p}\n" for p in files))
+        entries = "".join(f"100644 blob {blob}\t{path.name}\n" for blob, path in zip(blobs.split(), files, strict=True))
+        tree = self.git("mktree", stdin=entries).strip()
+        old = self.refs.resolve(f"{self.session.refs}state")
+        parent = ("-p", old) if old else ()
+        commit = self.git("commit-tree", tree, *parent, "-m", message).strip()
+        self.refs.update((f"{self.session.refs}state", commit, None))
+
+    def tidy(self) -> None:
+        """Pack what the session wrote, since automatic gc is off for our calls. Prunes nothing."""
+        self.git.attempt("maintenance", "run", "--quiet", "--task=loose-objects", "--task=pack-refs")
+
+    def remove_stale_locks(self) -> list[Path]:
+        """Lock files that a killed git of ours left behind: in our trees' git directories and on our refs only."""
+        removed = []
+        candidates: list[Path] = []
+        for tree in self.trees:
+            candidates += tree.lock_files()
+        for folder in (self.place.common_dir / self.session.refs, (self.place.common_dir / self.session.branch).parent):
+            if folder.is_dir():
+                candidates += folder.glob("*.lock")
+        for lock in candidates:
+            with contextlib.suppress(FileNotFoundError):
+                lock.unlink()
+                removed.append(lock)
+        return removed
+
+
+def branch_holder(place: Place, session: Session) -> Path | None:
+    """The worktree of the user's that has the session's branch checked out, if any. Files alone: no process."""
+    heads = [(place.common_dir / "HEAD", place.top)]
+    with contextlib.suppress(FileNotFoundError):
+        heads += [(admin / "HEAD", admin) for admin in (place.common_dir / "worktrees").iterdir()]
+    for head, where in heads:
+        with contextlib.suppress(OSError):
+            if head.read_text().strip() != f"ref: {session.branch}":
+                continue
+            return where if where == place.top else Path((where / "gitdir").read_text().strip()).parent
+    return None
+
+
+def refuse_held_branch(place: Place, session: Session) -> None:
+    """Raises SessionError when a worktree has the session's branch checked out: moving it would disturb that tree."""
+    holder = branch_holder(place, session)
+    if holder is not None:
+        name = session.branch.removeprefix("refs/heads/")
+        raise SessionError(f"{holder} has the session's branch {name} checked out; leave it with `git switch -` first.")
+
+
+def restore(place: Place, name: str) -> Session | None:
+    """Make a lost session folder again from its state ref; None when there is no such ref."""
+    session = Session(place.sessions_dir / name)
+    git = Git(place.common_dir)
+    state = f"{session.refs}state"
+    code, _, _ = git.attempt("rev-parse", "--verify", "--quiet", state)
+    if code:
+        return None
+    place.sessions_dir.mkdir(mode=0o700, exist_ok=True)
+    folder = place.sessions_dir / f".new-{name}-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    for file in git("ls-tree", "--name-only", state).splitlines():
+        (folder / file).write_bytes(git.raw("cat-file", "blob", f"{state}:{file}"))
+    (folder / "inbox").mkdir(mode=0o700)
+    (folder / "runs").mkdir(mode=0o700)
+    folder.rename(session.folder)
+    return session
+
+
+def check_git() -> None:
+    """Raises SessionError when git is missing or too old."""
+    try:
+        text = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        raise SessionError("git is not installed; install git 2.38 or newer.") from None
+    found = re.search(r"(\d+)\.(\d+)", text)
+    if not found or (int(found[1]), int(found[2])) < MINIMUM_GIT:
+        raise SessionError(f"git {found[0] if found else '?'} is too old; install git 2.38 or newer.")
+
+
+def head_of(place: Place) -> str:
+    """The user's HEAD commit. Raises SessionError when there is none yet."""
+    code, out, _ = Git(place.git_dir).attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    if code:
+        raise SessionError(f"{place.top} has no commit yet; make one with `git add -A && git commit -m start`.")
+    return out.decode().strip()
+
+
+def uncommitted(place: Place) -> tuple[list[str], list[str]]:
+    """(changed tracked files, untracked files) of the user's worktree, relative to the target's folder. Only reads."""
+    git = Git(place.git_dir, place.top)
+    answer = git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal")
+    changed: list[str] = []
+    untracked: list[str] = []
+    for entry in filter(None, answer.split("\0")):
+        (untracked if entry.startswith("??") else changed).append(entry[3:])
+    return changed, untracked
+
+
+def tracked_hash(place: Place, commit: str, scope: Scope) -> str:
+    """One hash over the protected files of `commit`: path, mode and blob of every tracked file outside the scope."""
+    digest = hashlib.sha256()
+    prefix = f"{place.prefix}/" if place.prefix else ""
+    for entry in filter(None, Git(place.common_dir).raw("ls-tree", "-r", "-z", commit).split(b"\0")):
+        meta, _, name = entry.partition(b"\t")
+        path = name.decode("utf-8", "surrogateescape")
+        if path.startswith(prefix) and scope.contains(path[len(prefix) :]):
+            continue
+        digest.update(meta + b"\t" + name + b"\0")
+    return digest.hexdigest()
+
+
+def _identity(place: Place) -> dict[str, str]:
+    """The user's name and address for our commits, ours where they have none."""
+    answer = Git(place.git_dir).attempt("config", "--get-regexp", r"^user\.(name|email)$")[1].decode("utf-8", "replace")
+    known = {}
+    for line in answer.splitlines():
+        key, _, value = line.partition(" ")
+        known[key] = value.strip()
+    name = known.get("user.name") or os.environ.get("GIT_AUTHOR_NAME") or OUR_NAME
+    email = known.get("user.email") or os.environ.get("GIT_AUTHOR_EMAIL") or OUR_EMAIL
+    return {
+        "GIT_AUTHOR_NAME": name,
+        "GIT_AUTHOR_EMAIL": email,
+        "GIT_COMMITTER_NAME": name,
+        "GIT_COMMITTER_EMAIL": email,
+    }
+
+
+def _message(message: str, facts: dict[str, object]) -> str:
+    return f"{message.strip() or 'a change'}\n\n{_TRAILER}{orjson.dumps(facts).decode()}\n"
+
+
+def _lines(summary: str) -> tuple[int, int]:
+    plus, minus = _INSERTIONS.search(summary), _DELETIONS.search(summary)
+    return (int(plus[1]) if plus else 0, int(minus[1]) if minus else 0)

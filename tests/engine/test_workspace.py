@@ -1,0 +1,401 @@
+"""The git side on real repositories: what is taken, what a tree is made into, what stays the user's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from repos import git, make_target, snapshot, write
+
+from autoresearch.engine.git import GitError
+from autoresearch.engine.workspace import Taken, Workspace, branch_holder, head_of, restore, uncommitted
+from autoresearch.state import config as configs
+from autoresearch.state import records
+from autoresearch.state.session import SessionError, create_session, find_place
+
+Open = Callable[..., Workspace]
+
+
+@pytest.fixture
+def open_workspace(tmp_path: Path) -> Iterator[Open]:
+    opened: list[Workspace] = []
+
+    def make(
+        repo: Path, edit: tuple[str, ...] = ("knob.py",), link: tuple[str, ...] = (), **measure: object
+    ) -> Workspace:
+        place = find_place(repo)
+        config = configs.Config(
+            name="t",
+            metric=configs.Metric("score"),
+            scope=configs.Scope(edit, link),
+            measure=configs.Measure("python bench.py", **measure),  # type: ignore[arg-type]
+        )
+        header = records.Header(session="s", base=head_of(place))
+        session = create_session(place, f"s{len(opened)}", header, configs.dumps(config))
+        workspace = Workspace(place, session, config, lambda text: warnings.append(text))
+        opened.append(workspace)
+        return workspace
+
+    warnings: list[str] = []
+    make.warnings = warnings  # type: ignore[attr-defined]
+    yield make
+    for workspace in opened:
+        workspace.close()
+
+
+def take(workspace: Workspace, base: str) -> Taken:
+    return workspace.take(base, lambda _: ("a change", {"description": "a change"}))
+
+
+def test_only_changes_in_scope_are_taken_and_the_others_are_listed(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    base = head_of(workspace.place)
+    tree = workspace.propose
+    tree.at(base)
+    write(tree.root, {"knob.py": "VALUE = 1\nMORE = 2\n", "bench.py": "print('METRIC score=0')\n", "new.txt": "x"})
+    taken = take(workspace, base)
+    assert taken.files == ("knob.py",)
+    assert taken.dropped == ("bench.py", "new.txt")
+    assert taken.lines == (2, 3)
+    assert git(repo, "diff", "--name-only", base, taken.sha).split() == ["knob.py"]
+    assert git(repo, "rev-parse", f"{taken.sha}^").strip() == base
+
+
+KINDS = {
+    "created": lambda src: (src / "a b é.py").write_text("x = 1\n"),
+    "deleted": lambda src: (src / "old.py").unlink(),
+    "renamed": lambda src: (src / "old.py").rename(src / "newer.py"),
+    "mode": lambda src: (src / "old.py").chmod(0o755),
+    "symlink": lambda src: (src / "link.py").symlink_to("old.py"),
+    "file becomes link": lambda src: ((src / "old.py").unlink(), (src / "old.py").symlink_to("other.py")),
+    "file becomes folder": lambda src: (
+        (src / "old.py").unlink(),
+        (src / "old.py").mkdir(),
+        (src / "old.py/x.py").write_text(""),
+    ),
+    "binary": lambda src: (src / "blob.py").write_bytes(bytes(range(256))),
+    "newline in name": lambda src: (src / "a\nb.py").write_text("x\n"),
+    "not utf-8 name": lambda src: Path(os.fsdecode(os.fsencode(src) + b"/\xff.py")).write_text("x\n"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_change_is_taken_exactly(kind: str, tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {"src/old.py": "old = 1\n" * 5, "src/other.py": "other = 1\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "more")
+    workspace = open_workspace(repo, edit=("src/**",))
+    base = head_of(workspace.place)
+    workspace.propose.at(base)
+    KINDS[kind](workspace.propose.root / "src")
+    taken = take(workspace, base)
+    assert taken.sha
+    assert not taken.dropped
+    workspace.measure.at(taken.sha)
+    same = ["diff", "-r", "--no-dereference", str(workspace.propose.root / "src"), str(workspace.measure.root / "src")]
+    assert subprocess.run(same, check=False, capture_output=True).returncode == 0
+    shown = (workspace.measure.root / "src/old.py").stat().st_mode if kind == "mode" else 0o100
+    assert shown & 0o100
+
+
+def test_nothing_changed_gives_no_commit(tmp_path: Path, open_workspace: Open) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    base = head_of(workspace.place)
+    workspace.propose.at(base)
+    assert take(workspace, base) == Taken("")
+    os.utime(workspace.propose.root / "knob.py")
+    assert take(workspace, base) == Taken("")
+
+
+def test_what_an_agent_staged_committed_or_switched_does_not_matter(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    base = head_of(workspace.place)
+    tree = workspace.propose
+    tree.at(base)
+    write(tree.root, {"knob.py": "VALUE = 3\n", "bench.py": "cheat\n"})
+    git(tree.root, "checkout", "-q", "-b", "agents-own")
+    git(tree.root, "add", "-A")
+    git(tree.root, "commit", "-qm", "mine")
+    own = git(repo, "rev-parse", "agents-own")
+    taken = take(workspace, base)
+    assert taken.files == ("knob.py",)
+    assert taken.dropped == ("bench.py",)
+    assert git(repo, "rev-parse", f"{taken.sha}^").strip() == base
+    tree.at(base)
+    assert (tree.root / "knob.py").read_text() == git(repo, "show", f"{base}:knob.py")
+    assert git(repo, "rev-parse", "agents-own") == own
+
+
+def test_files_that_git_ignores_are_not_taken(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {".gitignore": "*.pyc\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "ignore")
+    workspace = open_workspace(repo, edit=("**",))
+    base = head_of(workspace.place)
+    workspace.propose.at(base)
+    write(workspace.propose.root, {"x.pyc": "junk", "y.py": "y = 1\n"})
+    assert take(workspace, base).files == ("y.py",)
+    workspace.propose.at(base)
+    assert not (workspace.propose.root / "x.pyc").exists()
+
+
+def test_a_tree_is_exactly_the_commit_whatever_a_run_left(tmp_path: Path, open_workspace: Open) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    base = head_of(workspace.place)
+    tree = workspace.measure
+    tree.at(base)
+    write(tree.root, {"left/behind/a": "1", "b": "2", "knob.py": "VALUE = 99\n"})
+    (tree.root / "left").chmod(0o000)
+    (tree.root / "README.md").unlink()
+    (tree.root / "README.md").mkdir()
+    assert tree.check() == ("README.md",)
+    tree.at(base)
+    assert sorted(p.name for p in tree.root.iterdir()) == [
+        ".git",
+        "README.md",
+        "autoresearch.toml",
+        "bench.py",
+        "knob.py",
+    ]
+    assert "VALUE = 10.0" in (tree.root / "knob.py").read_text()
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        lambda f: f.write_text("print('METRIC score=0')\n"),
+        lambda f: f.unlink(),
+        lambda f: f.chmod(0o755),
+        lambda f: (f.unlink(), f.symlink_to("/etc/passwd")),
+        lambda f: (f.unlink(), f.mkdir()),
+        lambda f: _same_size_and_times(f),
+    ],
+    ids=["edit", "delete", "chmod", "symlink", "folder", "same size and times"],
+)
+def test_a_changed_protected_file_is_found_and_restored(
+    attack: Callable[[Path], object], tmp_path: Path, open_workspace: Open
+) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    base = head_of(workspace.place)
+    tree = workspace.measure
+    tree.at(base)
+    before = (tree.root / "bench.py").read_text()
+    attack(tree.root / "bench.py")
+    assert tree.check() == ("bench.py",)
+    assert (tree.root / "bench.py").read_text() == before
+    assert not (tree.root / "bench.py").is_symlink()
+    assert (tree.root / "bench.py").stat().st_mode & 0o777 == 0o644
+    assert tree.check() == ()
+
+
+def _same_size_and_times(file: Path) -> None:
+    info = file.stat()
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b"VALUE", b"VALUX"))
+    os.utime(file, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+def test_a_run_may_rewrite_its_own_files_and_leave_new_ones(tmp_path: Path, open_workspace: Open) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    tree = workspace.measure
+    tree.at(head_of(workspace.place))
+    write(tree.root, {"knob.py": "VALUE = 5\n", "out/model.pt": "w"})
+    assert tree.check() == ()
+
+
+def test_a_build_stays_for_its_commit_and_goes_with_it(tmp_path: Path, open_workspace: Open) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    base = head_of(workspace.place)
+    workspace.propose.at(base)
+    write(workspace.propose.root, {"knob.py": "VALUE = 5\n"})
+    other = take(workspace, base).sha
+    tree = workspace.measure
+    tree.at(base)
+    assert not tree.is_settled(base)
+    write(tree.root, {"build/out.o": "code"})
+    tree.settle()
+    write(tree.root, {"scratch": "x", "build/late.o": "y"})
+    tree.check()
+    tree.at(base)
+    assert tree.is_settled(base)
+    assert not (tree.root / "scratch").exists()
+    assert not (tree.root / "build/late.o").exists()
+    (tree.root / "build/out.o").write_text("evil")
+    assert not tree.is_settled(base)
+    tree.at(other)
+    assert not (tree.root / "build").exists()
+    assert not tree.is_settled(other)
+
+
+def test_linked_data_is_visible_and_never_cleaned_or_taken(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {"data/big.bin": "data"})
+    workspace = open_workspace(repo, edit=("**",), link=("data",))
+    base = head_of(workspace.place)
+    for tree in (workspace.propose, workspace.measure):
+        tree.at(base)
+        assert (tree.root / "data/big.bin").read_text() == "data"
+    write(workspace.propose.root, {"x.py": "1"})
+    assert take(workspace, base).files == ("x.py",)
+    workspace.measure.check()
+    workspace.measure.at(base)
+    assert (repo / "data/big.bin").read_text() == "data"
+
+
+def test_cached_paths_survive_cleaning(tmp_path: Path, open_workspace: Open) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"), cache=("target",))
+    tree = workspace.measure
+    tree.at(head_of(workspace.place))
+    write(tree.root, {"target/deps/a.o": "1", "other": "2"})
+    tree.check()
+    tree.at(head_of(workspace.place))
+    assert (tree.root / "target/deps/a.o").exists()
+    assert not (tree.root / "other").exists()
+
+
+@pytest.mark.parametrize("damage", ["deleted", "elsewhere", "folder", "tree deleted", "index garbage", "admin deleted"])
+def test_a_damaged_tree_is_made_whole_and_no_other_repository_is_touched(
+    damage: str, tmp_path: Path, open_workspace: Open
+) -> None:
+    repo = make_target(tmp_path / "r")
+    outer = Path(os.environ["XDG_CACHE_HOME"])
+    git(outer, "init", "-q")
+    write(outer, {"precious.txt": "the user's"})
+    workspace = open_workspace(repo)
+    base = head_of(workspace.place)
+    tree = workspace.measure
+    tree.at(base)
+    pointer = tree.root / ".git"
+    match damage:
+        case "deleted":
+            pointer.unlink()
+        case "elsewhere":
+            pointer.write_text(f"gitdir: {repo / '.git'}\n")
+        case "folder":
+            pointer.unlink()
+            git(tree.root, "init", "-q")
+        case "tree deleted":
+            subprocess.run(["rm", "-rf", str(tree.root)], check=True)
+        case "index garbage":
+            (tree.admin / "index").write_bytes(b"garbage")
+        case "admin deleted":
+            subprocess.run(["rm", "-rf", str(tree.admin)], check=True)
+    before = snapshot(repo)
+    tree.at(base)
+    assert "VALUE = 10.0" in (tree.root / "knob.py").read_text()
+    assert git(tree.root, "rev-parse", "HEAD").strip() == base
+    assert snapshot(repo) == before
+    assert (outer / "precious.txt").read_text() == "the user's"
+
+
+def test_merge_puts_a_change_onto_a_moved_incumbent_or_says_conflict(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {"other.py": "OTHER = 1\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "two files")
+    workspace = open_workspace(repo, edit=("*.py",))
+    base = head_of(workspace.place)
+
+    def candidate(files: dict[str, str]) -> str:
+        workspace.propose.at(base)
+        write(workspace.propose.root, files)
+        return take(workspace, base).sha
+
+    one, two, clash = (
+        candidate({"knob.py": "# the knob\nVALUE = 1\n# the end\n"}),
+        candidate({"other.py": "OTHER = 2\n"}),
+        candidate({"knob.py": "# the knob\nVALUE = 2\n# the end\n"}),
+    )
+    merged = workspace.merge(one, two, "both", {})
+    assert merged
+    assert workspace.change_of(one, merged) == (("other.py",), (1, 1))
+    assert workspace.merge(one, clash, "no", {}) is None
+    assert workspace.merge(merged, two, "again", {}) == merged
+    reverse = workspace.undo(one, "undo")
+    assert reverse
+    undone = workspace.merge(merged, reverse, "undone", {})
+    assert undone
+    assert "VALUE = 10.0" in git(repo, "show", f"{undone}:knob.py")
+    assert "OTHER = 2" in git(repo, "show", f"{undone}:other.py")
+
+
+def test_the_branch_moves_only_from_where_it_was(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    base = head_of(workspace.place)
+    workspace.keep(base, None)
+    with pytest.raises(GitError):
+        workspace.keep(base, None)
+    workspace.propose.at(base)
+    write(workspace.propose.root, {"knob.py": "VALUE = 1\n"})
+    sha = take(workspace, base).sha
+    with pytest.raises(GitError):
+        workspace.keep(sha, sha)
+    workspace.keep(sha, base)
+    assert git(repo, "rev-parse", workspace.session.branch).strip() == sha
+
+
+def test_refs_move_in_one_transaction_or_not_at_all(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    base = head_of(workspace.place)
+    workspace.propose_ref(4, base)
+    assert workspace.list_refs() == {"p4": base}
+    workspace.number_ref(1, base, 4)
+    assert workspace.list_refs() == {"1": base}
+    lock = workspace.place.common_dir / f"{workspace.experiment_ref(2)}.lock"
+    lock.write_text("")
+    with pytest.raises(GitError, match="lock"):
+        workspace.number_ref(2, base, None)
+    assert workspace.remove_stale_locks() == [lock]
+    workspace.number_ref(2, base, None)
+    assert set(workspace.list_refs()) == {"1", "2"}
+
+
+def test_a_lost_folder_is_restored_from_its_state_ref(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    workspace.session.notebook.write_text("# notes\n")
+    journal = workspace.session.journal.read_bytes()
+    workspace.save_state("kept")
+    subprocess.run(["rm", "-rf", str(workspace.session.folder)], check=True)
+    restored = restore(workspace.place, workspace.session.name)
+    assert restored
+    assert restored.journal.read_bytes() == journal
+    assert restored.notebook.read_text() == "# notes\n"
+    assert restore(workspace.place, "never") is None
+
+
+def test_who_holds_the_branch_is_known(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    assert branch_holder(workspace.place, workspace.session) is None
+    workspace.keep(head_of(workspace.place), None)
+    name = workspace.session.branch.removeprefix("refs/heads/")
+    git(repo, "switch", "-q", name)
+    assert branch_holder(workspace.place, workspace.session) == repo
+    git(repo, "switch", "-q", "main")
+    git(repo, "worktree", "add", "-q", str(tmp_path / "w"), name)
+    assert branch_holder(workspace.place, workspace.session) == tmp_path / "w"
+
+
+def test_a_repository_without_a_commit_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    git(tmp_path / "r", "init", "-q")
+    with pytest.raises(SessionError, match="git commit"):
+        head_of(find_place(tmp_path / "r"))
+
+
+def test_uncommitted_work_is_only_read(tmp_path: Path) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {"bench.py": "changed\n", "new.txt": "n"})
+    before = snapshot(repo)
+    assert uncommitted(find_place(repo)) == (["bench.py"], ["new.txt"])
+    assert snapshot(repo) == before
