@@ -324,7 +324,7 @@ class History:
             return
         try:
             fold(self, at, data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             self.problems.append((self.lines, f"a bad {kind or 'experiment'} line: {error}"))
             return
         self._tick(kind, data)
@@ -489,8 +489,9 @@ class History:
         self.counts[row.status] += 1
         if row.cause not in _NOT_MEASURED:
             self.crash_streak = self.crash_streak + 1 if row.status == "crash" else 0
-        family = self.families.setdefault((list_of(row), row.family or "other"), Family(first=row.number))
-        family.add(row, self.header)
+        if row.cause != "baseline":
+            family = self.families.setdefault((list_of(row), row.family or "other"), Family(first=row.number))
+            family.add(row, self.header)
         if row.idea in self.ideas:
             idea = self.ideas[row.idea]
             idea.state = "tried"

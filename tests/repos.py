@@ -99,7 +99,7 @@ def snapshot(repo: Path, *, session: str = "") -> dict[str, str]:
         if relative.startswith(".git/") or relative == ".git" or relative.startswith(".autoresearch"):
             continue
         info = path.lstat()
-        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
         data = content if isinstance(content, bytes) else content.encode()
         seen[relative] = f"{info.st_mode:o} {info.st_mtime_ns} {hashlib.sha256(data).hexdigest()}"
     git_dir = Path(git(repo, "rev-parse", "--absolute-git-dir").strip())
