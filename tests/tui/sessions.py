@@ -1,0 +1,322 @@
+"""Sessions that look like real ones, written the way an engine writes them: for tests, pictures and measuring."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from autoresearch.state import records
+from autoresearch.state.session import Live, Place, Session, write_live
+
+START_MS = 1_763_600_000_000
+BASELINE = 1.912
+NOISE = 0.0011
+
+IDEAS = (
+    (
+        "Warm up the learning rate over 40 steps",
+        "schedule",
+        "The first steps diverge a little; a short warm-up lets the rest of training use a higher peak.",
+    ),
+    ("Raise the peak learning rate to 1.2e-3", "optimizer", "The loss still falls steeply at the end of the budget."),
+    ("Halve the depth, double the width", "architecture", "At this budget more tokens beat more layers."),
+    ("Squared ReLU in the MLP", "architecture", "Sparser activations train faster at the same width."),
+    ("Drop weight decay", "optimizer", "The run is far from overfitting, so decay only slows it."),
+    (
+        "Batch of 16 instead of 32",
+        "optimizer",
+        "More steps in the same time, noisier but early in training that helps.",
+    ),
+    ("Rotary embeddings instead of learned positions", "architecture", "Positions then cost no parameters to learn."),
+    ("Tie input and output embeddings", "architecture", "Fewer parameters to train in a short budget."),
+    ("Cosine decay to zero instead of to a tenth", "schedule", "The last steps should settle."),
+    ("Beta2 of 0.95", "optimizer", "The second moment adapts within the few steps there are."),
+    ("QK normalisation", "architecture", "Attention logits stay bounded, so the learning rate can go up."),
+    ("Gradient clipping at 0.5", "optimizer", "Single batches with large gradients set training back."),
+    ("Value embeddings in the first layer", "architecture", "A direct path from tokens to values."),
+    ("Vocabulary padded to a multiple of 64", "speed", "The last matmul is the slowest kernel."),
+    ("Sequence length 128 for the first half", "speed", "Short contexts are cheaper, and early on enough."),
+    ("Muon for the matrices", "optimizer", "Orthogonalised updates use each step better."),
+)
+
+REASONS = {
+    "worse": "worse in the first run, 1 to 8 against",
+    "unproven": "maybe better, but eight runs could not tell it from noise",
+    "nonzero_exit": "exit code 1: RuntimeError: mat1 and mat2 shapes cannot be multiplied (8192x384 and 512x1536)",
+    "over_budget": "took 21.4 s of a budget of 15 s",
+    "not_finite": "val_bpb was nan",
+    "guard": "`pytest -q` failed: 1 failed, 12 passed",
+}
+
+
+def sha(*parts: object) -> str:
+    return hashlib.sha1(repr(parts).encode()).hexdigest()
+
+
+class Writer:
+    """Writes one session's journal and run folders, line after line, with a clock of its own."""
+
+    def __init__(self, folder: Path, seed: int = 7, *, name: str = "nov20", target: str = "nanogpt") -> None:
+        top = folder / target
+        common = top / ".git"
+        self.session = Session(common / "autoresearch" / name)
+        self.place = Place(top=top, git_dir=common, common_dir=common, prefix="")
+        self.session.runs.mkdir(parents=True)
+        self.session.inbox.mkdir()
+        self.session.lock_file.touch()
+        self.random = random.Random(seed)
+        self.now = START_MS
+        self.number = 0
+        self.proposals = 0
+        self.best = BASELINE
+        self.incumbent = sha("base")
+        self.best_number = 0
+        self.lines: list[bytes] = []
+
+    def add(self, record: records.Record, seconds: float = 0.0) -> None:
+        self.now += round(seconds * 1000)
+        data = orjson.loads(records.encode(record))
+        data["timestamp"] = self.now
+        self.lines.append(orjson.dumps(data) + b"\n")
+
+    def flush(self) -> None:
+        with self.session.journal.open("ab") as file:
+            file.writelines(self.lines)
+        self.lines.clear()
+
+    def begin(self) -> None:
+        self.add(
+            records.Header(
+                name="nanogpt",
+                metric_name="val_bpb",
+                metric_unit="bits/byte",
+                session=self.session.name,
+                base=self.incumbent,
+                branch=f"autoresearch/{self.session.name}",
+                scope=("train.py",),
+                host="gpu-box",
+                accelerator="NVIDIA H200",
+                verdict={"mode": "race", "odds": 10, "baseline_runs": 4, "max_runs": 8, "bundle": 4, "min_effect": 0},
+            )
+        )
+        self.add(records.Resume(by="you"))
+
+    def sample(self, number: int, commit: str, arm: records.Arm, k: int, centre: float, **other: Any) -> float:
+        value = round(self.random.gauss(centre, NOISE), 6)
+        self.add(
+            records.Sample(
+                experiment=number, sha=commit, arm=arm, k=k, seed=k, slot="gpu0", metric=value,
+                metrics={"val_bpb": value, "peak_vram_mb": 10234.0, "mfu_percent": 41.2},
+                exit=0, duration_s=22.4, peak_rss_mb=1830.0, peak_vram_mb=10234.0, **other,
+            ),
+            22.4,
+        )  # fmt: skip
+        return value
+
+    def baseline(self, runs: int = 4, finish: bool = True) -> None:
+        self.number = 1
+        self.add(records.Intent(experiment=1, proposal=None, parent=self.incumbent, sha=self.incumbent))
+        values = [self.sample(1, self.incumbent, "candidate", k + 1, BASELINE) for k in range(runs)]
+        if finish:
+            self.best_number = 1
+            self.best = sum(values) / len(values)
+            self.add(
+                records.Experiment(
+                    run=1, commit=self.incumbent[:7], metric=self.best, metrics={"val_bpb": self.best}, status="keep",
+                    description="baseline", sha=self.incumbent, parent=self.incumbent, cause="baseline",
+                    reason="the baseline, 4 runs", duration_s=90.0,
+                )
+            )  # fmt: skip
+
+    def propose(self) -> tuple[int, str, tuple[str, str, str]]:
+        self.proposals += 1
+        idea = IDEAS[(self.proposals - 1) % len(IDEAS)]
+        commit = sha("candidate", self.proposals)
+        description = idea[0] if self.proposals <= len(IDEAS) else f"{idea[0]}, again with depth {self.proposals % 9}"
+        self.add(
+            records.Proposal(
+                id=self.proposals, base=self.incumbent, sha=commit, agent="claude", model="claude-opus-5-5",
+                hypothesis=idea[2], description=description, category=idea[1], files=("train.py",), lines=(9, 4),
+                expected_effect="0.005 lower", tokens={"input": 21000, "output": 900}, cost_usd=0.043,
+            ),
+            3.0,
+        )  # fmt: skip
+        return self.proposals, commit, (description, idea[1], idea[2])
+
+    def open(self) -> tuple[int, str, tuple[str, str, str]]:
+        proposal, commit, about = self.propose()
+        self.number += 1
+        self.add(records.Intent(experiment=self.number, proposal=proposal, parent=self.incumbent, sha=commit))
+        return proposal, commit, about
+
+    def experiment(self) -> None:
+        proposal, commit, about = self.open()
+        draw = self.random.random()
+        if draw < 0.06:
+            self.close(
+                proposal, commit, about, "crash", self.random.choice(("nonzero_exit", "over_budget", "not_finite"))
+            )
+        elif draw < 0.09:
+            self.sample(self.number, commit, "candidate", 1, self.best - 0.004)
+            self.close(proposal, commit, about, "checks_failed", "guard")
+        elif draw < 0.09 + 0.9 / math.sqrt(self.number + 2):
+            self.keep(proposal, commit, about)
+        else:
+            self.discard(proposal, commit, about)
+
+    def discard(self, proposal: int, commit: str, about: tuple[str, str, str]) -> None:
+        unproven = self.random.random() < 0.2
+        wild = 3.5 if self.random.random() < 0.03 else 0.0
+        centre = self.best + wild + (-0.0004 if unproven else abs(self.random.gauss(0, 0.012)) + 0.001)
+        values = [self.sample(self.number, commit, "candidate", k + 1, centre) for k in range(8 if unproven else 1)]
+        mean = sum(values) / len(values)
+        self.close(
+            proposal, commit, about, "discard", "unproven" if unproven else "worse", metric=mean, runs=len(values),
+            estimate=self.best - mean, interval=0.0012, evidence=0.9 if unproven else -2.1,
+        )  # fmt: skip
+        if self.random.random() < 0.4:
+            self.add(
+                records.Lesson(
+                    experiment=self.number, lesson="The gain is within the noise of the evaluation at this budget.",
+                    retry_if="the budget is longer",
+                )
+            )  # fmt: skip
+
+    def keep(self, proposal: int, commit: str, about: tuple[str, str, str]) -> None:
+        gain = min(0.12, abs(self.random.gauss(0, 0.05)) / math.sqrt(self.number) * 2 + 0.004)
+        centre = self.best - gain
+        values = [self.sample(self.number, commit, "candidate", k + 1, centre) for k in range(2)]
+        before = self.best
+        fresh = [self.sample(self.number, commit, "fresh", k + 3, centre) for k in range(3)]
+        self.best = sum(fresh) / len(fresh)
+        self.incumbent = commit
+        self.close(
+            proposal, commit, about, "keep", "better", metric=self.best, runs=len(values),
+            estimate=before - self.best, interval=0.0014, evidence=6.3,
+        )  # fmt: skip
+        self.best_number = self.number
+
+    def close(
+        self, proposal: int, commit: str, about: tuple[str, str, str], status: records.Status, cause: str, *,
+        metric: float = 0.0, runs: int = 0, estimate: float | None = None, interval: float | None = None,
+        evidence: float | None = None,
+    ) -> None:  # fmt: skip
+        reason = REASONS.get(cause, f"better by {estimate or 0:.4f} ±{interval or 0:.4f} (34 to 1, {runs} runs)")
+        verdict = {"rule": "race", "version": 1, "s": NOISE, "nu": 9, "delta": 2 * NOISE, "d": estimate, "r": runs}
+        self.add(
+            records.Experiment(
+                run=self.number, commit=commit[:7], metric=metric, metrics={"val_bpb": metric} if metric else {},
+                status=status, description=about[0], proposal=proposal, sha=commit, parent=self.incumbent, cause=cause,
+                reason=reason, estimate=estimate, interval=interval, hypothesis=about[2], category=about[1],
+                verdict={**verdict, "log_evidence": evidence} if evidence is not None else {}, files=("train.py",),
+                duration_s=22.4 * max(1, runs), cost_usd=0.043,
+            )
+        )  # fmt: skip
+
+    def notebook(self) -> None:
+        for number, text in enumerate(
+            ("Try grouped-query attention with two key heads", "Sweep the ratio of warm-up to decay",
+             "Untie the embeddings again once the budget allows", "Longer sequences in the last third"), 1
+        ):  # fmt: skip
+            self.add(records.Idea(id=f"i{number}", text=text, by="claude" if number > 1 else "you"))
+        self.add(records.Veto(id="i4", reason="needs more memory than the slot has", by="you"))
+        self.add(
+            records.DeadEnd(
+                id="d1", text="Larger vocabularies: the embedding dominates the parameters at this size",
+                retry_if="the model is above 200M parameters", by="claude",
+            )
+        )  # fmt: skip
+
+    # -- what is not in the journal
+
+    def output(self, number: int, steps: int = 400) -> None:
+        """A training log and its progress series, as a run of this target writes them."""
+        run = self.session.run(number)
+        run.mkdir(exist_ok=True)
+        dice = random.Random(number)
+        lines, points = ["loading data: 12.4 MB of train, 1.3 MB of val", "model: 6 layers, 10.6M parameters"], []
+        for step in range(1, steps + 1):
+            loss = 2.1 + 8.6 * math.exp(-step / 45) + dice.gauss(0, 0.03) - number * 0.002
+            seconds = step * 0.0375
+            if step % 4 == 0:
+                lines.append(f"step {step:5d} | loss {loss:.4f} | lr {6e-4 * min(1, step / 40):.2e} | {seconds:.1f}s")
+                points.append(orjson.dumps({"t": round(seconds, 3), "name": "loss", "value": round(loss, 4)}))
+        (run / "output.log").write_text("\n".join(lines) + "\n")
+        (run / "progress.jsonl").write_bytes(b"\n".join(points) + b"\n")
+
+    def live(self, phase: str = "measuring", **other: Any) -> None:
+        write_live(
+            self.session,
+            Live(pid=self_pid(), host="gpu-box", phase=phase, since=self.now - 12_000, updated=self.now, **other),
+        )
+
+
+def self_pid() -> int:
+    import os
+
+    return os.getpid()
+
+
+def running(folder: Path, experiments: int = 60, seed: int = 7) -> Writer:
+    """A session in the middle of experiment `experiments` + 1, its second candidate run going."""
+    writer = Writer(folder, seed)
+    writer.begin()
+    writer.baseline()
+    while writer.number < experiments:
+        writer.experiment()
+    writer.notebook()
+    _, commit, about = writer.open()
+    writer.sample(writer.number, commit, "candidate", 1, writer.best - 0.002)
+    writer.output(writer.best_number)
+    writer.output(writer.number, steps=230)
+    writer.now += 9_000
+    writer.live(
+        experiment=writer.number, description=about[0], arm="candidate", k=2, of=8, sha=commit, agent="claude",
+        proposing="reading train.py", limits={"experiments": 100, "done": writer.number - 1, "dollars": 10},
+    )  # fmt: skip
+    writer.flush()
+    return writer
+
+
+def paused(folder: Path, experiments: int = 60) -> Writer:
+    """A session that a limit has paused; nothing is open and no engine runs."""
+    writer = Writer(folder)
+    writer.begin()
+    writer.baseline()
+    while writer.number < experiments:
+        writer.experiment()
+    writer.notebook()
+    writer.add(
+        records.Pause(reason="the experiment limit of 60 was reached", limit="experiments", fix="raise it or resume")
+    )
+    writer.output(writer.number)
+    writer.output(writer.best_number)
+    writer.live(phase="ended", reason="limit")
+    writer.flush()
+    return writer
+
+
+def beginning(folder: Path) -> Writer:
+    """No experiment yet: the second of four baseline runs is going."""
+    writer = Writer(folder)
+    writer.begin()
+    writer.baseline(runs=1, finish=False)
+    writer.output(1, steps=150)
+    writer.now += 6_000
+    writer.live(phase="measuring", experiment=1, description="baseline", arm="candidate", k=2, of=4)
+    writer.flush()
+    return writer
+
+
+@contextlib.contextmanager
+def engine(writer: Writer) -> Iterator[None]:
+    """Holds the session's lock, as an engine would."""
+    with writer.session.lock():
+        yield

@@ -1,0 +1,105 @@
+"""The colours of the screen: blue is progress, orange asks for attention, and neither is ever the only sign.
+
+Widgets draw with these styles and with nothing else, so a terminal without colours (`NO_COLOR`) gets bold, dim and
+reverse instead, from `PLAIN`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.style import Style
+from textual.theme import Theme
+
+THEME = Theme(
+    name="autoresearch",
+    primary="#4db8ff",
+    secondary="#8fb7e8",
+    accent="#ff9f43",
+    warning="#ff9f43",
+    error="#ff7a45",
+    success="#4db8ff",
+    foreground="#d5dfec",
+    background="#0c131d",
+    surface="#111b29",
+    panel="#16233a",
+    dark=True,
+    variables={
+        "rule": "#2b3d57",
+        "rule-focus": "#4db8ff",
+        "quiet": "#7f92ab",
+        "tab-on": "#4db8ff",
+        "tab-off": "#7f92ab",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    text: Style
+    strong: Style
+    quiet: Style
+    """Labels, units, what is read last."""
+    faint: Style
+    """Rules, the baseline's line, padding marks."""
+    keep: Style
+    best: Style
+    """The line of the best."""
+    unproven: Style
+    worse: Style
+    crash: Style
+    checks: Style
+    run: Style
+    good: Style
+    warn: Style
+    title: Style
+    cursor: Style
+    key: Style
+
+    def status(self, status: str, cause: str = "") -> Style:
+        if status == "keep":
+            return self.keep
+        if status == "crash":
+            return self.crash
+        if status == "checks_failed":
+            return self.checks
+        return self.unproven if cause == "unproven" else self.worse
+
+
+COLOUR = Palette(
+    text=Style.parse("#d5dfec"),
+    strong=Style.parse("bold #f2f7fd"),
+    quiet=Style.parse("#7f92ab"),
+    faint=Style.parse("#3a4f6d"),
+    keep=Style.parse("bold #4db8ff"),
+    best=Style.parse("#2f8fd8"),
+    unproven=Style.parse("#a9bad0"),
+    worse=Style.parse("#6f829c"),
+    crash=Style.parse("bold #ff9f43"),
+    checks=Style.parse("bold #ffd27a"),
+    run=Style.parse("bold #f2f7fd"),
+    good=Style.parse("bold #0c131d on #4db8ff"),
+    warn=Style.parse("bold #0c131d on #ff9f43"),
+    title=Style.parse("bold #8fb7e8"),
+    cursor=Style.parse("on #1d3352"),
+    key=Style.parse("bold #ff9f43"),
+)
+
+PLAIN = Palette(
+    text=Style.parse("none"),
+    strong=Style.parse("bold"),
+    quiet=Style.parse("dim"),
+    faint=Style.parse("dim"),
+    keep=Style.parse("bold"),
+    best=Style.parse("none"),
+    unproven=Style.parse("none"),
+    worse=Style.parse("dim"),
+    crash=Style.parse("bold"),
+    checks=Style.parse("bold"),
+    run=Style.parse("bold"),
+    good=Style.parse("bold reverse"),
+    warn=Style.parse("bold reverse"),
+    title=Style.parse("bold"),
+    cursor=Style.parse("reverse"),
+    key=Style.parse("bold"),
+)

@@ -1,0 +1,348 @@
+"""The first screen: arranges the widgets for the terminal's size and passes on what the feed found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical
+from textual.events import Resize
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from autoresearch.state.history import History
+from autoresearch.state.session import Live, Session
+from autoresearch.tui import wording
+from autoresearch.tui.feed import Engine, Feed, engine_of
+from autoresearch.tui.follow import clean
+from autoresearch.tui.palette import Palette
+from autoresearch.tui.widgets.chart import Chart, points_of
+from autoresearch.tui.widgets.keys import KeyLine
+from autoresearch.tui.widgets.lists import TextList, dead_ends_of, ideas_of
+from autoresearch.tui.widgets.log import LogView
+from autoresearch.tui.widgets.now import now_items
+from autoresearch.tui.widgets.pulse import Pulse
+from autoresearch.tui.widgets.state_line import StateLine
+from autoresearch.tui.widgets.table import Experiments
+
+if TYPE_CHECKING:
+    from autoresearch.tui.app import Dashboard
+
+Mode = Literal["tiny", "narrow", "wide", "xwide"]
+Pane = Literal["experiments", "log", "ideas", "dead", "now"]
+PANES: tuple[Pane, ...] = ("experiments", "log", "ideas", "dead", "now")
+_TITLES = {"experiments": "Experiments", "log": "Log", "ideas": "Ideas", "dead": "Dead ends", "now": "Now"}
+_LOGS = {
+    "proposing": "agent.log",
+    "building": "build.log",
+    "measuring": "output.log",
+    "baseline": "output.log",
+    "evaluating": "evaluate.log",
+    "guarding": "guard.log",
+}
+
+
+def mode_of(size: Size) -> Mode:
+    """Which arrangement fits a terminal."""
+    if size.width < 60 or size.height < 15:
+        return "tiny"
+    if size.width < 100 or size.height < 30:
+        return "narrow"
+    return "wide" if size.width < 150 or size.height < 44 else "xwide"
+
+
+def log_of(session: Session, history: History, engine: Engine, live: Live | None, before: Path | None) -> Path:
+    """The log that is being written; what was shown `before` while the phase has none; else the last run's."""
+    if engine.state in ("lost", "new") or (engine.state == "starting" and live is None):
+        return session.engine_log
+    if live is not None and engine.state == "running":
+        name = _LOGS.get(live.phase)
+        number = live.experiment or (history.open.number if history.open else None)
+        if name and number and ((path := session.run(number) / name).exists() or live.phase != "proposing"):
+            return path
+        if before is not None:
+            return before
+    number = history.open.number if history.open else history.rows[-1].number if history.rows else 0
+    return session.run(number) / "output.log" if number else session.engine_log
+
+
+class DashboardScreen(Screen[None]):
+    AUTO_FOCUS = "#experiments"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "p", "app.pause", "pause", id="engine.pause", tooltip="Pause after this experiment; again: take it back"
+        ),
+        Binding("r", "app.resume", "resume", id="engine.resume", tooltip="Start an engine that goes on where it was"),
+        Binding(
+            "s", "app.stop", "stop", id="engine.stop", tooltip="Stop now; the experiment goes on at the next start"
+        ),
+        Binding("i", "app.idea", "idea", id="session.idea", tooltip="Add an idea to the notebook"),
+        Binding("m", "app.message", "message", id="session.message", tooltip="A message for the agent's next brief"),
+        Binding("1", "pane('experiments')", "experiments", show=False, id="pane.experiments"),
+        Binding("2", "pane('log')", "log", show=False, id="pane.log"),
+        Binding("3", "pane('ideas')", "ideas", show=False, id="pane.ideas"),
+        Binding("4", "pane('dead')", "dead ends", show=False, id="pane.dead"),
+        Binding("5", "pane('now')", "now", show=False, id="pane.now"),
+        Binding("tab", "next_pane(1)", "next", show=False, id="pane.next", tooltip="The next pane"),
+        Binding("shift+tab", "next_pane(-1)", "previous", show=False, id="pane.previous"),
+        Binding("f", "follow", "follow", show=False, id="log.follow.any", tooltip="Follow the end of the log"),
+        Binding("question_mark,f1", "app.help", "help", key_display="?", id="app.help", tooltip="All keys"),
+        Binding("q", "app.leave", "quit", id="app.leave", tooltip="Leave; the engine can go on"),
+    ]
+
+    def __init__(self, session: Session, title: str, palette: Palette) -> None:
+        super().__init__()
+        self.session = session
+        self.heading = title
+        self.palette = palette
+        self.history = History()
+        self.opened = False
+        self.engine = Engine("loading")
+        self.live: Live | None = None
+        self.pid: int | None = None
+        self.problem = ""
+        self.mode: Mode = "narrow"
+        self.active: Pane = "experiments"
+        """The pane of the narrow arrangement, and of the wide one's lower place when it can be there."""
+        self.lower: Pane = "log"
+
+    @property
+    def board(self) -> Dashboard:
+        return cast("Dashboard", self.app)
+
+    # -- arranging
+
+    def compose(self) -> ComposeResult:
+        palette = self.palette
+        yield StateLine(palette, id="state")
+        with Horizontal(id="body"):
+            with Vertical(id="main"):
+                with Container(id="top"):
+                    yield Chart(palette, id="chart")
+                    with Vertical(id="side"):
+                        yield Pulse(palette, id="pulse")
+                        yield TextList(palette, id="now-side")
+                yield Experiments(palette, id="experiments", classes="pane")
+                yield LogView(palette, id="log", classes="pane")
+                yield TextList(palette, id="ideas", classes="pane")
+                yield TextList(palette, id="dead", classes="pane")
+                yield TextList(palette, id="now", classes="pane")
+            with Vertical(id="aside"):
+                yield TextList(palette, id="ideas-aside")
+                yield TextList(palette, id="dead-aside")
+        yield Static("", id="problem", markup=False)
+        yield KeyLine(palette, id="keys")
+
+    def on_mount(self) -> None:
+        for name in ("ideas", "ideas-aside"):
+            self.query_one(f"#{name}", TextList).message = "No idea is waiting; i adds one."
+        for name in ("dead", "dead-aside"):
+            self.query_one(f"#{name}", TextList).message = "Nothing has failed yet."
+        for name in ("now", "now-side"):
+            self.query_one(f"#{name}", TextList).message = "Nothing is running."
+        self.query_one("#log", LogView).message = "Nothing has been written yet."
+        self.query_one("#experiments", Experiments).message = ""
+        self._arrange(self.app.size)
+        self.refresh_all()
+
+    def on_resize(self, event: Resize) -> None:
+        self._arrange(event.size)
+
+    def _arrange(self, size: Size) -> None:
+        mode = mode_of(size)
+        if mode != self.mode or not self.has_class(f"-{mode}"):
+            self.remove_class("-tiny", "-narrow", "-wide", "-xwide").add_class(f"-{mode}")
+            self.mode = mode
+        self._show_panes()
+
+    def _show_panes(self) -> None:
+        visible = self._visible()
+        for name in PANES:
+            self.query_one(f"#{name}").display = name in visible
+        self._titles()
+
+    def _visible(self) -> set[str]:
+        if self.mode in ("tiny", "narrow"):
+            return {self.active}
+        return {"experiments", "log" if self.mode == "xwide" else self.lower}
+
+    def _titles(self) -> None:
+        following = self._log_words()
+        header = self.history.header
+        chart = self.query_one("#chart")
+        if header is not None:
+            unit = f" in {header.metric_unit}" if header.metric_unit else ""
+            name = clean(header.metric_name + unit)
+            chart.border_title = _literal(f"{name}, {header.direction} is better")
+        self.query_one("#now-side").border_title = "[b]5[/b] Now"
+        if self.mode in ("tiny", "narrow"):
+            tabs = self._tabs(PANES, self.active)
+            for pane in PANES:
+                self.query_one(f"#{pane}").border_title = tabs + (f"  {following}" if pane == "log" else "")
+            return
+        self.query_one("#experiments").border_title = self._tabs(("experiments",), "experiments")
+        lower: tuple[Pane, ...] = ("log",) if self.mode == "xwide" else ("log", "ideas", "dead")
+        for pane in ("log", "ideas", "dead"):
+            widget = self.query_one(f"#{pane}")
+            widget.border_title = self._tabs(lower, cast("Pane", pane))
+            widget.border_subtitle = following if pane == "log" else ""
+        self.query_one("#ideas-aside").border_title = self._tabs(("ideas",), "ideas")
+        self.query_one("#dead-aside").border_title = self._tabs(("dead",), "dead")
+
+    def _tabs(self, panes: tuple[Pane, ...], active: Pane) -> str:
+        words = []
+        for pane in panes:
+            text = f"{PANES.index(pane) + 1} {_TITLES[pane]}"
+            words.append(f"[b $tab-on]{text}[/]" if pane == active else f"[$tab-off]{text}[/]")
+        return "[$tab-off] · [/]".join(words)
+
+    def _log_words(self) -> str:
+        log = self.query_one("#log", LogView)
+        name = log.file.path.name if log.file is not None else ""
+        if log.following:
+            return name
+        new = f"{log.unread:,} new, " if log.unread else ""
+        return f"{name}: {new}f follows"
+
+    def _widget_of(self, pane: Pane) -> Widget:
+        if pane == "now" and self.mode in ("wide", "xwide"):
+            return self.query_one("#now-side")
+        if pane in ("ideas", "dead") and self.mode == "xwide":
+            return self.query_one(f"#{pane}-aside")
+        return self.query_one(f"#{pane}")
+
+    def action_pane(self, pane: Pane) -> None:
+        self.active = pane
+        if pane in ("log", "ideas", "dead"):
+            self.lower = pane
+        self._show_panes()
+        self._widget_of(pane).focus()
+
+    def action_next_pane(self, by: int) -> None:
+        self.action_pane(PANES[(PANES.index(self.active) + by) % len(PANES)])
+
+    def action_follow(self) -> None:
+        self.action_pane("log")
+        self.query_one("#log", LogView).action_follow()
+
+    def on_descendant_focus(self) -> None:
+        """A click may focus a pane; keep `active` with it."""
+        name = (self.focused.id or "").removesuffix("-aside").removesuffix("-side") if self.focused else ""
+        if name in PANES and name != self.active:
+            self.active = cast("Pane", name)
+        self._keys()
+
+    # -- what the feed says
+
+    def on_feed_opened(self, message: Feed.Opened) -> None:
+        self.history = message.history
+        self.opened = True
+        self.problem = ""
+        self.refresh_all()
+
+    def on_feed_reading(self, message: Feed.Reading) -> None:
+        self.query_one("#chart", Chart).show(points_of(self.history), f"Reading the journal … {message.part:.0%}")
+
+    def on_feed_grew(self, message: Feed.Grew) -> None:
+        for at, line in message.lines:
+            self.history.feed(at, line)
+        self.refresh_all()
+
+    def on_feed_failed(self, message: Feed.Failed) -> None:
+        self.problem = message.text
+        self.refresh_state()
+
+    def on_feed_beat(self, message: Feed.Beat) -> None:
+        self.live, self.pid = message.live, message.pid
+        self.refresh_state()
+
+    def on_feed_wrote(self, message: Feed.Wrote) -> None:
+        self.query_one("#log", LogView).look()
+
+    def on_log_view_moved(self, message: LogView.Moved) -> None:
+        self._titles()
+        self._keys()
+
+    def on_experiments_chosen(self, message: Experiments.Chosen) -> None:
+        self.board.show_experiment(message.number)
+
+    # -- showing
+
+    def refresh_all(self) -> None:
+        """The journal said something new."""
+        for name in ("ideas", "ideas-aside"):
+            self.query_one(f"#{name}", TextList).show(ideas_of(self.history, self.palette))
+        for name in ("dead", "dead-aside"):
+            self.query_one(f"#{name}", TextList).show(dead_ends_of(self.history, self.palette))
+        self._titles()
+        self.refresh_state()
+
+    def refresh_state(self) -> None:
+        """What may change without a journal line: the engine, its phase, the clock."""
+        now = self.board.now_ms()
+        if self.opened:
+            begun = bool(self.history.started_ms and (self.history.rows or self.history.open))
+            engine = engine_of(self.history.control, self.live, self.pid, now, begun)
+            self.engine = self.board.starting(engine)
+        self.query_one("#state", StateLine).show(self.heading, self.engine, self.live, self.history, now)
+        problem = self.query_one("#problem", Static)
+        if self.problem != getattr(problem, "said", ""):
+            problem.said = self.problem  # type: ignore[attr-defined]
+            problem.update(self.problem)
+        self.set_class(bool(self.problem) and not self.opened, "-broken")
+        running = self.engine.state == "running"
+        empty = wording.empty_chart(self.engine, self.live, self.history)
+        self.query_one("#chart", Chart).show(points_of(self.history), empty)
+        self.query_one("#experiments", Experiments).show(self.history, self.live, running)
+        proposal = self.history.opened_proposal
+        items = now_items(self.engine, self.live, self.history, proposal.hypothesis if proposal else "", self.palette)
+        for name in ("now", "now-side"):
+            self.query_one(f"#{name}", TextList).show(items)
+        if self.opened:
+            self._aim()
+        self._keys()
+
+    def _aim(self) -> None:
+        """Point the log and the live series at the run that matters."""
+        log = self.query_one("#log", LogView)
+        log.aim(log_of(self.session, self.history, self.engine, self.live, log.file.path if log.file else None))
+        if log.file is not None:
+            self.board.watch_run(log.file.path.parent)
+        opened, best = self.history.open, self.history.incumbent
+        pulse = self.query_one("#pulse", Pulse)
+        pulse.aim(
+            self.session.run(opened.number) / "progress.jsonl" if opened else None,
+            self.session.run(best.number) / "progress.jsonl" if best and opened and opened.proposal else None,
+        )
+        pulse.look()
+
+    def _keys(self) -> None:
+        alive = self.engine.alive
+        focused = self.focused
+        keys = []
+        for binding in self._bindings.key_to_bindings.values():
+            for each in binding:
+                if not each.show or (each.description in ("pause", "stop") and not alive):
+                    continue
+                if each.description == "resume" and (alive or not self.opened):
+                    continue
+                word = each.description
+                if word == "pause" and self.live is not None and self.live.pausing == "pause":
+                    word = "don't pause"
+                keys.append((each.key_display or each.key, word))
+        if isinstance(focused, Experiments):
+            keys.insert(-2, ("enter", "details"))
+        if not self.query_one("#log", LogView).following:
+            keys.insert(-2, ("f", "follow"))
+        keys.insert(-2, ("1-5", "panes"))
+        shown = dict.fromkeys(pair for pair in keys if pair[0] != "f1")
+        self.query_one("#keys", KeyLine).show(list(shown))
+
+
+def _literal(text: str) -> str:
+    """Text from outside as a border title, whose square brackets would be read as markup."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,144 @@
+"""Small questions and pages on top of the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from autoresearch.tui.palette import Palette
+from autoresearch.tui.widgets.lines import LineView
+from autoresearch.tui.widgets.lists import Item, TextList
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    key: str
+    value: str
+    text: str
+
+
+class _Options(LineView):
+    """A short list with a cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "take", show=False)]
+
+    def __init__(self, palette: Palette, options: list[Option], cursor: int) -> None:
+        super().__init__(palette, id="options")
+        self.options = options
+        self.cursor = cursor
+
+    def count(self) -> int:
+        return len(self.options)
+
+    def draw(self, number: int, width: int) -> list[Segment]:
+        option = self.options[number]
+        here = number == self.cursor
+        line = [
+            Segment(" > " if here else "   ", self.palette.key),
+            Segment(option.key, self.palette.key),
+            Segment(f"  {option.text}".ljust(max(0, width - 4)), self.palette.strong if here else self.palette.text),
+        ]
+        if here:
+            return [Segment(text, style + self.palette.cursor if style else None) for text, style, _ in line]
+        return line
+
+    def _move(self, by: int) -> None:
+        self.cursor = (self.cursor + by) % len(self.options)
+        self.refresh()
+
+    def action_down(self) -> None:
+        self._move(1)
+
+    def action_up(self) -> None:
+        self._move(-1)
+
+    def action_take(self) -> None:
+        self.screen.dismiss(self.options[self.cursor].value)
+
+
+class Choice(ModalScreen[str]):
+    """One of a few answers, by its key or with the arrows; escape is the last one."""
+
+    def __init__(self, palette: Palette, title: str, text: str, options: list[Option], default: str) -> None:
+        super().__init__(classes="question")
+        self.palette = palette
+        self.heading = title
+        self.text = text
+        self.options = options
+        self.default = default
+
+    def compose(self) -> ComposeResult:
+        cursor = next(at for at, option in enumerate(self.options) if option.value == self.default)
+        with Vertical(classes="box") as box:
+            box.border_title = self.heading
+            yield Static(self.text, classes="words", markup=False)
+            options = _Options(self.palette, self.options, cursor)
+            options.styles.height = len(self.options)
+            yield options
+
+    def key_escape(self) -> None:
+        self.dismiss(self.options[-1].value)
+
+    def on_key(self, event: object) -> None:
+        key = getattr(event, "character", None)
+        for option in self.options:
+            if option.key == key:
+                self.dismiss(option.value)
+
+
+class Ask(ModalScreen[str]):
+    """A line of text; empty when it was given up."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "give up", show=False)]
+
+    def __init__(self, title: str, text: str, placeholder: str) -> None:
+        super().__init__(classes="question")
+        self.heading = title
+        self.text = text
+        self.placeholder = placeholder
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = self.heading
+            yield Static(self.text, classes="words", markup=False)
+            field = Input(placeholder=self.placeholder)
+            field.cursor_blink = False  # half a kilobyte a second over a slow line
+            yield field
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value.strip())
+
+
+class Page(ModalScreen[None]):
+    """Text to read; any of the usual keys closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,question_mark", "dismiss", "close", show=False),
+    ]
+
+    def __init__(self, palette: Palette, title: str, items: Iterable[Item] = ()) -> None:
+        super().__init__(classes="page")
+        self.palette = palette
+        self.heading = title
+        self.items = list(items)
+
+    def compose(self) -> ComposeResult:
+        page = TextList(self.palette, id="page")
+        page.most_lines = 40
+        page.border_title = self.heading
+        page.border_subtitle = "esc closes · j k scroll"
+        yield page
+
+    def on_mount(self) -> None:
+        self.show(self.items)
+
+    def show(self, items: list[Item]) -> None:
+        self.query_one("#page", TextList).show(items)

@@ -1,0 +1,48 @@
+"""The key line: what can be pressed now, in words, from the bindings themselves."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from textual.events import Click
+from textual.strip import Strip
+from textual.widget import Widget
+
+from autoresearch.tui.palette import Palette
+
+
+class KeyLine(Widget):
+    """One line of `key word` pairs; a click presses the key. What does not fit at the right is left out."""
+
+    def __init__(self, palette: Palette, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.palette = palette
+        self._keys: list[tuple[str, str]] = []
+
+    def show(self, keys: list[tuple[str, str]]) -> None:
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
+
+    def _fitting(self) -> list[tuple[int, str, str]]:
+        """(column, key, word) of the pairs that fit."""
+        at, fitting = 1, []
+        for key, word in self._keys:
+            size = len(key) + len(word) + 1
+            if at + size > self.size.width:
+                break
+            fitting.append((at, key, word))
+            at += size + 2
+        return fitting
+
+    def render_line(self, y: int) -> Strip:
+        base = self.rich_style
+        segments = [Segment(" ", base)]
+        for _, key, word in self._fitting():
+            segments.append(Segment(key, base + self.palette.key))
+            segments.append(Segment(f" {word}  ", base + self.palette.quiet))
+        return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    def on_click(self, event: Click) -> None:
+        for at, key, word in self._fitting():
+            if at <= event.x < at + len(key) + len(word) + 1:
+                self.app.simulate_key({"?": "question_mark"}.get(key, key))

@@ -1,0 +1,65 @@
+"""The running experiment in words: what is tried, why, its runs so far; then what waits and what went wrong lately."""
+
+from __future__ import annotations
+
+from autoresearch.state import numbers
+from autoresearch.state.history import History
+from autoresearch.state.session import Live
+from autoresearch.tui.feed import Engine
+from autoresearch.tui.follow import clean
+from autoresearch.tui.palette import Palette
+from autoresearch.tui.widgets.lists import Item
+
+
+def now_items(engine: Engine, live: Live | None, history: History, hypothesis: str, palette: Palette) -> list[Item]:
+    """`hypothesis` is that of the open experiment's proposal, where there is one."""
+    items: list[Item] = []
+    opened = history.open
+    if opened is not None:
+        baseline = opened.proposal is None
+        what = "the baseline" if baseline else ""
+        if live is not None and live.experiment == opened.number and live.description:
+            what = clean(live.description)
+        verb = "Running" if engine.state == "running" else "Open"
+        items.append(("", palette.title, f"{verb} #{opened.number}", palette.title))
+        if what:
+            items.append((">", palette.run, what, palette.strong))
+        if hypothesis and clean(hypothesis) != what:
+            items.append(("?", palette.quiet, clean(hypothesis), palette.quiet))
+        for arm, name in (("candidate", "runs"), ("fresh", "fresh runs")):
+            values = [numbers.metric(s.metric) if s.cause is None else str(s.cause) for s in opened.of(arm)]
+            if values:
+                items.append(("·", palette.quiet, f"{name} {', '.join(values)}", palette.text))
+    if history.incumbent is not None and opened is not None and opened.proposal is not None:
+        against = history.incumbent_values()[-6:]
+        if against:
+            text = f"best {', '.join(numbers.metric(value) for value in against)}"
+            items.append(("·", palette.quiet, text, palette.best))
+    if live is not None and engine.state == "running" and (live.proposing or history.waiting):
+        items.append(("", palette.title, "Next", palette.title))
+        for waiting in list(history.waiting.values())[:3]:
+            items.append(("›", palette.quiet, clean(waiting.description or waiting.hypothesis), palette.text))
+        if live.proposing:
+            who = f"{live.agent}: " if live.agent else ""
+            items.append(("·", palette.quiet, f"{who}{clean(live.proposing)}", palette.quiet))
+    items += _notices(history, palette)
+    return items
+
+
+def _notices(history: History, palette: Palette) -> list[Item]:
+    """The last three warnings and errors of different kinds, newest first."""
+    shown: list[Item] = []
+    seen: set[str] = set()
+    for notice in reversed(history.notices):
+        kind = notice.code or notice.text
+        if kind in seen:
+            continue
+        seen.add(kind)
+        text = clean(notice.text) + (f" {clean(notice.fix)}" if notice.fix else "")
+        shown.append(("!", palette.crash if notice.code == "error" else palette.checks, text, palette.text))
+        if len(shown) == 3:
+            break
+    if history.problems:
+        line, what = history.problems[-1]
+        shown.append(("!", palette.checks, f"Journal line {line} was skipped: {clean(what)}", palette.text))
+    return [("", palette.title, "Notices", palette.title), *shown] if shown else []

@@ -1,0 +1,173 @@
+"""What the screen says in words: the engine's state, the phase, the best against the baseline. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from autoresearch.state import numbers
+from autoresearch.state.history import History
+from autoresearch.state.session import Live
+from autoresearch.tui.feed import Engine
+from autoresearch.tui.follow import clean
+
+_PHASES = {
+    "starting": "starting",
+    "baseline": "measuring the baseline",
+    "proposing": "waiting for a proposal",
+    "building": "building",
+    "measuring": "measuring",
+    "evaluating": "evaluating",
+    "guarding": "running the guards",
+    "judging": "judging",
+    "waiting": "waiting",
+    "pausing": "pausing",
+    "ended": "ending",
+}
+
+_BADGES = {
+    "loading": "…",
+    "new": "NOT STARTED",
+    "starting": "STARTING",
+    "running": "RUNNING",
+    "silent": "NOT RESPONDING",
+    "paused": "PAUSED",
+    "stopped": "STOPPED",
+    "lost": "ENGINE LOST",
+}
+
+
+def badge(engine: Engine, live: Live | None) -> str:
+    """The engine's state in a word or two."""
+    if engine.state == "running" and live is not None and live.pausing:
+        return "STOPPING" if live.pausing == "stop" else "PAUSING"
+    return _BADGES[engine.state]
+
+
+def doing(engine: Engine, live: Live | None, history: History) -> str:
+    """What it does now, or why it does nothing, in one clause."""
+    if engine.state == "running" and live is not None:
+        return _phase(live, history)
+    if engine.state == "silent" and live is not None:
+        return f"last seen {_phase(live, history)}; look at engine.log"
+    if engine.state == "starting":
+        return "the engine is starting"
+    if engine.state == "lost":
+        return "it ended without a word (killed, or the machine went down); r goes on where it was"
+    if engine.state == "new":
+        return "no engine has run yet; r starts one"
+    if engine.state in ("paused", "stopped"):
+        reason = clean(engine.reason) or ("as asked" if engine.state == "paused" else "r goes on")
+        return f"{reason}{' – ' + clean(engine.fix) if engine.fix else ''}"
+    return "reading the journal"
+
+
+def _phase(live: Live, history: History) -> str:
+    words = _PHASES.get(live.phase, live.phase)
+    baseline = live.phase == "baseline" or (history.open is not None and history.open.proposal is None)
+    if live.phase == "waiting" and live.waiting_for:
+        return f"waiting for {clean(live.waiting_for)}"
+    if live.phase in ("measuring", "evaluating", "baseline", "building"):
+        if baseline:
+            words = "measuring the baseline" if live.phase in ("measuring", "baseline") else words
+            return f"{words}, run {live.k} of {live.of}" if live.k and live.of else words
+        if live.arm == "incumbent":
+            return f"{words} the best again"
+        if live.arm == "fresh":
+            return f"kept! {words} it afresh, run {live.k}" if live.k else f"kept! {words} it afresh"
+        if live.k:
+            return f"{words}, run {live.k}" + (f" of ≤{live.of}" if live.of else "")
+    return words
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best against the baseline."""
+
+    value: str
+    unit: str
+    change: str
+    """"4.2% better ±0.3"; empty before the first keep after the baseline."""
+    baseline: str
+    confirmed: bool
+
+
+def best_of(history: History) -> Best | None:
+    incumbent, baseline, header = history.incumbent, history.baseline, history.header
+    if incumbent is None or incumbent.metric is None or header is None:
+        return None
+    half = _half_width(history)
+    confirmed = header.verdict.get("mode", "race") != "single"
+    value = numbers.metric(incumbent.metric, half)
+    if baseline is None or baseline.metric is None or baseline.number == incumbent.number:
+        return Best(value, header.metric_unit, "", "", confirmed)
+    gain = incumbent.metric - baseline.metric
+    if header.direction == "lower":
+        gain = -gain
+    change = _percent(gain, baseline.metric, half)
+    return Best(value, header.metric_unit, change, numbers.metric(baseline.metric, half), confirmed)
+
+
+def _percent(gain: float, baseline: float, half: float | None) -> str:
+    if baseline == 0:
+        return f"{numbers.signed(gain, half)} {numbers.plus_minus(half)}".strip()
+    percent = abs(gain) * 100 / abs(baseline)
+    step = half * 100 / abs(baseline) if half else percent / 50
+    decimals = min(max(-math.floor(math.log10(step)), 0), 4) if step else 0
+    text = f"{percent:.{decimals}f}% {'better' if gain >= 0 else 'worse'}"
+    return f"{text} ±{step:.{decimals}f}" if half else text
+
+
+def _half_width(history: History) -> float | None:
+    """Half of the 95% interval of best minus baseline: three fresh runs against the baseline's, pooled spread."""
+    nu = history.spread.nu
+    if nu < 1 or history.header is None or history.spread.identical:
+        return None
+    s = math.sqrt(history.spread.ss / nu)
+    runs = max(1, int(history.header.verdict.get("baseline_runs", 4)))
+    return student_95(nu) * s * math.sqrt(1 / 3 + 1 / runs)
+
+
+def student_95(nu: int) -> float:
+    """The 97.5% quantile of Student's t, by table and Fisher's expansion (within 0.1% from 4 degrees on)."""
+    table = (12.706, 4.303, 3.182)
+    if nu <= len(table):
+        return table[nu - 1]
+    z = 1.959964
+    return (
+        z
+        + (z**3 + z) / (4 * nu)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * nu**3)
+    )
+
+
+def limits(history: History, live: Live | None, now_ms: int) -> list[str]:
+    """Spend and time against their limits, only where there is something to say."""
+    bounds = live.limits if live is not None else {}
+    said = []
+    dollars = bounds.get("dollars")
+    if history.cost_usd or (dollars and history.tokens):
+        said.append(f"${history.cost_usd:.2f}" + (f" of ${dollars:g}" if dollars else ""))
+    hours = bounds.get("hours")
+    ran = numbers.duration(history.running_ms / 1000)
+    if history.running_ms >= 60_000 or hours:
+        said.append(f"{ran} of {hours:g}h" if hours else f"ran {ran}")
+    until = bounds.get("until")
+    if isinstance(until, (int, float)) and until > now_ms:
+        said.append(f"{numbers.duration((until - now_ms) / 1000)} left")
+    return said
+
+
+def empty_chart(engine: Engine, live: Live | None, history: History) -> str:
+    """What stands where the chart will be."""
+    if engine.state == "loading":
+        return "Reading the journal …"
+    if engine.state == "running" and live is not None:
+        runs = history.open.samples if history.open else []
+        values = [numbers.metric(sample.metric) for sample in runs if sample.metric is not None]
+        so_far = f"  So far: {', '.join(values[-6:])}." if values else ""
+        text = _phase(live, history)
+        return f"{text[:1].upper()}{text[1:]}.{so_far}"
+    text = doing(engine, live, history)
+    return f"{text[:1].upper()}{text[1:]}."
