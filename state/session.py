@@ -357,8 +357,11 @@ def free_name(place: Place, today: datetime, taken_branches: set[str]) -> str:
     return name
 
 
-def create_session(place: Place, name: str, header: records.Header, config_text: str) -> Session:
-    """Make the folder whole under a temporary name, then rename it into place. Raises SessionError if it exists."""
+def create_session(place: Place, name: str, header: records.Header, config_text: str, *more: records.Record) -> Session:
+    """Make the folder whole under a temporary name, then rename it into place. Raises SessionError if it exists.
+
+    The journal begins with `header` and `more`.
+    """
     if not _NAME.fullmatch(name) or name.endswith((".lock", ".")) or ".." in name or name == "index.db":
         raise SessionError(f"{name!r} cannot name a session: use letters, digits, dot, dash and underscore.")
     final = place.sessions_dir / name
@@ -373,7 +376,7 @@ def create_session(place: Place, name: str, header: records.Header, config_text:
     made.runs.mkdir(mode=0o700)
     write_atomic(made.config, config_text.encode())
     journal = Journal(made.journal)
-    journal.append(header)
+    journal.append(header, *more)
     journal.close()
     folder.rename(final)
     show_to_people(place, final)
@@ -395,4 +398,3 @@ def show_to_people(place: Place, folder: Path) -> None:
             link.symlink_to(folder)
     except OSError:
         return  # a convenience only: a read-only worktree still has its session
-
