@@ -16,6 +16,7 @@ keep, or use a corpus of which nobody else holds the held-out part.
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import re
@@ -90,7 +91,7 @@ def _judge() -> tuple[Score, str]:
                 candidates.append(Candidate(Path(scratch) / name, task, threads))
             score = _ask(candidates, windows, donors, tokenizer.byte_lengths())
         finally:
-            sandbox.end_descendants()
+            sandbox.end_descendants([candidate.process for candidate in candidates])
             for candidate in candidates:
                 candidate.close()
         if score.gap_max > AT_ONE_POSITION or score.gap_sum / score.compared > ON_AVERAGE:
@@ -165,6 +166,8 @@ class Candidate:
             for fd in (theirs_in, theirs_out, theirs_output):
                 os.close(fd)
         self.requests, self.answers = requests, answers
+        if sys.platform == "linux":
+            fcntl.fcntl(answers, fcntl.F_SETPIPE_SZ, 1 << 20)  # logits are many; the default is a sixteenth
         os.set_blocking(answers, False)
         os.set_blocking(requests, False)
         self._printer = threading.Thread(target=_show_output, args=(output,), daemon=True)
@@ -220,7 +223,7 @@ class Candidate:
 
     def close(self) -> None:
         """Once nobody holds the other ends any more."""
-        self._printer.join()
+        self._printer.join(timeout=5)
         os.close(self.requests)
         os.close(self.answers)
 

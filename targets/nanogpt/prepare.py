@@ -254,8 +254,10 @@ def _user() -> str:
 
 
 def heldout_folder(source: str) -> Path | None:
-    """What a judged process may not read; None where the source is one that anybody can read anyway."""
-    return cache_folder() / "heldout" if source in HUBS else None
+    """What a judged process may not read; None for the library, without which Python does not run."""
+    if source == "stdlib":
+        return None
+    return cache_folder() / "heldout" if source in HUBS else Path(source)
 
 
 def documents(source: str, *, validation: bool) -> Iterator[bytes]:

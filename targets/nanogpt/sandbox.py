@@ -57,9 +57,12 @@ def shield() -> None:
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end_descendants(patience_s: float = 20) -> None:
-    """Kills and reaps every descendant of this process; orphans fall to it and are met in the next round."""
+def end_descendants(started: list[subprocess.Popen[bytes]], patience_s: float = 20) -> None:
+    """Kills and reaps every descendant of this process; orphans fall to it and are met in the next round. `started`
+    are those known by name: elsewhere than on Linux, only they and their process groups are ended."""
     deadline = time.monotonic() + patience_s
+    for process in started:
+        _kill(-process.pid)
     while True:
         for pid in _children():
             _kill(pid)
@@ -90,8 +93,8 @@ def _children() -> list[int]:
 def _kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    except (ProcessLookupError, PermissionError):
+        return  # gone, or on macOS a group of zombies; what lives on is met again until the deadline
 
 
 # ----------------------------------------------------------------------------------------- the judged process
@@ -133,9 +136,9 @@ def _become(command: list[str], scratch: Path, hidden: Path | None, tell: int) -
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     held: list[str] = []
     if LINUX:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _own_namespaces(held, scratch)
         _drop_privileges()
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         held.insert(0, "no privileges")
         private = {"own shared memory": Path("/dev/shm"), "own scratch folder": scratch}
         _landlock(held, [place for name, place in private.items() if name in held], hidden)
@@ -178,6 +181,7 @@ def _mount(source: bytes | None, target: bytes, kind: bytes | None, flags: int =
 
 def _continue_in_child() -> None:
     """Returns in the child; the parent only waits for it and ends as it ended."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     child = os.fork()
     if child:
         for fd in range(3, 256):
@@ -187,7 +191,6 @@ def _continue_in_child() -> None:
                 continue  # was not open
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         os._exit(code if code >= 0 else 128 - code)
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _drop_privileges() -> None:

@@ -31,8 +31,9 @@ OPTIMIZER = "adamw"  # one of: adamw, muon
 LEARNING_RATE = 0.0004  # range: 0.0001 .. 0.02
 EMBEDDING_LR_FACTOR = 1.0  # range: 0.3 .. 10
 WEIGHT_DECAY = 0.3  # range: 0.0 .. 0.5
-BETAS = (0.9, 0.999)
-GRAD_CLIP = 1.0  # range: 0.1 .. 10
+BETA1 = 0.9  # range: 0.7 .. 0.98
+BETA2 = 0.999  # range: 0.9 .. 0.9999
+GRAD_CLIP = 1.0  # not tunable: it rarely acts
 
 # schedule, as shares of the budget
 WARMUP = 0.3  # range: 0.0 .. 0.5
@@ -43,7 +44,7 @@ ACTIVATION = "gelu"  # one of: gelu, relu2, swiglu
 DROPOUT = 0.1  # range: 0.0 .. 0.3
 QK_NORM = True
 TIED_EMBEDDINGS = True
-ROPE_BASE = 10000.0  # range: 100 .. 100000
+ROPE_BASE = 10000.0  # not tunable: windows are short
 DEPTH_FACTOR = 1.0  # range: 0.5 .. 2
 WIDTH_FACTOR = 1.0  # range: 0.5 .. 2
 BATCH_FACTOR = 2.0  # range: 0.25 .. 4
@@ -260,7 +261,8 @@ def make_optimizers(model: GPT) -> list[torch.optim.Optimizer]:
         optimizers.append(Muon(matrices, LEARNING_RATE, WEIGHT_DECAY))
     else:
         groups.append({"params": matrices, "lr": LEARNING_RATE, "weight_decay": WEIGHT_DECAY})
-    optimizers.append(torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=model.head.weight.device.type != "mps"))
+    fused = model.head.weight.device.type != "mps"
+    optimizers.append(torch.optim.AdamW(groups, betas=(BETA1, BETA2), eps=1e-8, fused=fused))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["base_lr"] = group["lr"]
