@@ -35,12 +35,14 @@ __all__ = [
     "Command",
     "Exit",
     "Halt",
+    "Spawn",
     "become_subreaper",
     "disown",
     "end_leftovers",
     "own",
     "run",
     "run_async",
+    "spawn",
     "starting",
 ]
 
@@ -118,30 +120,6 @@ class Halt:
         os.close(self._writer)
 
 
-# Threads are kept, so that a run does not pay for starting one; each run occupies one for its whole time.
-_threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="command")
-_numbers = itertools.count(1)
-
-
-async def run_async(command: Command) -> Exit:
-    """`run` beside the event loop. Cancelling it ends the whole tree, waits until it is gone, then raises."""
-    halt = Halt()
-    try:
-        future = asyncio.get_running_loop().run_in_executor(_threads, run, command, halt)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            halt.set()
-            while not future.done():
-                with contextlib.suppress(asyncio.CancelledError):  # asked again: the answer is the same
-                    await asyncio.wait([future])
-            if error := future.exception():
-                raise error from None
-            raise
-    finally:
-        halt.close()
-
-
 Spawn = Callable[[Command, Mapping[str, str], int], "subprocess.Popen[bytes]"]
 """Starts the command with this environment and this file as its output; where a confinement puts its own."""
 
@@ -158,6 +136,30 @@ def spawn(command: Command, env: Mapping[str, str], output: int) -> subprocess.P
         start_new_session=True,
         preexec_fn=_default_signals if _ignored() else None,
     )
+
+
+# Threads are kept, so that a run does not pay for starting one; each run occupies one for its whole time.
+_threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="command")
+_numbers = itertools.count(1)
+
+
+async def run_async(command: Command, spawn: Spawn = spawn) -> Exit:
+    """`run` beside the event loop. Cancelling it ends the whole tree, waits until it is gone, then raises."""
+    halt = Halt()
+    try:
+        future = asyncio.get_running_loop().run_in_executor(_threads, run, command, halt, spawn)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            halt.set()
+            while not future.done():
+                with contextlib.suppress(asyncio.CancelledError):  # asked again: the answer is the same
+                    await asyncio.wait([future])
+            if error := future.exception():
+                raise error from None
+            raise
+    finally:
+        halt.close()
 
 
 def run(command: Command, halt: Halt | None = None, spawn: Spawn = spawn) -> Exit:

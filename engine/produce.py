@@ -47,11 +47,13 @@ def open_regular(root: Path, path: str) -> int:
 
 def copy(root: Path, path: str, into: Path, limit_mb: float = 0) -> Path:
     """Copy one produced file to the same path below `into`, which is ours. Raises NotTaken."""
-    with open(open_regular(root, path), "rb") as source:  # noqa: PTH123 - a descriptor
+    with open(open_regular(root, path), "rb") as source:
         size = os.fstat(source.fileno()).st_size
         if limit_mb and size > limit_mb * 2**20:
             raise NotTaken(path, f"has {size / 2**20:.0f} MB, more than the {limit_mb:g} MB that are copied")
         target = into / path
+        if any((into / folder).is_symlink() for folder in PurePosixPath(path).parents if folder.parts):
+            raise NotTaken(path, "would be copied through a link")
         target.parent.mkdir(parents=True, exist_ok=True)
         remove(into, path)
         with target.open("xb") as copied:
@@ -61,12 +63,11 @@ def copy(root: Path, path: str, into: Path, limit_mb: float = 0) -> Path:
 
 def remove(root: Path, path: str) -> None:
     """Remove what stands at `path` below `root`, itself and not what it points to."""
-    parent = root / path
-    for folder in list(parent.relative_to(root).parents)[-2::-1]:
-        if (root / folder).is_symlink():
-            return  # not ours: opening it will be refused
-    if parent.is_dir() and not parent.is_symlink():
-        shutil.rmtree(parent)
+    target = root / path
+    if any((root / folder).is_symlink() for folder in PurePosixPath(path).parents if folder.parts):
+        return  # elsewhere: nothing there is ours to remove, and opening it will be refused
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
     else:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            parent.unlink()
+            target.unlink()

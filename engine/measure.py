@@ -1,0 +1,401 @@
+"""What one measurement is: the measure commands, once, on one commit, in a slot.
+
+The loop asks a slot for samples of commits and does not know where they run. The slot here is this machine: a tree made
+exactly the commit, `build` once per candidate, `run` within its limits, and with `evaluate` a second, pristine tree
+that sees only the artifacts. What cannot be measured is a sample with a cause and a sentence, never an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from autoresearch.engine import environment, metrics, process, produce
+from autoresearch.engine.devices import VramWatch
+from autoresearch.engine.environment import Scratch
+from autoresearch.engine.process import Command, Exit
+from autoresearch.state import text
+from autoresearch.state.config import Config, Guard
+from autoresearch.state.records import Arm, Sample
+
+FIRST_TIMEOUT_S = 3600.0
+"""For a command of which no duration is known yet."""
+LEAST_TIMEOUT_S = 30.0
+BUDGET_SLACK = 0.2
+"""A run may take the baseline's time and this part of the budget."""
+KEEP_MB = 100.0
+FEEDBACK_MB = 1.0
+GPU_BACK_S = 10.0
+
+
+class Tree(Protocol):
+    """A worktree in which commands run."""
+
+    root: Path
+    """The checkout of the whole repository."""
+    folder: Path
+    """The target's folder in it."""
+
+    def at(self, sha: str) -> None:
+        """Make it exactly that commit, with links, prepared and cached files, and what `settle` kept of it."""
+
+    def settle(self) -> None:
+        """What is here beyond the commit (a finished build) belongs to it until another commit is checked out."""
+
+    def is_settled(self, sha: str) -> bool:
+        """Whether a finished build of this commit is still here, untouched."""
+        ...
+
+    def check(self) -> tuple[str, ...]:
+        """Protected files that were changed since `at`; they are restored now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One sample that is wanted."""
+
+    experiment: int | None
+    sha: str
+    arm: Arm
+    k: int
+    seed: int
+    folder: Path
+    """The experiment's folder of logs; it exists."""
+    metric: str
+    constraints: tuple[str, ...] = ()
+    """Metrics that must be reported besides the primary one."""
+    expected_s: float | None = None
+    """The mean duration of the baseline's runs, once known."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardResult:
+    passed: bool
+    cause: str | None = None
+    detail: str = ""
+    duration_s: float = 0.0
+
+
+class Slot(Protocol):
+    """Where measurements run, one at a time. Cancelling any of these ends all their processes first."""
+
+    name: str
+
+    async def prepare(self, folder: Path) -> Exit:
+        """Run `setup` in the measure tree as it stands; its log goes to `folder`."""
+        ...
+
+    async def sample(self, job: Job) -> Sample: ...
+
+    async def guard(self, job: Job, guard: Guard) -> GuardResult: ...
+
+
+class _Crash(Exception):
+    """This sample has no value."""
+
+    def __init__(self, cause: str, detail: str, exited: Exit | None = None) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        self.detail = detail
+        self.exited = exited
+
+
+class LocalSlot:
+    """This machine."""
+
+    name = "local"
+
+    def __init__(
+        self,
+        config: Config,
+        session: str,
+        measure: Tree,
+        evaluate: Tree | None,
+        *,
+        user_folder: Path,
+        on_phase: Callable[[str], None] = lambda phase: None,
+        spawn: process.Spawn = process.spawn,
+    ) -> None:
+        """`session` must name the session on this machine, not just in its repository: recovery ends processes by it.
+
+        `on_phase` is told `building`, `measuring` and `evaluating` where a sample has several parts. `spawn` is where a
+        confinement starts commands.
+        """
+        self._config = config
+        self._session = session
+        self._measure = measure
+        self._evaluate = evaluate
+        self._user_folder = user_folder
+        self._on_phase = on_phase
+        self._spawn = spawn
+        self._scratch = Scratch(measure.root.parent / "scratch")
+        self._progress = {name: re.compile(pattern) for name, pattern in config.measure.progress.items()}
+        self._environments: dict[tuple[Path, tuple[str, ...], bool], dict[str, str]] = {}
+        self._took_s: dict[str, float] = {}
+        """How long `build` and `evaluate` took when they first succeeded."""
+
+    async def prepare(self, folder: Path) -> Exit:
+        self._scratch.make_empty()
+        return await self._run(
+            Command(
+                argv=environment.argv(self._config.measure.setup),
+                cwd=self._measure.folder,
+                env=self._environment(self._measure, online=True),
+                output=folder / "setup.log",
+                timeout_s=self._config.measure.timeout_s or FIRST_TIMEOUT_S,
+                output_mb=self._config.measure.output_mb,
+                pid_file=folder / "pid",
+            )
+        )
+
+    async def sample(self, job: Job) -> Sample:
+        ran: Exit | None = None
+        ended: Exit | None = None
+        gpu = VramWatch()
+        reading = metrics.Reading(None)
+        cause: str | None = None
+        detail = ""
+        try:
+            self._measure.at(job.sha)
+            await self._build(job)
+            ran = ended = await self._run_once(job, gpu)
+            self._refuse_run(job, ran)
+            reading = (
+                await self._evaluated(job) if self._evaluate else self._reading(job, self._measure, "output.log", ran)
+            )
+            cause, detail = reading.cause, reading.detail
+        except _Crash as crash:
+            cause, detail = crash.cause, crash.detail
+            ended = crash.exited or ended
+        if ran is not None:
+            self._keep(job)
+        return Sample(
+            experiment=job.experiment,
+            sha=job.sha,
+            arm=job.arm,
+            k=job.k,
+            seed=job.seed,
+            slot=self.name,
+            metric=reading.metric if cause is None else None,
+            metrics=reading.metrics,
+            exit=ended.code if ended else None,
+            cause=cause,
+            detail=detail,
+            duration_s=round(ran.duration_s, 4) if ran else 0.0,
+            peak_rss_mb=ran.peak_rss_mb if ran else None,
+            peak_vram_mb=gpu.peak_mb,
+        )
+
+    async def guard(self, job: Job, guard: Guard) -> GuardResult:
+        self._measure.at(job.sha)
+        try:
+            await self._build(job)
+        except _Crash as crash:
+            return GuardResult(False, crash.cause, crash.detail)
+        command = self._command(
+            job, self._measure, guard.run, "guard.log", f"guard · {_short(guard.run)}", guard.timeout_s
+        )
+        exited = await self._run(command)
+        self._measure.check()
+        if exited.cause is None:
+            return GuardResult(True, duration_s=exited.duration_s)
+        detail = f"the guard `{_short(guard.run)}` failed: {_explain(exited, command.output)}"
+        return GuardResult(False, exited.cause, detail, exited.duration_s)
+
+    # -- the parts of a sample
+
+    async def _build(self, job: Job) -> None:
+        """Once per commit. Raises _Crash."""
+        build = self._config.measure.build
+        if not build or self._measure.is_settled(job.sha):
+            return
+        self._on_phase("building")
+        command = self._command(
+            job, self._measure, build, "build.log", f"build {job.sha[:7]}", self._timeout_s("build")
+        )
+        exited = await self._run(command)
+        self._refuse_tampering(self._measure, exited, "the build")
+        if exited.cause is not None:
+            raise _Crash(exited.cause, f"the build failed: {_explain(exited, command.output)}", exited)
+        self._took_s.setdefault("build", exited.duration_s)
+        self._measure.settle()
+        self._on_phase("measuring")
+
+    async def _run_once(self, job: Job, gpu: VramWatch) -> Exit:
+        settings = self._config.measure
+        if settings.metrics_file and not self._evaluate:
+            produce.remove(*_placed(self._measure, settings.metrics_file))
+        timeout_s, budget_s = self._limits_s(job.expected_s)
+        command = self._command(
+            job,
+            self._measure,
+            settings.run,
+            "output.log",
+            f"sample {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}",
+            min(timeout_s, budget_s),
+            gpu=gpu,
+        )
+        exited = await self._run(command)
+        if gpu.active and not gpu.is_back():
+            await asyncio.to_thread(gpu.wait_back, GPU_BACK_S)
+        return exited
+
+    def _refuse_run(self, job: Job, exited: Exit) -> None:
+        """Raises _Crash for a run that did not come to a good end."""
+        self._refuse_tampering(self._measure, exited, "the run")
+        timeout_s, budget_s = self._limits_s(job.expected_s)
+        if exited.cause == "timeout" and budget_s < timeout_s:
+            allowed = f"{budget_s:.4g} s are allowed: the baseline's {job.expected_s:.4g} s and 20% of the budget"
+            raise _Crash("over_budget", f"not finished when {allowed}", exited)
+        if exited.cause is not None:
+            raise _Crash(exited.cause, _explain(exited, job.folder / "output.log"), exited)
+
+    async def _evaluated(self, job: Job) -> metrics.Reading:
+        """`evaluate` in a tree that the run could not touch, with nothing of it but the artifacts. Raises _Crash."""
+        settings, tree = self._config.measure, self._evaluate
+        assert tree is not None
+        self._on_phase("evaluating")
+        tree.at(job.sha)
+        for artifact in settings.artifacts:
+            try:
+                produce.copy(self._measure.folder, artifact, tree.folder)
+            except produce.NotTaken as error:
+                raise _Crash("no_metric", f"the artifact {error}") from None
+        if settings.metrics_file:
+            produce.remove(*_placed(tree, settings.metrics_file))
+        what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
+        timeout_s = self._timeout_s("evaluate")
+        command = self._command(
+            job, tree, settings.evaluate, "evaluate.log", what, timeout_s, names=settings.evaluate_env
+        )
+        exited = await self._run(command)
+        self._refuse_tampering(tree, exited, "the evaluation")
+        if exited.cause is not None:
+            raise _Crash(exited.cause, f"the evaluation failed: {_explain(exited, command.output)}", exited)
+        self._took_s.setdefault("evaluate", exited.duration_s)
+        return self._reading(job, tree, "evaluate.log", exited)
+
+    def _reading(self, job: Job, tree: Tree, log: str, exited: Exit) -> metrics.Reading:
+        if self._config.measure.metrics_file:
+            root, name = _placed(tree, self._config.measure.metrics_file)
+            return metrics.read_metrics_file(root / name, primary=job.metric, others=job.constraints, root=root)
+        start, end = exited.output_from, exited.output_to
+        return metrics.read_metrics(job.folder / log, start, end, primary=job.metric, others=job.constraints)
+
+    def _refuse_tampering(self, tree: Tree, exited: Exit, what: str) -> None:
+        changed = tree.check()
+        if exited.survivors:
+            raise _Crash("contaminated", f"{len(exited.survivors)} processes of {what} could not be ended", exited)
+        if changed:
+            shown = text.clean_line(", ".join(changed[:5]), 200) + (" and more" if len(changed) > 5 else "")
+            raise _Crash("tampered", f"{what} changed protected files, which were restored: {shown}", exited)
+
+    def _keep(self, job: Job) -> None:
+        """Copy what people and agents want of this run. What cannot be copied is said in the log, and harms nothing."""
+        settings = self._config.measure
+        wanted = [(self._measure, path, KEEP_MB) for path in settings.keep]
+        if settings.feedback:
+            wanted.append((self._evaluate or self._measure, settings.feedback, FEEDBACK_MB))
+        for tree, path, limit_mb in wanted:
+            try:
+                produce.copy(*_placed(tree, path), job.folder / "kept", limit_mb)
+            except produce.NotTaken as error:
+                if not error.missing:
+                    _write_line(job.folder / "output.log", f"not kept: {error}")
+
+    # -- commands
+
+    async def _run(self, command: Command) -> Exit:
+        return await process.run_async(command, self._spawn)
+
+    def _command(
+        self,
+        job: Job,
+        tree: Tree,
+        command: str | tuple[str, ...],
+        log: str,
+        what: str,
+        timeout_s: float,
+        *,
+        names: tuple[str, ...] = (),
+        gpu: VramWatch | None = None,
+    ) -> Command:
+        """A command in a tree with all limits; a line with `what` goes into the log before it."""
+        settings = self._config.measure
+        self._scratch.make_empty()
+        _write_line(job.folder / log, what)
+        run = environment.for_run(experiment=job.experiment, budget_s=settings.budget_s, seed=job.seed)
+        return Command(
+            argv=environment.argv(command),
+            cwd=tree.folder,
+            env=self._environment(tree, names) | run,
+            output=job.folder / log,
+            timeout_s=timeout_s,
+            stall_s=settings.stall_s,
+            memory_mb=settings.memory_mb,
+            output_mb=settings.output_mb,
+            pid_file=job.folder / "pid",
+            label={"arm": job.arm, "k": job.k},
+            progress=self._progress if gpu is not None else {},
+            progress_file=job.folder / "progress.jsonl",
+            watch=gpu.look if gpu is not None and gpu.active else None,
+        )
+
+    def _environment(self, tree: Tree, names: tuple[str, ...] = (), online: bool = False) -> dict[str, str]:
+        online = online or self._config.measure.network == "on"
+        key = (tree.folder, names, online)
+        if key not in self._environments:
+            self._environments[key] = environment.base(
+                folder=tree.folder,
+                user_folder=self._user_folder,
+                scratch=self._scratch,
+                session=self._session,
+                names=(*self._config.measure.env, *names),
+                online=online,
+            )
+        return self._environments[key]
+
+    def _limits_s(self, expected_s: float | None) -> tuple[float, float]:
+        """The time limit of `run`, and what the budget allows (infinite while the baseline is not known)."""
+        settings = self._config.measure
+        known = max(3 * expected_s, LEAST_TIMEOUT_S) if expected_s else FIRST_TIMEOUT_S
+        budget_s = float("inf")
+        if settings.budget_s and expected_s:
+            budget_s = expected_s + BUDGET_SLACK * settings.budget_s
+        return settings.timeout_s or known, budget_s
+
+    def _timeout_s(self, name: str) -> float:
+        """The time limit of `build` or `evaluate`."""
+        if self._config.measure.timeout_s:
+            return self._config.measure.timeout_s
+        took_s = self._took_s.get(name)
+        return FIRST_TIMEOUT_S if took_s is None else max(3 * took_s, LEAST_TIMEOUT_S)
+
+
+def _placed(tree: Tree, path: str) -> tuple[Path, str]:
+    """The folder below which no link is followed, and the path in it. An absolute path is the person's own choice."""
+    absolute = Path(path)
+    return (absolute.parent, absolute.name) if absolute.is_absolute() else (tree.folder, path)
+
+
+def _explain(exited: Exit, log: Path) -> str:
+    """How it ended, with the last line it wrote: mostly that is the exception."""
+    last = metrics.tail(log, exited.output_from, exited.output_to, lines=1, chars=300).strip()
+    return f"{exited.detail}: {text.clean_line(last, 200)}" if last else exited.detail
+
+
+def _short(command: str | tuple[str, ...]) -> str:
+    return text.clean_line(command if isinstance(command, str) else " ".join(command), 60)
+
+
+def _write_line(log: Path, what: str) -> None:
+    """A line of ours in a log, after whatever stands there."""
+    with log.open("ab+", buffering=0) as file:
+        size = file.seek(0, 2)
+        file.seek(max(size - 1, 0))
+        file.write((b"" if file.read(1) in (b"", b"\n") else b"\n") + f"=== {what} ===\n".encode())
