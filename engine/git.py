@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from autoresearch.engine import process
+from autoresearch.engine.descendants import disown, own
 
 _CONFIG = (
     "core.hooksPath=/dev/null",
@@ -96,11 +96,11 @@ class Git:
             cwd=self.work_tree if self.work_tree is not None and self.work_tree.is_dir() else self.git_dir,
             env={**self._env, **env} if env else self._env,
         ) as child:
-            process.own(child.pid)
+            own(child.pid)
             try:
                 out, err = child.communicate(data)
             finally:
-                process.disown(child.pid)
+                disown(child.pid)
         return child.returncode, out, err.decode("utf-8", "replace")
 
     def start(self, *args: str) -> subprocess.Popen[bytes]:
@@ -114,7 +114,7 @@ class Git:
             env=self._env,
             start_new_session=True,
         )
-        process.own(child.pid)
+        own(child.pid)
         return child
 
 
@@ -194,4 +194,4 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-    process.disown(child.pid)
+    disown(child.pid)

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import orjson
-from autoresearch.engine.scope import Scope
 
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.gitindex import GITLINK, SYMLINK, Entry, UnreadableIndex, read_index
+from autoresearch.engine.scope import Scope
 from autoresearch.state.session import Place, write_atomic
 
 _GIT_FLAGS = ("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "core.sparseCheckout=false")

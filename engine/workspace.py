@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-from autoresearch.engine.scope import Scope
 
 from autoresearch.engine.git import OUR_EMAIL, OUR_NAME, Git, GitError, Refs
+from autoresearch.engine.scope import Scope
 from autoresearch.engine.tree import Tree
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
@@ -45,14 +45,22 @@ class Taken:
     lines: tuple[int, int] = (0, 0)
 
 
+def machine_name(place: Place, session: str) -> str:
+    """The session's name on this machine, which measured processes carry: two repositories may both have a `nov20`."""
+    return f"{session}@{_key(place)}"
+
+
+def _key(place: Place) -> str:
+    return hashlib.sha256(str(place.common_dir).encode()).hexdigest()[:12]
+
+
 def trees_folder(place: Place, session: str) -> Path:
     """Where a session's trees are: a cache, keyed by the repository's path so that a moved repository gets new ones."""
     root = os.environ.get("AUTORESEARCH_TREES")
     if root is None:
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         root = str(Path(cache) / "autoresearch" / "trees")
-    key = hashlib.sha256(str(place.common_dir).encode()).hexdigest()[:12]
-    return Path(root) / key / session
+    return Path(root) / _key(place) / session
 
 
 class Workspace:
@@ -122,6 +130,7 @@ class Workspace:
             return Taken("", dropped=tuple(outside))
         if code:
             raise GitError(("commit",), code, err or text)
+        reach("after:commit")
         found = _SUMMARY.search(text)
         sha = found.group(1) if found else tree.git("rev-parse", "HEAD").strip()
         return Taken(sha, tuple(inside), tuple(outside), _lines(text))
@@ -253,6 +262,7 @@ class Workspace:
         parent = ("-p", old) if old else ()
         commit = self.git("commit-tree", tree, *parent, "-m", message).strip()
         self.refs.update((f"{self.session.refs}state", commit, None))
+        reach("after:state")
 
     def tidy(self) -> None:
         """Pack what the session wrote, since automatic gc is off for our calls. Prunes nothing."""

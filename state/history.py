@@ -23,6 +23,11 @@ WINDOW = 30
 """Of how many of the last measurements the incumbent's count (design section 7)."""
 
 
+LISTS = ("worked", "refuted", "unproven", "crashed")
+LISTED = 25
+"""So many of each list are shown one by one; older ones fold into families."""
+
+
 class Row:
     """One finished experiment, as tables, charts and briefs need it; `line_at` leads to the rest."""
 
@@ -294,6 +299,8 @@ class History:
         """Decisions against a verdict that no proposal has taken up yet."""
         self.families: dict[tuple[str, str], Family] = {}
         """Counts by (list, family): what the notebook folds older entries into."""
+        self.lists: dict[str, deque[Row]] = {name: deque(maxlen=LISTED) for name in LISTS}
+        """The newest experiments of each of the notebook's lists."""
         self.problems: list[tuple[int, str]] = []
         """(line number, what is wrong) of lines that were skipped."""
         self.lines = 0
@@ -492,6 +499,7 @@ class History:
         if row.cause != "baseline":
             family = self.families.setdefault((list_of(row), row.family or "other"), Family(first=row.number))
             family.add(row, self.header)
+            self.lists[list_of(row)].append(row)
         if row.idea in self.ideas:
             idea = self.ideas[row.idea]
             idea.state = "tried"

@@ -1,0 +1,475 @@
+"""Run one loop in one process: lock, segment, recovery, signals, inbox; and start such a process detached.
+
+`engine_main` is the engine. It ignores SIGHUP, so a closed terminal cannot end it; SIGINT and SIGTERM stop it with the
+experiment left open. Whatever ends it writes its line first: a session without a process is paused or stopped on
+purpose, or its engine was killed, and the lock tells which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from autoresearch.engine import agents, devices, measure, outlook, process, recovery, verdict, workspace
+from autoresearch.engine.attendant import Attendant
+from autoresearch.engine.git import Git, GitError
+from autoresearch.engine.loop import Ended, Loop
+from autoresearch.engine.proposals import Proposals
+from autoresearch.engine.recorder import Observe, OnLive, Recorder
+from autoresearch.engine.scope import Scope
+from autoresearch.state import config as configs
+from autoresearch.state import records, session
+from autoresearch.state.config import Config
+from autoresearch.state.history import History
+from autoresearch.state.journal import Journal, JournalLost
+from autoresearch.state.session import Place, Session, SessionError
+
+START_TIMEOUT_S = 60.0
+TIDY_AFTER = 50
+"""Experiments in one call from which packing what was written is worth its time."""
+FAILED = 1
+DIVERGED_FIX = "Look at both, then `git branch -f {branch} {wanted}` to go on from the journal's incumbent."
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a person says for one call of `run`."""
+
+    session: str | None = None
+    new: bool = False
+    max_experiments: int | None = None
+    agent: str | None = None
+    replay: str | None = None
+    budget_s: float | None = None
+    trust: bool = False
+
+
+# -- the engine
+
+
+def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: OnLive) -> int:
+    """Run the engine in this process until it pauses or stops; returns the exit code of design section 9.
+
+    Raises SessionError and ConfigError for what a person must mend before anything can start.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    process.become_subreaper()
+    config = read_config(place, options)
+    opened = open_or_create(place, config, options)
+    workspace.refuse_held_branch(place, opened)
+    with opened.lock(), _journal(opened) as journal:
+        history = opened.history()
+        recorder = Recorder(opened, journal, history, observe, on_live, os.getpid())
+        try:
+            return asyncio.run(_Engine(place, opened, config, options, recorder).run())
+        except JournalLost as lost:
+            print(f"{lost} The session goes on from its last whole line: free the disk, then resume.", file=sys.stderr)
+            return FAILED
+
+
+class _Engine:
+    """The parts of one engine, put together and taken apart again."""
+
+    def __init__(self, place: Place, opened: Session, config: Config, options: RunOptions, recorder: Recorder) -> None:
+        self._place = place
+        self._session = opened
+        self._config = config
+        self._options = options
+        self._recorder = recorder
+        self._workspace = workspace.Workspace(place, opened, config, recorder.warn)
+        self._rows_before = len(recorder.history.rows)
+
+    async def run(self) -> int:
+        try:
+            ended = await self._until_ended()
+            self._end(ended)
+        except JournalLost:
+            raise
+        except Exception as error:
+            return self._failed(error)
+        finally:
+            self._workspace.close()
+        return ended.code
+
+    async def _until_ended(self) -> Ended:
+        recorder, history = self._recorder, self._recorder.history
+        session.show_to_people(self._place, self._session.folder)
+        self._end_leftovers()
+        died = history.open is not None and not history.open.clean
+        diverged = self._recover()
+        if diverged is not None:
+            return diverged
+        self._apply_settings()
+        self._open_segment()
+        recorder.write(records.Resume(by="engine"))
+        if history.open is not None and died:
+            history.open.died = True
+            history.open.attempt += 1
+        attendant = Attendant(recorder, self._config, self._workspace.folder, self._options.max_experiments)
+        agent = self._agent()
+        slot = measure.LocalSlot(
+            self._config,
+            workspace.machine_name(self._place, self._session.name),
+            self._workspace.measure,
+            self._workspace.evaluate,
+            user_folder=self._place.folder,
+            on_phase=lambda phase: recorder.phase(phase),
+        )
+        proposals = Proposals(
+            self._workspace,
+            recorder,
+            agent,
+            self._config,
+            bool(configs.proposals_ahead(self._config.agent, agent.name)),
+        )
+        loop = Loop(self._config, recorder, self._workspace, slot, agent, proposals, attendant, self._write_notebook)
+        return await self._drive(loop, slot, proposals, attendant)
+
+    async def _drive(self, loop: Loop, slot: measure.LocalSlot, proposals: Proposals, attendant: Attendant) -> Ended:
+        """The loop with the attendant beside it; whichever way it ends, nothing of ours is left running."""
+
+        async def work() -> None:
+            await self._prepare(slot)
+            await loop.run()
+
+        work_task = asyncio.create_task(work())
+        watch_task = asyncio.create_task(attendant.watch(work_task))
+        # A failing attendant (a full disk under live.json) must end the loop, not leave it deaf.
+        watch_task.add_done_callback(lambda task: None if task.cancelled() else work_task.cancel())
+        try:
+            await work_task
+        except Ended as ended:
+            return ended
+        except asyncio.CancelledError:
+            if attendant.interrupted is not None:
+                return attendant.interrupted
+            if watch_task.done() and not watch_task.cancelled():
+                watch_task.result()
+            raise
+        finally:
+            watch_task.cancel()
+            await asyncio.gather(watch_task, return_exceptions=True)
+            await proposals.close()
+        raise AssertionError("the loop ended without a reason")
+
+    async def _prepare(self, slot: measure.LocalSlot) -> None:
+        """`setup` once per trees: what it leaves is kept, protected, and copied for the evaluation."""
+        config, tree = self._config.measure, self._workspace.measure
+        header = self._recorder.history.header
+        assert header is not None
+        tree.at(header.base)
+        if not config.setup:
+            return
+        key = f"{config.setup!r} {header.evaluator_sha}"
+        if not tree.is_prepared(key):
+            self._recorder.phase("preparing", waiting_for="setup")
+            self._session.runs.mkdir(exist_ok=True)
+            exited = await slot.prepare(self._session.runs)
+            self._recorder.phase("starting", waiting_for="")
+            if exited.cause is not None:
+                fix = f"See {self._session.runs / 'setup.log'}; mend `measure.setup` and resume."
+                raise Ended(records.Pause(reason=f"setup failed: {exited.detail}", fix=fix, by="engine"), FAILED)
+            tree.prepared(key)
+        if self._workspace.evaluate is not None:
+            self._workspace.evaluate.at(header.base)
+            if not self._workspace.evaluate.is_prepared(key):
+                tree.share_prepared(self._workspace.evaluate, key)
+
+    # -- starting
+
+    def _end_leftovers(self) -> None:
+        pid_files = sorted(self._session.runs.glob("*/pid"))[-8:]
+        name = workspace.machine_name(self._place, self._session.name)
+        process.end_leftovers(name, [self._workspace.folder], pid_files)
+        self._workspace.remove_stale_locks()
+
+    def _recover(self) -> Ended | None:
+        history = self._recorder.history
+        branch = self._workspace.refs.resolve(self._session.branch)
+        steps = recovery.plan(history, self._workspace.list_refs(), branch, self._session.branch)
+        diverged = recovery.carry_out(steps, self._workspace, self._recorder)
+        if diverged is None:
+            return None
+        name = diverged.branch.removeprefix("refs/heads/")
+        fix = DIVERGED_FIX.format(branch=name, wanted=diverged.wanted[:12])
+        reason = f"the branch {name} stands at {diverged.found[:12]}, the journal's incumbent is {diverged.wanted[:12]}"
+        return Ended(records.Pause(reason=reason, fix=fix, by="engine"), FAILED)
+
+    def _apply_settings(self) -> None:
+        """What simply applies (limits, agent, notify) and has changed in the toml since the last start."""
+        try:
+            before = configs.loads(self._session.config.read_text())
+        except (OSError, configs.ConfigError) as error:
+            self._recorder.warn(f"The session's config.toml could not be read ({error}); it was written again.")
+            before = self._config
+        applying, _ = configs.differences(before, self._config)
+        if applying:
+            self._recorder.write(records.Settings(changes=applying, by=session.CONFIG_FILE))
+        session.write_atomic(self._session.config, configs.dumps(self._config).encode())
+
+    def _open_segment(self) -> None:
+        """A change of what is measured, or where, opens a new segment, whose numbers do not compare with the old."""
+        history = self._recorder.history
+        old = history.header
+        assert old is not None
+        head = workspace.head_of(self._place)
+        now = header_for(self._place, self._session, self._config, head)
+        changes = [
+            what
+            for what, was, is_now in (
+                ("the measuring config", old.config_sha, now.config_sha),
+                ("a protected file", old.evaluator_sha, now.evaluator_sha),
+                ("the host", old.host, now.host),
+                ("the accelerator", old.accelerator, now.accelerator),
+            )
+            if was != is_now
+        ]
+        if not changes:
+            return
+        base = history.incumbent.sha if history.incumbent else old.base
+        if old.evaluator_sha != now.evaluator_sha:
+            base = self._with_head(base, head)
+        if history.open is not None:
+            self._close_open(history, f"{' and '.join(changes)} changed while it was open")
+        reason = f"{' and '.join(changes)} changed: numbers from here on do not compare with earlier ones"
+        self._recorder.write(replace(now, base=base, reason=reason))
+
+    def _with_head(self, incumbent: str, head: str) -> str:
+        """The user's new protected files with the incumbent's changes, as one commit that has both for parents."""
+        merged = self._workspace.join(incumbent, head, f"take over {head[:7]}")
+        if merged is None:
+            raise SessionError(
+                f"Protected files changed at HEAD and the session's changes do not merge with them; "
+                f"merge {self._session.branch.removeprefix('refs/heads/')} by hand, or start afresh with `--new`."
+            )
+        return merged
+
+    def _close_open(self, history: History, reason: str) -> None:
+        opened = history.open
+        assert opened is not None
+        waiting = history.opened_proposal
+        self._recorder.write(
+            records.Experiment(
+                run=opened.number, commit=opened.sha[:7], metric=0.0, status="crash", cause="interrupted",
+                reason=reason, segment=history.segment, sha=opened.sha, parent=opened.parent,
+                proposal=opened.proposal, description=waiting.description if waiting else "baseline",
+            )
+        )  # fmt: skip
+
+    def _agent(self) -> agents.Agent:
+        kind = self._options.agent or self._config.agent.kind
+        if self._options.replay:
+            kind = "replay"
+        tree = self._workspace.propose
+        tree.at(self._recorder.history.header.base if self._recorder.history.header else "HEAD")
+        return agents.create(
+            self._config, kind=kind, git=tree.git, replay=self._options.replay, prefix=self._place.prefix
+        )
+
+    # -- ending
+
+    def _write_notebook(self) -> None:
+        outlook.write_notebook(self._session, self._recorder, self._config)
+
+    def _end(self, ended: Ended) -> None:
+        self._recorder.write(ended.line)
+        self._write_notebook()
+        self._workspace.save_state(f"{ended.line.type}: {ended.line.reason}")
+        if len(self._recorder.history.rows) - self._rows_before >= TIDY_AFTER:
+            self._workspace.tidy()
+        self._recorder.phase("ended", reason=ended.line.reason, pausing="", experiment=None)
+
+    def _failed(self, error: Exception) -> int:
+        """An error that no rule covers: say it in the journal and on stderr, and end. Nothing is lost by that."""
+        if isinstance(error, (SessionError, GitError, OSError)):
+            text = str(error)
+        else:
+            import traceback
+
+            traceback.print_exc()
+            text = f"{type(error).__name__}: {error}"
+        fix = "Mend the cause and resume; see engine.log for more."
+        self._recorder.write(
+            records.Fault(text=text, fix=fix), records.Stop(reason=f"the engine failed: {text}", by="engine")
+        )
+        with contextlib.suppress(OSError):
+            self._recorder.phase("ended", reason=text, pausing="")
+        print(f"autoresearch: {text}", file=sys.stderr)
+        return error.code if isinstance(error, SessionError) else FAILED
+
+
+@contextlib.contextmanager
+def _journal(opened: Session) -> Iterator[Journal]:
+    try:
+        journal = Journal(opened.journal)
+    except OSError as error:
+        raise SessionError(
+            f"The journal {opened.journal} cannot be written: {error.strerror}; make the repository's .git writable.",
+            code=FAILED,
+        ) from None
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+# -- before an engine
+
+
+def read_config(place: Place, options: RunOptions) -> Config:
+    """The target's config with what this call says. Raises SessionError without one, ConfigError when it is wrong."""
+    if not place.config_file.is_file():
+        raise SessionError(
+            f"There is no {session.CONFIG_FILE} in {place.folder}; write one with `autoresearch init`, "
+            "or look at an example with `autoresearch demo`."
+        )
+    config = configs.load(place.config_file)
+    if options.budget_s is not None:
+        config = configs.with_change(config, "measure.budget_s", options.budget_s, "--budget")
+    return config
+
+
+def open_or_create(place: Place, config: Config, options: RunOptions) -> Session:
+    """The session to run: the named one, else the target's latest, else a new one named by the date."""
+    workspace.check_git()
+    if options.session is not None and not options.new:
+        with contextlib.suppress(SessionError):
+            return session.open_session(place, options.session)
+        restored = workspace.restore(place, options.session)
+        if restored is not None:
+            return restored
+    elif not options.new:
+        with contextlib.suppress(SessionError):
+            return session.open_session(place)
+    return _create(place, config, options)
+
+
+def _create(place: Place, config: Config, options: RunOptions) -> Session:
+    head = workspace.head_of(place)
+    _refuse_unseen_files(place, config)
+    branches = Git(place.common_dir)("for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/autoresearch/")
+    name = options.session or session.free_name(place, datetime.now(), set(branches.split()))
+    if name in branches.split():
+        raise SessionError(f"The branch autoresearch/{name} exists; choose another name with --session.")
+    header = header_for(place, Session(place.sessions_dir / name), config, head)
+    return session.create_session(place, name, header, configs.dumps(config))
+
+
+def header_for(place: Place, opened: Session, config: Config, base: str) -> records.Header:
+    scope = Scope(config.scope.edit, place.prefix)
+    return records.Header(
+        name=config.name,
+        metric_name=config.metric.name,
+        metric_unit=config.metric.unit,
+        direction=config.metric.direction,
+        session=opened.name,
+        target=place.prefix,
+        base=base,
+        branch=opened.branch.removeprefix("refs/heads/"),
+        scope=config.scope.edit,
+        config_sha=configs.sha(config),
+        evaluator_sha=workspace.tracked_hash(place, base, scope),
+        host=devices.host_name(),
+        accelerator=devices.accelerator(),
+        protection="worktrees and checksums",
+        verdict=verdict.Settings.from_config(config).for_header(),
+        constraints=config.constraints,
+    )
+
+
+def _refuse_unseen_files(place: Place, config: Config) -> None:
+    """A command that names an untracked file would not find it in a clean checkout: say so before anything runs."""
+    _, untracked = workspace.uncommitted(place)
+    linked = {link.strip("/") for link in config.scope.link}
+    for key in ("setup", "build", "run", "evaluate"):
+        for word in _words(getattr(config.measure, key)):
+            path = Path(word).as_posix()
+            inside = f"{place.prefix}/{path}" if place.prefix else path
+            hit = any(inside == u or (u.endswith("/") and inside.startswith(u)) for u in untracked)
+            if hit and path.split("/")[0] not in linked and path not in linked:
+                raise SessionError(
+                    f"measure.{key} names {path}, which git does not track, so a clean checkout lacks it: "
+                    f"`git add {path}` and commit, or list it in scope.link."
+                )
+
+
+def _words(command: str | tuple[str, ...]) -> list[str]:
+    if isinstance(command, tuple):
+        return list(command)
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
+
+
+# -- detached
+
+
+def start_detached(place: Place, options: RunOptions) -> Session:
+    """Start `run --headless` in a session of its own and return once it holds the lock.
+
+    Raises SessionError with the engine's last words when it ends before that.
+    """
+    config = read_config(place, options)
+    opened = open_or_create(place, config, options)
+    workspace.refuse_held_branch(place, opened)
+    running = opened.engine_pid()
+    if running is not None:
+        raise session.Locked(opened.name, running)
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "autoresearch",
+        "run",
+        "--headless",
+        *_flags(replace(options, session=opened.name)),
+    ]
+    with opened.engine_log.open("ab") as log:
+        start = log.tell()
+        child = subprocess.Popen(
+            command, cwd=place.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        live = opened.read_live()
+        if live is not None and live.pid == child.pid:
+            return opened
+        if child.poll() is not None:
+            break
+        time.sleep(0.02)
+    words = _last_words(opened.engine_log, start) or f"it ended with exit code {child.returncode}"
+    raise SessionError(words, code=child.returncode or FAILED)
+
+
+def _flags(options: RunOptions) -> list[str]:
+    flags = []
+    for name, value in (
+        ("--session", options.session),
+        ("--max-experiments", options.max_experiments),
+        ("--agent", options.agent),
+        ("--replay", options.replay),
+        ("--budget", options.budget_s),
+    ):
+        if value is not None:
+            flags += [name, str(value)]
+    if options.trust:
+        flags.append("--trust")
+    return flags
+
+
+def _last_words(log: Path, start: int) -> str:
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].removeprefix("autoresearch: ").removeprefix("Error: ") if lines else ""

@@ -1,0 +1,395 @@
+"""Propose, measure, guard, judge, record, and nothing else.
+
+The loop owns no clock, no command and no git call: it asks `Proposals` for the next candidate, a `Slot` for samples of
+commits, `verdict.judge` what they mean, and the `Recorder` to write it down. It ends by an exception that carries what
+has to be recorded (`Ended`), so there is one place where a session stops.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from autoresearch.engine import stopping, verdict
+from autoresearch.engine.agents import Agent, Exhausted, Outcome
+from autoresearch.engine.measure import Job, Slot
+from autoresearch.engine.noise import Noise
+from autoresearch.engine.proposals import Proposals
+from autoresearch.engine.recorder import Recorder
+from autoresearch.engine.workspace import Workspace
+from autoresearch.state import records
+from autoresearch.state.config import Config
+from autoresearch.state.faults import reach
+from autoresearch.state.history import History, Open, SampleRow, Waiting
+from autoresearch.state.records import Arm, Status
+
+DIED_TWICE = 2
+
+
+class Ended(Exception):
+    """The session pauses or stops on purpose; `line` says why and is written last."""
+
+    def __init__(self, line: records.Pause | records.Stop, code: int = 0) -> None:
+        self.line = line
+        self.code = code
+        super().__init__(line.reason)
+
+
+class Attendant(Protocol):
+    """Whoever listens to people and watches limits, between experiments."""
+
+    def attend(self) -> None:
+        """Obey what was asked. Raises Ended when a limit is reached or a pause was asked for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an experiment line says."""
+
+    status: Status
+    cause: str
+    reason: str
+    decision: verdict.Decision | None = None
+
+
+class Loop:
+    def __init__(
+        self,
+        config: Config,
+        recorder: Recorder,
+        workspace: Workspace,
+        slot: Slot,
+        agent: Agent,
+        proposals: Proposals,
+        attendant: Attendant,
+        write_notebook: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._settings = verdict.Settings.from_config(config)
+        self._recorder = recorder
+        self._workspace = workspace
+        self._slot = slot
+        self._agent = agent
+        self._proposals = proposals
+        self._attendant = attendant
+        self._write_notebook = write_notebook
+
+    @property
+    def _history(self) -> History:
+        return self._recorder.history
+
+    async def run(self) -> None:
+        """Until something raises Ended."""
+        if self._history.open is not None:
+            await self._finish(self._history.open)
+        while True:
+            self._attendant.attend()
+            if self._history.incumbent is None:
+                await self._baseline()
+                continue
+            if stopping.environment_suspect(self._history.crash_streak):
+                await self._check_environment()
+            try:
+                waiting = await self._proposals.next()
+            except Exhausted as done:
+                raise Ended(records.Pause(reason=str(done), by="engine")) from done
+            await self._experiment(waiting)
+
+    # -- one experiment
+
+    async def _baseline(self) -> None:
+        assert self._history.header is not None
+        sha = self._history.header.base
+        parent = self._workspace.refs.resolve(self._recorder.session.branch) or sha
+        opened = self._begin(None, parent, sha)
+        await self._measure_baseline(opened)
+
+    async def _experiment(self, waiting: Waiting) -> None:
+        opened = self._begin(waiting, waiting.base, waiting.sha or waiting.base)
+        if waiting.problem:
+            self._conclude(opened, Verdict("crash", waiting.problem, waiting.reason))
+        else:
+            await self._race(opened, waiting)
+        await self._learn(opened.number)
+
+    def _begin(self, waiting: Waiting | None, parent: str, sha: str) -> Open:
+        """Give the number: the intent line, then the ref."""
+        number = self._history.next_number()
+        id = waiting.id if waiting else None
+        self._recorder.write(records.Intent(experiment=number, proposal=id, parent=parent, sha=sha))
+        self._workspace.number_ref(number, sha, id)
+        self._recorder.session.run(number).mkdir(parents=True, exist_ok=True)
+        self._recorder.live.experiment = number
+        self._recorder.live.description = waiting.description if waiting else "baseline"
+        self._recorder.live.sha = sha
+        assert self._history.open is not None
+        return self._history.open
+
+    async def _finish(self, opened: Open) -> None:
+        """Go on with an experiment that an earlier engine left open, at its next sample."""
+        waiting = self._history.opened_proposal
+        self._recorder.session.run(opened.number).mkdir(parents=True, exist_ok=True)
+        self._recorder.live.experiment = opened.number
+        self._recorder.live.description = waiting.description if waiting else "baseline"
+        self._recorder.live.sha = opened.sha
+        if waiting is None:
+            await self._measure_baseline(opened)
+            return
+        if waiting.problem:
+            self._conclude(opened, Verdict("crash", waiting.problem, waiting.reason))
+        elif opened.attempt > DIED_TWICE:
+            reason = "the engine died twice while this was measured"
+            self._conclude(opened, Verdict("crash", "interrupted", reason))
+        else:
+            await self._race(opened, waiting)
+        await self._learn(opened.number)
+
+    async def _measure_baseline(self, opened: Open) -> None:
+        self._proposals.prepare()
+        wanted = self._settings.baseline_runs
+        while (done := len(_good(opened.of("candidate")))) < wanted:
+            self._recorder.phase("baseline", arm="candidate", k=done + 1, of=wanted)
+            sample = await self._sample(opened, "candidate", opened.sha)
+            failed = [s for s in opened.of("candidate") if s.cause]
+            if sample.cause and len(failed) > 1:
+                self._conclude(opened, Verdict("crash", sample.cause, f"the baseline does not run: {sample.detail}"))
+                raise Ended(_broken(f"The baseline crashed twice ({sample.cause}): {sample.detail}"), code=1)
+        failure = await self._guards(opened, "before") or await self._guards(opened, "better")
+        if failure:
+            self._conclude(opened, Verdict("crash", "nonzero_exit", f"the baseline does not pass its guard: {failure}"))
+            raise Ended(_broken(f"The guard fails on the baseline: {failure}"), code=1)
+        values = _values(opened.of("candidate"))
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        reason = verdict.describe_baseline(values, spread)
+        self._conclude(opened, Verdict("keep", "baseline", reason))
+
+    async def _race(self, opened: Open, waiting: Waiting) -> None:
+        """Samples of candidate and incumbent until the verdict is in; then fresh ones if it is a keep."""
+        self._proposals.prepare()
+        if waiting.agent == "overrule":
+            await self._keep(opened, Verdict("keep", "overruled", waiting.hypothesis or "a person decided so"))
+            return
+        failure = "" if opened.of("candidate") else await self._guards(opened, "before")
+        if failure:
+            self._conclude(opened, Verdict("checks_failed", "guard", failure))
+            return
+        guarded = False
+        noise = self._noise()
+        while True:
+            crashed = next((s for s in opened.of("candidate") if s.cause), None)
+            if crashed is not None:
+                self._conclude(opened, Verdict("crash", crashed.cause or "", crashed.detail))
+                return
+            decision = self._judge(opened, waiting, noise)
+            if decision.action == "discard":
+                self._conclude(opened, Verdict("discard", decision.cause, decision.reason, decision))
+                return
+            if opened.of("candidate") and not guarded:
+                failure = await self._guards(opened, "better")
+                if failure:
+                    self._conclude(opened, Verdict("checks_failed", "guard", failure, decision))
+                    return
+                guarded = True
+            if decision.action == "keep":
+                await self._keep(opened, Verdict("keep", decision.cause, decision.reason, decision))
+                return
+            await self._sample_for(opened, decision.action)
+
+    async def _sample_for(self, opened: Open, action: verdict.Action) -> None:
+        r = len(opened.of("candidate"))
+        if action == "candidate":
+            self._recorder.phase("measuring", arm="candidate", k=r + 1, of=self._settings.max_runs)
+            await self._sample(opened, "candidate", opened.sha)
+        else:
+            self._recorder.phase("measuring", arm="incumbent", k=r, of=self._settings.max_runs)
+            await self._sample_incumbent(opened)
+
+    async def _keep(self, opened: Open, reached: Verdict) -> None:
+        """Fresh samples first: only they are the new incumbent's value. Then the line, then the branch."""
+        wanted = self._settings.fresh_runs
+        while (done := len(opened.of("fresh"))) < wanted:
+            self._recorder.phase("measuring", arm="fresh", k=done + 1, of=wanted)
+            sample = await self._sample(opened, "fresh", opened.sha)
+            if sample.cause:
+                self._conclude(opened, Verdict("crash", sample.cause, sample.detail, reached.decision))
+                return
+        self._conclude(opened, reached)
+
+    # -- samples, guards, evidence
+
+    async def _sample(self, opened: Open | None, arm: Arm, sha: str) -> SampleRow:
+        """One recorded measurement. An engine that follows a dead one says first that it tries again."""
+        history = self._history
+        if opened is not None and opened.died:
+            self._recorder.write(
+                records.Intent(
+                    experiment=opened.number,
+                    proposal=opened.proposal,
+                    parent=opened.parent,
+                    sha=opened.sha,
+                    attempt=opened.attempt,
+                )
+            )
+            opened.died = False
+        k = history.next_k(sha)
+        number = opened.number if opened else None
+        session = self._recorder.session
+        folder = session.run(opened.number if opened else history.next_number() - 1)
+        expected = history.baseline_duration_s or None
+        job = Job(
+            experiment=number, sha=sha, arm=arm, k=k, seed=k, folder=folder, expected_s=expected,
+            metric=self._config.metric.name, constraints=tuple(self._config.constraints),
+        )  # fmt: skip
+        sample = await self._slot.sample(job)
+        reach("after:measure")
+        self._recorder.write(sample)
+        metric = sample.metric
+        return SampleRow(sha, arm, k, k, metric, sample.metrics, sample.cause, sample.detail, sample.duration_s, 0)
+
+    async def _sample_incumbent(self, opened: Open | None) -> None:
+        """An incumbent run that crashes is repeated once; if it crashes again the session pauses."""
+        assert self._history.incumbent is not None
+        sha = self._history.incumbent.sha
+        sample = await self._sample(opened, "incumbent", sha)
+        if sample.cause:
+            sample = await self._sample(opened, "incumbent", sha)
+        if sample.cause:
+            raise Ended(_broken(f"The incumbent itself crashed twice ({sample.cause}): {sample.detail}"), code=1)
+
+    async def _check_environment(self) -> None:
+        streak = self._history.crash_streak
+        self._recorder.warn(f"{streak} crashes in a row: measuring the incumbent to see if the environment broke.")
+        self._recorder.phase("measuring", arm="incumbent", k=1, of=1)
+        await self._sample_incumbent(None)
+
+    async def _guards(self, opened: Open, when: str) -> str:
+        """Run the guards of that kind on a clean checkout; the first failure as a sentence, or ""."""
+        for guard in self._config.guard:
+            if guard.when != when:
+                continue
+            self._recorder.phase("guarding", arm="", k=0)
+            folder = self._recorder.session.run(opened.number)
+            job = Job(
+                experiment=opened.number, sha=opened.sha, arm="candidate", k=0, seed=0, folder=folder, expected_s=None,
+                metric=self._config.metric.name, constraints=(),
+            )  # fmt: skip
+            result = await self._slot.guard(job, guard)
+            if not result.passed:
+                return result.detail
+        return ""
+
+    def _noise(self) -> Noise:
+        spread = self._history.spread
+        return Noise(ss=spread.ss, nu=spread.nu, identical=spread.identical)
+
+    def _judge(self, opened: Open, waiting: Waiting, noise: Noise) -> verdict.Decision:
+        samples = opened.of("candidate")
+        means = means_of(samples)
+        limits = verdict.constraint_limits(self._config.constraints, self._history.baseline_metrics)
+        return verdict.judge(
+            _values(samples),
+            self._history.incumbent_values(),
+            noise,
+            self._settings,
+            net_lines=waiting.net_lines,
+            bundle=bool(waiting.bundle),
+            violated=verdict.violated(limits, means) if samples else "",
+        )
+
+    # -- the record
+
+    def _conclude(self, opened: Open, reached: Verdict) -> None:
+        self._recorder.phase("judging")
+        line = self._line(opened, reached)
+        self._recorder.write(line)
+        if line.status == "keep":
+            holder = self._workspace.branch_holder()
+            if holder is not None:
+                fix = f"Switch {holder} to another branch (`git switch -`), then `autoresearch resume`."
+                raise Ended(records.Pause(reason=f"the session's branch is checked out in {holder}", fix=fix), code=1)
+            self._workspace.keep(line.sha, self._branch_before(opened))
+        self._write_notebook()
+        reach("after:notebook")
+        if line.status == "keep":
+            self._workspace.save_state(f"#{line.run} {line.cause}: {line.description}")
+
+    def _branch_before(self, opened: Open) -> str | None:
+        """Where the branch must be for the keep to move it; a baseline takes it from wherever it is."""
+        return self._workspace.refs.resolve(self._recorder.session.branch) if opened.proposal is None else opened.parent
+
+    def _line(self, opened: Open, reached: Verdict) -> records.Experiment:
+        waiting = self._history.opened_proposal
+        decision = reached.decision
+        samples = _good(opened.of("fresh") if reached.status == "keep" else []) or _good(opened.of("candidate"))
+        values = _values(samples)
+        status: Status = reached.status if values or reached.status != "keep" else "crash"
+        if status in ("discard", "checks_failed") and not values:
+            status = "crash" if status == "discard" else status
+        description = waiting.description if waiting else "baseline"
+        asi = {"hypothesis": waiting.hypothesis} if waiting and waiting.hypothesis else {}
+        if status != "keep":
+            asi["rollback_reason"] = reached.reason
+        return records.Experiment(
+            run=opened.number,
+            commit=opened.sha[:7],
+            metric=statistics.fmean(values) if values and status != "crash" else 0.0,
+            metrics=means_of(samples),
+            status=status,
+            description=description,
+            segment=self._history.segment,
+            asi=asi,
+            proposal=opened.proposal,
+            sha=opened.sha,
+            parent=opened.parent,
+            cause=reached.cause,
+            reason=reached.reason,
+            estimate=decision.estimate if decision else None,
+            interval=decision.interval if decision else None,
+            verdict=decision.verdict if decision else {},
+            hypothesis=waiting.hypothesis if waiting else "",
+            category=waiting.category if waiting else "",
+            files=waiting.files if waiting else (),
+            duration_s=sum(sample.duration_s for sample in opened.samples),
+            cost_usd=waiting.cost_usd if waiting else None,
+            warnings=_warnings(waiting),
+        )
+
+    async def _learn(self, number: int) -> None:
+        row = self._history.by_number[number]
+        outcome = Outcome(number, row.status, row.cause, row.description, row.metric)
+        lesson = await self._agent.learn(outcome)
+        if lesson is not None:
+            self._recorder.write(
+                records.Lesson(experiment=number, lesson=lesson.lesson, retry_if=lesson.retry_if, by=self._agent.name)
+            )
+
+
+def means_of(samples: list[SampleRow]) -> dict[str, float]:
+    """Means of every metric that all of the samples have."""
+    good = _good(samples)
+    if not good:
+        return {}
+    names = set.intersection(*(set(sample.metrics) for sample in good))
+    return {name: statistics.fmean(sample.metrics[name] for sample in good) for name in sorted(names)}
+
+
+def _good(samples: list[SampleRow]) -> list[SampleRow]:
+    return [sample for sample in samples if sample.cause is None and sample.metric is not None]
+
+
+def _values(samples: list[SampleRow]) -> list[float]:
+    return [sample.metric for sample in samples if sample.cause is None and sample.metric is not None]
+
+
+def _warnings(waiting: Waiting | None) -> tuple[str, ...]:
+    if waiting is None or not waiting.dropped:
+        return ()
+    return (f"not taken, outside the scope: {', '.join(waiting.dropped)}",)
+
+
+def _broken(reason: str) -> records.Pause:
+    fix = "Make the commands run by hand in a clean checkout, commit the mend, then `autoresearch resume`."
+    return records.Pause(reason=reason, fix=fix, by="engine")

@@ -1,0 +1,62 @@
+"""The writing hand: journal first, then the read model, then whoever watches; and live.json beside it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from autoresearch.state import records
+from autoresearch.state.history import History
+from autoresearch.state.journal import Journal
+from autoresearch.state.records import now_ms
+from autoresearch.state.session import Live, Session, write_live
+
+Observe = Callable[[records.Record, History], None]
+OnLive = Callable[[Live], None]
+
+HEARTBEAT_MS = 2000
+
+
+class Recorder:
+    """Owns a session's journal while its lock is held."""
+
+    def __init__(
+        self, session: Session, journal: Journal, history: History, observe: Observe, on_live: OnLive, pid: int
+    ) -> None:
+        self.session = session
+        self.history = history
+        self._journal = journal
+        self._observe = observe
+        self._on_live = on_live
+        now = now_ms()
+        self.live = Live(pid=pid, host=socket.gethostname(), phase="starting", since=now, updated=now)
+
+    def write(self, *lines: records.Record) -> None:
+        """Append the records as one unit. Returns once they are durable and folded. Raises JournalLost."""
+        for at, line in self._journal.append(*lines):
+            self.history.feed(at, line[:-1])
+        for record in lines:
+            self._observe(record, self.history)
+
+    def warn(self, text: str, code: str = "", experiment: int | None = None) -> None:
+        """A line for people, once per text while it stays among the recent ones."""
+        if not any(notice.text == text for notice in self.history.notices):
+            self.write(records.Warn(text=text, code=code, experiment=experiment))
+
+    def phase(self, phase: str, **changes: Any) -> None:
+        """Say what the engine does now. Keys not named keep their value."""
+        now = now_ms()
+        if phase != self.live.phase or changes.get("k", self.live.k) != self.live.k:
+            self.live.since = now
+        self.live.phase = phase
+        for key, value in changes.items():
+            setattr(self.live, key, value)
+        self.beat(force=True)
+
+    def beat(self, force: bool = False) -> None:
+        now = now_ms()
+        if force or now - self.live.updated >= HEARTBEAT_MS:
+            self.live.updated = now
+            write_live(self.session, self.live)
+            self._on_live(self.live)
