@@ -317,7 +317,7 @@ def test_an_endless_log_is_cut_to_head_and_tail_in_little_memory(command: Any, t
     assert lines[:3] == ["before", "1", "2"]
     marks = [at for at, line in enumerate(lines) if line.startswith("=== the log passed 64 MB")]
     assert len(marks) == 1
-    numbers = [int(line) for line in lines[1 : marks[0]] + lines[marks[0] + 1 :]]
+    numbers = [int(line) for line in lines[1 : marks[0]] + lines[marks[0] + 1 : -1]]  # the last may be half a line
     at = marks[0] - 1
     assert numbers[:at] == list(range(1, at + 1))
     assert numbers[at:] == list(range(numbers[at], numbers[at] + len(numbers) - at))
