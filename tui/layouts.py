@@ -95,10 +95,7 @@ def _karpathy(folder: Path) -> Found | None:
         sure["constraints"] = {"peak_vram_mb": "1.2x"}
     if budget := re.search(r"^TIME_BUDGET\s*=\s*([0-9.]+)", prepare, re.MULTILINE):
         sure["measure.budget_s"] = float(budget[1])
-    # He finds his data by expanding "~", and a measured command has a HOME of its own unless it is passed.
-    if 'expanduser("~")' in prepare or "Path.home()" in prepare:
-        sure["measure.env"] = ["HOME"]
-    return Found("karpathy", sure, {}, tuple(_karpathy_words(folder, metric, prepare)), _if_file(results))
+    return Found("karpathy", sure, {}, tuple(_karpathy_words(folder, metric, prepare)), _history(results))
 
 
 def _karpathy_words(folder: Path, metric: str, prepare: str) -> list[str]:
@@ -208,9 +205,8 @@ def _plain(folder: Path) -> Found:
     if guard := _tests(folder, python, scripts, targets):
         guesses["guard"] = [{"run": guard}]
     results = folder / "results.tsv"
-    if name := imports.results_metric(_text(results)):
-        guesses["metric.name"] = name
-    return Found("", {}, guesses, tuple(said), _if_file(results) if name else None)
+    guesses["metric.name"] = imports.results_metric(_text(results)) or guesses.get("metric.name", "")
+    return Found("", {}, guesses, tuple(said), _history(results))
 
 
 def _tests(folder: Path, python: str, scripts: dict[str, Any], targets: Collection[str]) -> str:
@@ -270,8 +266,12 @@ def _has_uv(folder: Path) -> bool:
     return (folder / "uv.lock").is_file()
 
 
-def _if_file(path: Path) -> Path | None:
-    return path if path.is_file() else None
+def _history(results: Path) -> Path | None:
+    """The results.tsv when it holds an experiment; Karpathy's begins with a header row alone."""
+    try:
+        return results if results.is_file() and imports.read_results(_text(results, whole=True)).segments else None
+    except ValueError:
+        return None
 
 
 def _text(path: Path, whole: bool = False) -> str:

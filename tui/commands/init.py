@@ -1,0 +1,286 @@
+"""`autoresearch init`: a short autoresearch.toml for this folder, by flags, by what is found in it, or by questions."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autoresearch.state import config as configs
+from autoresearch.state import session as sessions
+from autoresearch.state.config import Config
+from autoresearch.state.config_rules import RULES
+from autoresearch.state.session import SessionError
+from autoresearch.tui import layouts
+from autoresearch.tui.cli import Where, common
+from autoresearch.tui.console import clean, is_terminal, plural
+from autoresearch.tui.layouts import Found
+
+Values = dict[str, Any]
+"""Config values by dotted key."""
+
+REQUIRED = {"measure.run": "--run", "metric.name": "--metric", "scope.edit": "--edit"}
+_COMMENTS = {
+    "metric.direction": "more is better",
+    "scope.edit": "all that an experiment may change",
+    "scope.link": "untracked, shown in the measured tree",
+    "measure.run": 'prints "{metric}: 0.5" or "METRIC {metric}=0.5"',
+    "measure.evaluate": "protected, prints the metric; see measure.artifacts for what it may read",
+    "measure.progress": "live curves from the output",
+    "guard": "must pass before a better metric counts",
+    "constraints": "limits on other metrics; 1.2x: of the baseline's mean",
+}
+
+
+@click.command()
+@common
+@click.option("--metric", metavar="NAME", help="The metric the run prints, e.g. val_bpb.")
+@click.option("--direction", metavar="lower|higher", help="Which way is better.")
+@click.option("--unit", metavar="U", help="Shown beside the value.")
+@click.option("--run", "run_command", metavar="CMD", help="The measured command.")
+@click.option("--evaluate", metavar="CMD", help="A protected command that prints the metric instead of the run.")
+@click.option("--edit", metavar="GLOB", multiple=True, help="What experiments may change; may be repeated.")
+@click.option("--guard", metavar="CMD", multiple=True, help="Must pass before a gain counts; may be repeated.")
+@click.option("--budget", metavar="S", type=float, help="Seconds that one run has.")
+@click.option("--agent", metavar="KIND", help="auto, claude, command, tuner or replay.")
+@click.option("--name", metavar="N", help="What the target is called; without it, the folder's name.")
+@click.option("--git-init", is_flag=True, help="Make a git repository where there is none.")
+@click.option("--force", is_flag=True, help="Write over an autoresearch.toml.")
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing: what was found here stands for what is not said.")
+@click.pass_obj
+def init(
+    where: Where,
+    metric: str | None,
+    direction: str | None,
+    unit: str | None,
+    run_command: str | None,
+    evaluate: str | None,
+    edit: tuple[str, ...],
+    guard: tuple[str, ...],
+    budget: float | None,
+    agent: str | None,
+    name: str | None,
+    git_init: bool,
+    force: bool,
+    yes: bool,
+) -> None:
+    """Write autoresearch.toml for this folder: what is optimised, how it is measured, what may change."""
+    folder = where.start().resolve()
+    path = folder / sessions.CONFIG_FILE
+    if path.exists() and not force:
+        raise SessionError(f"There is an {path.name} already; edit it, or write it anew with --force.")
+    said = _said({
+        "metric.name": metric, "metric.direction": direction, "metric.unit": unit, "measure.run": run_command,
+        "measure.evaluate": evaluate, "scope.edit": list(edit), "guard": [{"run": command} for command in guard],
+        "measure.budget_s": budget, "agent.kind": agent, "name": name,
+    })  # fmt: skip
+    asking = not yes and is_terminal(sys.stdin) and is_terminal(sys.stdout)
+    has_repository = _in_repository(folder)
+    if not has_repository and not git_init and not (asking and _ask_for_repository(folder)):
+        raise SessionError(f"{folder} is not in a git repository; say --git-init to make one there.")
+    found = layouts.detect(folder, _tracked(folder) if has_repository else ())
+    for sentence in found.sentences:
+        click.echo(clean(sentence))
+    config = _config(folder, _values(found, said, asking, yes))
+    if not has_repository:
+        _git(folder, "init", "--quiet")
+    text = configs.render_minimal(config, _comments(config)).rstrip("\n") + "\n"
+    sessions.write_atomic(path, text.encode(), mode=0o644)
+    settled = yes or (asking and any(key not in {**found.sure, **said} for key in REQUIRED))
+    click.echo(_summary(path, config, found, said, settled))
+    if asking and not _has_commit(folder) and _knows_author(folder):
+        _offer_first_commit(folder)
+    if found.history is not None:
+        _import(where, found.history)
+    _say_next(where, folder)
+
+
+def _said(flags: Values) -> Values:
+    return {key: value for key, value in flags.items() if value not in (None, [])}
+
+
+# -- the config
+
+
+def _values(found: Found, said: Values, asking: bool, yes: bool) -> Values:
+    """Flags first, then what is known for sure, then answers (guesses with --yes). Raises when something is missing."""
+    values = {**found.sure, **said}
+    if said.get("metric.name", found.sure.get("metric.name")) != found.sure.get("metric.name"):
+        # What is known about the found metric is not known about another one.
+        for key in ("metric.direction", "metric.unit"):
+            if key not in said:
+                values.pop(key, None)
+    missing = [key for key in REQUIRED if key not in values]
+    if yes:
+        values = {key: value for key, value in found.guesses.items() if key in (*missing, "guard")} | values
+        missing = [key for key in REQUIRED if key not in values]
+    if missing and asking:
+        _ask(values, found.guesses, missing)
+    elif missing:
+        flags = [REQUIRED[key] for key in missing]
+        listed = " and ".join(filter(None, (", ".join(flags[:-1]), flags[-1])))
+        raise SessionError(f"init needs {listed} here, or a terminal to ask on.")
+    if "metric.direction" not in values and layouts.better_higher(str(values["metric.name"])):
+        values["metric.direction"] = "higher"
+    return values
+
+
+def _ask(values: Values, guesses: Values, missing: Sequence[str]) -> None:
+    """Plain questions for what is missing; an impossible answer is asked again."""
+    for key, question in (
+        ("measure.run", "Which command is measured?"),
+        ("metric.name", "Which metric does it print?"),
+        ("metric.direction", "Is lower or higher better?"),
+        ("scope.edit", "Which files may experiments change? (globs, separated by spaces)"),
+    ):
+        if key in missing or (key == "metric.direction" and key not in values):
+            guess = guesses.get(key)
+            if key == "metric.direction":
+                guess = "higher" if layouts.better_higher(str(values["metric.name"])) else "lower"
+            default = " ".join(guess) if isinstance(guess, list) else guess
+            values[key] = click.prompt(question, default=default, value_proc=_reader(key))
+    if "guard" in guesses and "guard" not in values:
+        command = guesses["guard"][0]["run"]
+        if click.confirm(f"Tests found: must `{command}` pass before a gain counts?", default=True):
+            values["guard"] = guesses["guard"]
+
+
+def _reader(key: str) -> Callable[[str], Any]:
+    """Turns an answer into the key's value, or tells click why it cannot be one."""
+
+    def read(answer: str) -> Any:
+        value: Any = answer.split() if key == "scope.edit" else answer.strip()
+        if key == "metric.direction":
+            if value not in ("lower", "higher"):
+                raise click.BadParameter("lower or higher, please")
+            return value
+        try:
+            expected = RULES[key](tuple(value) if isinstance(value, list) else value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+        if expected is not None:
+            raise click.BadParameter(f"expected {expected}")
+        return value
+
+    return read
+
+
+def _config(folder: Path, values: Values) -> Config:
+    """The validated config. Raises ConfigError with all problems at once."""
+    data: Values = {"name": folder.name or "target"}
+    for key, value in values.items():
+        *tables, leaf = key.split(".")
+        place = data
+        for table in tables:
+            place = place.setdefault(table, {})
+        place[leaf] = value
+    return configs.from_dict(data, sessions.CONFIG_FILE)
+
+
+def _comments(config: Config) -> dict[str, str]:
+    comments = {key: text.format(metric=config.metric.name) for key, text in _COMMENTS.items()}
+    if config.measure.evaluate or config.measure.metrics_file:
+        comments["measure.run"] = "the measured command"
+    return comments
+
+
+def _summary(path: Path, config: Config, found: Found, said: Values, settled: bool) -> str:
+    """What was written, and what was not asked. `settled`: a person answered questions, or said yes to all of them."""
+    run = config.measure.run if isinstance(config.measure.run, str) else shlex.join(config.measure.run)
+    edit = ", ".join(config.scope.edit)
+    lines = [f"Wrote {path.name}: a {config.metric.direction} {config.metric.name} from `{run}`, by changes to {edit}."]
+    if "metric.direction" not in {**found.sure, **said} and config.metric.direction == "higher" and not settled:
+        lines.append(f"Higher was taken as better, by the metric's name; if not, set direction in {path.name}.")
+    if not config.guard and "guard" in found.guesses and not settled:
+        command = found.guesses["guard"][0]["run"]
+        lines.append(f"There are tests here: with --guard {shlex.quote(command)} they must pass before a gain counts.")
+    return "\n".join(clean(line) for line in lines)
+
+
+# -- git
+
+
+def _in_repository(folder: Path) -> bool:
+    return any((place / ".git").exists() for place in (folder, *folder.parents))
+
+
+def _ask_for_repository(folder: Path) -> bool:
+    click.echo(f"{folder} is not in a git repository, and experiments are commits on a branch of their own.")
+    return click.confirm("Make a repository here (git init)?", default=True)
+
+
+def _git(folder: Path, *args: str) -> str:
+    """Git as the person would call it here. Raises SessionError with its words."""
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise SessionError("git is not installed; install git 2.38 or newer.") from None
+    if done.returncode:
+        raise SessionError(f"git {args[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def _tracked(folder: Path) -> set[str]:
+    """Names in the folder that git tracks or, being untracked and not ignored, would."""
+    listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return {path.split("/", 1)[0] for path in listed.split("\0") if path}
+
+
+def _has_commit(folder: Path) -> bool:
+    return _git_says_yes(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+
+
+def _knows_author(folder: Path) -> bool:
+    return _git_says_yes(folder, "var", "GIT_AUTHOR_IDENT")
+
+
+def _git_says_yes(folder: Path, *args: str) -> bool:
+    return subprocess.run(["git", "-C", str(folder), *args], capture_output=True, check=False).returncode == 0
+
+
+def _offer_first_commit(folder: Path) -> None:
+    names = [name for name in _git(folder, "ls-files", "-z", "--others", "--cached", "--exclude-standard").split("\0")]
+    files = [folder / name for name in names if name and (folder / name).is_file()]
+    size = sum(file.stat().st_size for file in files) / 1e6
+    what = f"{plural(len(files), 'file')} ({size:.1f} MB)" if size >= 1 else plural(len(files), "file")
+    if click.confirm(f"Make the first commit, of {what}?", default=False):
+        _git(folder, "add", "--all")
+        _git(folder, "commit", "--quiet", "-m", "Start")
+        click.echo("Made the first commit.")
+
+
+# -- afterwards
+
+
+def _import(where: Where, history: Path) -> None:
+    from autoresearch.tui.commands.exchange import import_history
+
+    if not _has_commit(where.start()):
+        click.echo(f"{history.name} holds earlier experiments: after the first commit, import it as below.")
+        return
+    place = where.place()
+    if any(sessions.target_of(session) == place.prefix for session in sessions.list_sessions(place)):
+        click.echo(f"{history.name} is not imported: this target has a session (`autoresearch import {history.name}`).")
+        return
+    try:
+        sentences = import_history(place, history, None)
+    except SessionError as error:
+        # The config is written and good; a history that cannot be read is no reason to call that a failure.
+        sentences = [f"{history.name} was not imported: {error}"]
+    for sentence in sentences:
+        click.echo(clean(sentence))
+
+
+def _say_next(where: Where, folder: Path) -> None:
+    at = "" if folder == Path.cwd() else f" -C {shlex.quote(str(folder))}"
+    if not _has_commit(folder):
+        git = "git" + at
+        click.echo(f"Next: `{git} add -A && {git} commit -m start`, for experiments start from a commit; then")
+        click.echo(f"  autoresearch{at} run")
+    else:
+        click.echo(f"Next: autoresearch{at} run")
