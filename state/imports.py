@@ -120,11 +120,12 @@ def to_records(imported: Imported, first: records.Header, source: str) -> list[r
     count = len(imported.lines)
     reason = f"imported {count} experiment{'' if count == 1 else 's'} from {source}"
     lines: list[records.Record] = [records.Pause(reason=reason, by="import", timestamp=first.timestamp)]
+    began = first.timestamp
     for number, segment in enumerate(imported.segments):
         if number:
-            began = int(segment.lines[0].get("timestamp") or first.timestamp)
+            began = int(segment.lines[0].get("timestamp") or began)
             lines.append(replace(_header(segment, first, f"imported from {source}"), timestamp=began))
-        lines += [records.Other(data=line) for line in segment.lines]
+        lines += [records.Other(data={**line, "timestamp": line.get("timestamp") or began}) for line in segment.lines]
     return lines
 
 
@@ -140,7 +141,7 @@ def _header(segment: Segment, base: records.Header, reason: str) -> records.Head
         base,
         name=segment.name or base.name,
         metric_name=segment.metric,
-        metric_unit=segment.unit,
+        metric_unit=segment.unit or (base.metric_unit if segment.metric == base.metric_name else ""),
         direction=segment.direction or base.direction,
         config_sha="",
         evaluator_sha="",
