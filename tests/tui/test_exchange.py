@@ -62,7 +62,8 @@ def target(tmp_path: Path) -> Path:
     (folder / "train.py").write_text("print('val_bpb: 1')\n")
     (folder / ".gitignore").write_text("*.tsv\n*.jsonl\n")
     (folder / "autoresearch.toml").write_text(
-        '[metric]\nname = "val_bpb"\nunit = "bits/byte"\n[scope]\nedit = ["train.py"]\n[measure]\nrun = "python train.py"\n'
+        '[metric]\nname = "val_bpb"\nunit = "bits/byte"\n[scope]\nedit = ["train.py"]\n'
+        '[measure]\nrun = "python train.py"\n'
     )
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "start")
@@ -183,13 +184,8 @@ def test_full_commits_come_from_the_repository_but_never_for_a_discard_that_name
         git(target, "commit", "-qam", text)
         shas.append(git(target, "rev-parse", "HEAD"))
     git(target, "reset", "-q", "--hard", shas[1])  # the last one was undone: only its name keeps it from being lost
-    rows = [
-        (shas[0], "keep", "base"),
-        (shas[1], "keep", "one"),
-        (shas[1], "discard", "undone"),
-        (shas[2], "discard", "two"),
-    ]
-    body = "".join(f"{sha[:7]}\t1.0\t0.0\t{status}\t{text}\n" for sha, status, text in rows)
+    rows = [(shas[0], "keep"), (shas[1], "keep"), (shas[1], "discard"), (shas[2], "discard")]
+    body = "".join(f"{sha[:7]}\t1.0\t0.0\t{status}\tsomething\n" for sha, status in rows)
     (target / "results.tsv").write_text(RESULTS.splitlines()[0] + "\n" + body)
     assert call(target, "import", "results.tsv").code == 0
     lines = [line for line in journal(target) if "run" in line]
@@ -322,8 +318,7 @@ def test_what_results_tsv_can_hold_survives_the_round_trip(lines: list[dict[str,
 def test_no_file_breaks_the_reader_in_any_other_way_than_its_own(text: str) -> None:
     try:
         imported = imports.read(text)
-    except ValueError as error:
-        assert "header row" in str(error) or "no column" in str(error)
+    except ValueError:
         return
     history = History()
     for number, line in enumerate(imported.lines):
