@@ -1,0 +1,260 @@
+"""What the reading commands answer, as plain documents: the JSON that `--json` prints and people's text is made from.
+
+Keys are documented in docs/cli.md. A value that is not known is null, never 0. Times are milliseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import asdict, fields
+from typing import Any
+
+from autoresearch.state import numbers, records
+from autoresearch.state.config import Limits
+from autoresearch.state.history import History, Row
+from autoresearch.state.journal import read_objects
+from autoresearch.state.session import Session
+from autoresearch.tui.alive import engine_now
+
+Document = dict[str, Any]
+
+
+def status(session: Session, history: History, now_ms: int) -> Document:
+    """What the session does now and where it stands."""
+    engine, live = engine_now(session, history, now_ms)
+    header = history.header or records.Header()
+    opened = history.open
+    incumbent = history.incumbent
+    return {
+        "session": session.name,
+        "name": header.name,
+        "target": header.target,
+        "state": engine.state,
+        "reason": engine.reason,
+        "fix": engine.fix,
+        "limit": engine.limit,
+        "since": engine.since or None,
+        "phase": live.phase if live else None,
+        "experiment": live.experiment if live else opened.number if opened else None,
+        "description": live.description if live else "",
+        "k": live.k if live else None,
+        "of": live.of if live else None,
+        "waiting_for": live.waiting_for if live else "",
+        "pausing": live.pausing if live else "",
+        "agent": live.agent if live else "",
+        "proposing": live.proposing if live else "",
+        "metric": {"name": header.metric_name, "unit": header.metric_unit, "direction": header.direction},
+        "best": point(history.by_number.get(incumbent.number)) if incumbent else None,
+        "baseline": point(history.baseline),
+        **gain(session, history),
+        "counts": counts(history),
+        "since_keep": history.since_keep,
+        "segment": history.segment,
+        "spend": spend(history, now_ms if engine.alive else None),
+        "limits": limits(session, history, live.limits if live else {}),
+        "branch": session.branch.removeprefix("refs/heads/"),
+        "engine": {"pid": engine.pid, "host": live.host if live else header.host, "log": str(session.engine_log)},
+        "notices": [
+            {"text": notice.text, "fix": notice.fix, "code": notice.code, "timestamp": notice.timestamp}
+            for notice in list(history.notices)[-5:]
+        ],
+        "bad_lines": [{"line": line, "problem": problem} for line, problem in history.problems[:20]],
+        "folder": str(session.folder),
+    }
+
+
+def experiment(row: Row, history: History) -> Document:
+    """One finished experiment, as `log` lists it."""
+    lesson, retry_if = history.lessons.get(row.number, ("", ""))
+    return {
+        "number": row.number,
+        "status": row.status,
+        "cause": row.cause,
+        "metric": row.metric,
+        "first": row.first,
+        "estimate": row.estimate,
+        "interval": row.interval,
+        "log_evidence": row.log_evidence,
+        "runs": row.runs,
+        "description": row.description,
+        "category": row.category,
+        "agent": row.agent,
+        "params": row.params or {},
+        "idea": row.idea,
+        "bundle": list(row.bundle),
+        "mends": row.mends,
+        "net_lines": row.net_lines,
+        "segment": row.segment,
+        "proposal": row.proposal,
+        "sha": row.sha,
+        "parent": row.parent,
+        "duration_s": row.duration_s,
+        "cost_usd": row.cost_usd,
+        "warnings": row.warnings,
+        "lesson": lesson,
+        "retry_if": retry_if,
+        "timestamp": row.timestamp,
+    }
+
+
+def summary(session: Session, history: History) -> Document:
+    """What was tried, kept and gained in the present segment, and what keep-if-better would have claimed."""
+    header = history.header or records.Header()
+    kept = [row for row in history.rows if row.status == "keep" and row.cause != "baseline"]
+    branch = session.branch.removeprefix("refs/heads/")
+    return {
+        "session": session.name,
+        "name": header.name,
+        "metric": {"name": header.metric_name, "unit": header.metric_unit, "direction": header.direction},
+        "counts": counts(history),
+        "segment": history.segment,
+        "segments": history.segment + 1 if history.header else 0,
+        "baseline": point(history.baseline),
+        "best": point(history.by_number.get(history.incumbent.number)) if history.incumbent else None,
+        **gain(session, history),
+        "kept": [
+            {"number": row.number, "description": row.description, "estimate": row.estimate, "interval": row.interval}
+            for row in kept
+        ],
+        "keep_if_better": keep_if_better(history),
+        "spend": spend(history),
+        "branch": branch,
+        "merge": f"git merge {branch}" if kept else None,
+        "state": history.control.state,
+        "reason": history.control.reason,
+        "fix": history.control.fix,
+    }
+
+
+def ideas(history: History) -> Document:
+    return {
+        "ideas": [asdict(idea) for idea in history.ideas.values()],
+        "dead_ends": [asdict(entry) for entry in history.dead_ends.values()],
+        "notes": [
+            {"id": note.id, "text": note.text, "by": note.by, "timestamp": note.timestamp}
+            for note in history.notes.values()
+        ],
+    }
+
+
+def point(row: Row | None) -> Document | None:
+    """An experiment as a place on the curve."""
+    if row is None:
+        return None
+    return {"number": row.number, "sha": row.sha, "metric": row.metric, "description": row.description}
+
+
+def counts(history: History) -> Document:
+    """Whole session. `tried` leaves the baselines out, `kept` too; `unproven` is a part of `discard`."""
+    baselines = sum(row.cause == "baseline" for row in history.rows)
+    return {
+        "experiments": len(history.rows),
+        "tried": len(history.rows) - baselines,
+        "kept": history.counts["keep"] - sum(row.cause == "baseline" and row.status == "keep" for row in history.rows),
+        "discard": history.counts["discard"],
+        "unproven": sum(row.cause == "unproven" for row in history.rows),
+        "crash": history.counts["crash"],
+        "checks_failed": history.counts["checks_failed"],
+    }
+
+
+def spend(history: History, now_ms: int | None = None) -> Document:
+    """`running_s` goes on counting to `now_ms` while an engine lives."""
+    since = max(0, now_ms - history.last_ms) if now_ms is not None and history.last_ms else 0
+    return {
+        "usd": round(history.cost_usd, 6),
+        "tokens": history.tokens,
+        "running_s": round((history.running_ms + since) / 1000, 3),
+    }
+
+
+def gain(session: Session, history: History) -> Document:
+    """How much better the best is than the baseline of its segment; positive is better. 95%, by Student's t."""
+    best = history.by_number.get(history.incumbent.number) if history.incumbent else None
+    base = history.baseline
+    if best is None or base is None or best is base or best.metric is None or base.metric is None:
+        return {"estimate": None, "interval": None}
+    sign = 1.0 if history.header is None or history.header.direction == "lower" else -1.0
+    half = None
+    runs_best, runs_base = runs_behind(session, best), runs_behind(session, base)
+    if history.spread.nu > 0 and runs_best and runs_base:
+        from autoresearch.engine.noise import student_t
+
+        sd = math.sqrt(history.spread.ss / history.spread.nu)
+        half = student_t(history.spread.nu) * sd * math.sqrt(1 / runs_best + 1 / runs_base)
+    return {"estimate": sign * (base.metric - best.metric), "interval": half}
+
+
+def runs_behind(session: Session, row: Row) -> int:
+    """How many samples an experiment's reported metric is the mean of."""
+    arms = [
+        data.get("arm")
+        for _, data in read_objects(session.journal, max(0, row.intent_at), row.line_at)
+        if data.get("type") == "sample" and data.get("experiment") == row.number and not data.get("cause")
+    ]
+    return arms.count("fresh") or arms.count("candidate")
+
+
+def keep_if_better(history: History) -> Document:
+    """What a loop that keeps every single better run would have kept and claimed, from the first samples on record.
+
+    It starts from the baseline's first run, as such a loop does. Crashes and failed guards are left out.
+    """
+    base = history.baseline.first if history.baseline else None
+    if base is None:
+        return {"kept": None, "claimed": None}
+    from autoresearch.engine import verdict
+
+    firsts = [
+        row.first
+        for row in history.rows
+        if row.segment == history.segment and row.cause != "baseline" and row.status in ("keep", "discard")
+    ]
+    direction = history.header.direction if history.header is not None else "lower"
+    kept, claimed = verdict.keep_if_better(firsts, base, direction)
+    return {"kept": kept, "claimed": claimed}
+
+
+def limits(session: Session, history: History, of_call: Document) -> Document:
+    """Limits in force: the session's config, later settings, and those of the running call (`call`). 0 or "": none."""
+    values: Document = asdict(Limits())
+    try:
+        table = tomllib.loads(session.config.read_text(encoding="utf-8")).get("limits", {})
+    except (OSError, tomllib.TOMLDecodeError):
+        table = {}
+    names = {item.name for item in fields(Limits)}
+    values.update((name, value) for name, value in table.items() if name in names)
+    for key, value in history.settings.items():
+        place, _, name = key.partition(".")
+        if place == "limits" and name in names:
+            values[name] = getattr(Limits(), name) if value is None else value
+    return {**values, "call": of_call}
+
+
+def metric_text(value: float | None, history: History) -> str:
+    return numbers.metric(value, noise(history))
+
+
+def noise(history: History) -> float | None:
+    """The segment's standard deviation of one run; None where it is not known."""
+    return math.sqrt(history.spread.ss / history.spread.nu) if history.spread.nu > 0 else None
+
+
+def gain_text(estimate: float | None, interval: float | None) -> str:
+    """ "better by 0.0041 ±0.0012"; empty without an estimate."""
+    if estimate is None:
+        return ""
+    if estimate == 0:
+        return "no difference"
+    word = "better" if estimate > 0 else "worse"
+    return f"{word} by {numbers.metric(abs(estimate), interval)} {numbers.plus_minus(interval)}".rstrip()
+
+
+def evidence_text(row: Row) -> str:
+    """ "better by 0.0041 ±0.0012 (34 to 1, 3 runs)" as far as it is known."""
+    runs = f"{row.runs} {'run' if row.runs == 1 else 'runs'}" if row.runs else ""
+    odds = numbers.odds(row.log_evidence) if row.log_evidence is not None else ""
+    behind = ", ".join(filter(None, (odds, runs)))
+    text = gain_text(row.estimate, row.interval)
+    return f"{text} ({behind})" if text and behind else text

@@ -1,0 +1,233 @@
+"""The `autoresearch` command: a table of subcommands, each loaded when it is called, and one place that maps errors.
+
+`--version`, `--help` and the reading commands stay light: a subcommand's module is imported when that subcommand runs,
+and what a module needs seldom (git, the screen, the index, the engine) it imports where it uses it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+import autoresearch
+
+if TYPE_CHECKING:
+    from autoresearch.state.session import Place, Session
+
+_C = TypeVar("_C", bound=Callable[..., Any] | click.Command)
+
+INTERRUPTED = 130
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    # name: (group on the help page, "module:attribute" in tui/commands, one line of help)
+    "demo": ("Start", "demo:demo", "Copy a ready target into a fresh repository and run it."),
+    "init": ("Start", "init:init", "Write an autoresearch.toml for this folder."),
+    "run": ("Start", "running:run", "Start or continue a session and watch it."),
+    "attach": ("Start", "running:attach", "Watch a session; closing the screen leaves the engine running."),
+    "resume": ("Start", "running:resume", "Go on with a paused or stopped session."),
+    "pause": ("Steer", "requests:pause", "Pause after this experiment, or now."),
+    "stop": ("Steer", "requests:stop", "Stop now; the open experiment goes on at the next resume."),
+    "steer": ("Steer", "requests:steer", "Give the agent a message with its next brief."),
+    "limit": ("Steer", "requests:limit", "Set a limit: experiments, hours, until, dollars, tokens, ..."),
+    "idea": ("Steer", "requests:idea", "Add an idea to the notebook."),
+    "veto": ("Steer", "requests:veto", "Take an idea, dead end or note off the notebook."),
+    "retry": ("Steer", "requests:retry", "Try an experiment's change again on the present best."),
+    "overrule": ("Steer", "requests:overrule", "Decide against a verdict, as a new experiment."),
+    "status": ("Read", "status:status", "What the session does now and where it stands."),
+    "summary": ("Read", "summary:summary", "What was tried, kept and gained, and how to merge it."),
+    "log": ("Read", "reading:log", "The experiments, oldest first."),
+    "show": ("Read", "show:show", "One experiment whole: what, why, diff, samples, log."),
+    "ideas": ("Read", "reading:ideas", "Ideas, dead ends and notes."),
+    "search": ("Read", "reading:search", "Full-text search over all experiments of the repository."),
+    "import": ("Exchange", "exchange:import_", "Make a session of a pi-autoresearch log or a results.tsv."),
+    "export": ("Exchange", "exchange:export", "Write the experiments as a results.tsv or a pi-autoresearch log."),
+}
+
+
+@dataclass(slots=True)
+class Where:
+    """What the common options say: where to work, on which session, and whether errors show their traceback."""
+
+    repo: Path | None = None
+    session: str | None = None
+    debug: bool = False
+    opened: Session | None = field(default=None, compare=False)
+    """The session a command works on, once known: an unexpected error names its engine.log."""
+
+    def start(self) -> Path:
+        return self.repo if self.repo is not None else Path.cwd()
+
+    def place(self) -> Place:
+        from autoresearch.state.session import find_place
+
+        return find_place(self.start())
+
+    def open(self) -> tuple[Place, Session]:
+        """The place and the named session, or the target's latest one."""
+        from autoresearch.state.session import open_session
+
+        place = self.place()
+        self.opened = open_session(place, self.session)
+        return place, self.opened
+
+
+def common(command: _C) -> _C:
+    """Adds the options that every command takes, before or after its name; they land in the `Where` object."""
+
+    def store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+        def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
+            where = context.ensure_object(Where)
+            if value is not None and value is not False:
+                setattr(where, name, value)
+
+        return keep
+
+    folder = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
+    options: list[Callable[[_C], _C]] = [
+        click.option("--debug", is_flag=True, expose_value=False, callback=store("debug"), help="Show tracebacks."),
+        click.option("--repo", "-C", type=folder, metavar="DIR", expose_value=False, callback=store("repo"),
+                     help="Work as if started in DIR."),
+        click.option("--session", "-s", metavar="NAME", expose_value=False, callback=store("session"),
+                     help="The session; without it, the target's latest one."),
+    ]  # fmt: skip
+    for option in options:
+        command = option(command)
+    return command
+
+
+class Root(click.Group):
+    """A group that knows its commands by table and imports each when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][1].partition(":")
+        command = getattr(importlib.import_module(f"autoresearch.tui.commands.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"There is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}.", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section in dict.fromkeys(entry[0] for entry in COMMANDS.values()):
+            with formatter.section(section):
+                formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items() if entry[0] == section])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        """Run one command and end the process with its exit code."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        name = prog_name or "autoresearch"
+        self._main_shell_completion(extra, name, complete_var)
+        where = Where()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")  # an ASCII terminal shows `?` for ✓ instead of failing
+        try:
+            with self.make_context(name, arguments, obj=where, **extra) as context:
+                answer = self.invoke(context)
+            code = answer if isinstance(answer, int) else 0
+            sys.stdout.flush()
+        except click.exceptions.Exit as leave:
+            code = leave.exit_code
+        except BrokenPipeError:
+            code = 0  # the reader has what it wanted
+            _forget_stdout()
+        except (Exception, KeyboardInterrupt) as error:
+            if where.debug:
+                traceback.print_exc()
+            code, message = explain(error, where)
+            if message:
+                with contextlib.suppress(BrokenPipeError):
+                    click.echo(message, err=True)
+        sys.exit(code)
+
+
+def explain(error: BaseException, where: Where) -> tuple[int, str]:
+    """The exit code an error leads to, and what a person reads. The one place that maps them."""
+    from autoresearch.state.config import ConfigError
+    from autoresearch.state.journal import JournalLost
+    from autoresearch.state.session import SessionError
+
+    match error:
+        case SessionError():
+            return error.code, f"autoresearch: {error}"
+        case ConfigError():
+            return 2, str(error)
+        case click.Abort() | KeyboardInterrupt() | EOFError():
+            return INTERRUPTED, "autoresearch: interrupted."
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx is not None else "autoresearch"
+            text = error.format_message().rstrip(".")
+            return 2, f"autoresearch: {text}; see `{path} --help`."
+        case click.ClickException():
+            return error.exit_code, f"autoresearch: {error.format_message()}"
+        case JournalLost():
+            return 1, f"autoresearch: {error} Make room or make it writable, then `autoresearch resume`."
+        case OSError() if error.errno is not None:
+            at = f" ({error.filename})" if error.filename else ""
+            fix = " Make room and call it again." if error.errno == errno.ENOSPC else ""
+            return 1, f"autoresearch: {error.strerror or error}{at}.{fix}"
+    said = f"{type(error).__name__}: {error}".splitlines()[0]
+    log = f" The engine's own words are in {where.opened.engine_log}." if where.opened is not None else ""
+    again = "" if where.debug else " The same command with --debug shows where; please report that."
+    return 1, f"autoresearch: this is a defect of ours: {said}.{again}{log}"
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    """ " (did you mean pause?)" for an error about `word`; empty when nothing is near."""
+    near = difflib.get_close_matches(word.lower(), list(known), n=2, cutoff=0.5)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+def _forget_stdout() -> None:
+    """Point stdout at /dev/null, so that the interpreter's last flush is quiet too."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(
+    cls=Root,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    epilog="Without a command: the screen, on this target's running or latest session.",
+)
+@common
+@click.version_option(autoresearch.__version__, prog_name="autoresearch", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> int | None:
+    """Autonomous research on your own code: ideas by an agent, measured, judged and recorded by an engine."""
+    if context.invoked_subcommand is not None:
+        return None
+    from autoresearch.tui.commands.running import open_screen
+
+    return open_screen(context.find_object(Where) or Where())
+
+
+def main() -> NoReturn:
+    cli.main()

@@ -1,0 +1,122 @@
+"""`log`, `ideas` and `search`: lists, read from the session's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from autoresearch.state.history import History, IdeaState, Row
+from autoresearch.tui import answers
+from autoresearch.tui.cli import Where, common
+from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
+
+_SHOWN = 30
+
+
+@click.command()
+@click.option("--number", "-n", "count", type=click.IntRange(min=0), default=None, metavar="N",
+              help="The last N; 0: all. Default: 30, all with --json.")  # fmt: skip
+@click.option("--recompute", is_flag=True, help="Judge every experiment again from its samples and compare.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@common
+@click.pass_obj
+def log(where: Where, count: int | None, recompute: bool, as_json: bool) -> int:
+    """The experiments, oldest first."""
+    _, session = where.open()
+    if recompute:
+        from autoresearch.tui.commands.recompute import show_recomputed
+
+        return show_recomputed(session, as_json)
+    history = session.history()
+    if count is None:
+        count = 0 if as_json else _SHOWN
+    rows = history.rows[-count:] if count else history.rows
+    if as_json:
+        emit_json({"session": session.name, "experiments": [answers.experiment(row, history) for row in rows]})
+        return 0
+    console = Console()
+    if not rows:
+        console.say("No experiment has a verdict yet.")
+        return 0
+    if len(rows) < len(history.rows):
+        console.say(
+            console.paint(f"the last {len(rows)} of {len(history.rows):,}; all: `autoresearch log -n 0`", "quiet")
+        )
+    console.table([_line(row, history) for row in rows], [row.status for row in rows], right=frozenset({0, 2}))
+    return 0
+
+
+def _line(row: Row, history: History) -> tuple[str, str, str, str, str]:
+    evidence = answers.evidence_text(row) or row.cause.replace("_", " ")
+    metric = answers.metric_text(row.metric, history)
+    return (f"#{row.number}", GLYPHS[row.status], metric, evidence, clean(row.description))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@common
+@click.pass_obj
+def ideas(where: Where, as_json: bool) -> None:
+    """Ideas, dead ends and notes of the notebook, with the ids that `veto` takes."""
+    _, session = where.open()
+    history = session.history()
+    if as_json:
+        emit_json({"session": session.name, **answers.ideas(history)})
+        return
+    console = Console()
+    by_state: dict[str, list[IdeaState]] = {}
+    for idea in history.ideas.values():
+        by_state.setdefault(idea.state, []).append(idea)
+    titles = {"open": "To try", "taken": "Being tried", "tried": "Tried", "vetoed": "Vetoed"}
+    for state, title in titles.items():
+        _section(console, title, [(idea.id, _tried(idea), clean(idea.text)) for idea in by_state.get(state, [])])
+    dead = [
+        (
+            entry.id,
+            entry.list + (f" #{entry.experiment}" if entry.experiment else ""),
+            _with_retry(entry.text, entry.retry_if),
+        )
+        for entry in history.dead_ends.values()
+    ]
+    _section(console, "Dead ends", dead)
+    _section(console, "Notes", [(note.id, clean(note.by), clean(note.text)) for note in history.notes.values()])
+    if not (history.ideas or history.dead_ends or history.notes):
+        console.say("No ideas, dead ends or notes yet; add one with `autoresearch idea TEXT`.")
+
+
+def _tried(idea: IdeaState) -> str:
+    if idea.experiments:
+        return " ".join(f"#{number}" for number in idea.experiments[-3:])
+    return clean(idea.reason, 40) if idea.state == "vetoed" else clean(idea.by)
+
+
+def _with_retry(text: str, retry_if: str) -> str:
+    return f"{clean(text)} (again if {clean(retry_if)})" if retry_if else clean(text)
+
+
+def _section(console: Console, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    if rows:
+        console.say(console.paint(title, "strong"))
+        console.table([(f"  {id}", middle, text) for id, middle, text in rows])
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True)
+@click.option("--number", "-n", "count", type=click.IntRange(min=1), default=20, metavar="N", show_default=True,
+              help="At most N results.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@common
+@click.pass_obj
+def search(where: Where, words: tuple[str, ...], count: int, as_json: bool) -> None:
+    """Full-text search over description, hypothesis, reason, tags and files of every experiment here.
+
+    All sessions of the repository; with --session, that one.
+    """
+    from autoresearch.tui.commands.searching import find, print_found
+
+    found = find(where, " ".join(words), count)
+    if as_json:
+        emit_json(found)
+    else:
+        print_found(Console(), found)

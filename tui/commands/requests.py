@@ -1,0 +1,249 @@
+"""What people ask of a session: each becomes a request in its inbox, obeyed by the engine or, without one, at once."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from autoresearch.state import config as configs
+from autoresearch.state.config import ConfigError, Limits
+from autoresearch.state.history import History, Row
+from autoresearch.state.session import Locked, Request, Session, SessionError
+from autoresearch.tui.cli import Where, common, did_you_mean
+from autoresearch.tui.console import clean
+
+WAIT_S = 3.0
+"""A running engine takes a request within a second; longer only while it is busy with git or a slow disk."""
+_LEAST_CONFIG = {"name": "x", "metric": {"name": "x"}, "scope": {"edit": ["x"]}, "measure": {"run": "x"}}
+"""What the schema wants beside the limit that is checked."""
+
+
+def ask(session: Session, kind: str, **args: object) -> str:
+    """Ask, and see to it that it is obeyed: `engine` took it, `done` here without one, or `waiting` in the inbox.
+
+    Raises SessionError when it was refused.
+    """
+    request = session.ask(kind, **args)
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        if not _waits(session, request):
+            return "engine"
+        if session.engine_pid() is None and _drain(session, request):
+            return "done"
+        time.sleep(0.05)
+    return "waiting"
+
+
+def _waits(session: Session, request: Request) -> bool:
+    return (session.inbox / f"{request.id}.json").exists()
+
+
+def _drain(session: Session, request: Request) -> bool:
+    """Whether the inbox was drained here. Two engines never write: another one may have come in between."""
+    from autoresearch.engine import inbox
+
+    try:
+        refused = inbox.drain(session)
+    except Locked:
+        return False
+    if refused and request.id not in session.history().requests:
+        raise SessionError(" ".join(_sentence(text) for text in refused))
+    return True
+
+
+def _sentence(text: str) -> str:
+    text = clean(text)
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def _say(done: str, how: str) -> None:
+    later = " The engine is busy and takes it up as soon as it can." if how == "waiting" else ""
+    click.echo(done + later)
+
+
+@click.command()
+@click.option("--now", is_flag=True, help="Do not finish this experiment; it goes on at its next sample.")
+@common
+@click.pass_obj
+def pause(where: Where, now: bool) -> None:
+    """Pause after the running experiment, or with --now at once; `autoresearch resume` goes on."""
+    _, session = where.open()
+    history = session.history()
+    if session.engine_pid() is None:
+        ask(session, "pause", now=now)
+        _already(session, history)
+        return
+    how = ask(session, "pause", now=now)
+    what = _open_experiment(session)
+    if now:
+        _say(
+            f"Session {session.name} pauses now; {what or 'what is open'} goes on at the next `autoresearch resume`.",
+            how,
+        )
+    else:
+        _say(f"Session {session.name} pauses after {what or 'this experiment'}; `autoresearch resume` goes on.", how)
+
+
+@click.command()
+@common
+@click.pass_obj
+def stop(where: Where) -> None:
+    """Stop the engine now; the open experiment goes on at its next sample with `autoresearch resume`."""
+    _, session = where.open()
+    history = session.history()
+    if session.engine_pid() is None:
+        ask(session, "stop")
+        _already(session, history)
+        return
+    how = ask(session, "stop")
+    what = _open_experiment(session)
+    _say(f"Session {session.name} stops now; {what or 'what is open'} goes on at the next `autoresearch resume`.", how)
+
+
+def _already(session: Session, before: History) -> None:
+    state = before.control.state
+    if state == "running":
+        click.echo(f"No engine runs on session {session.name}: it ended without a word. `autoresearch resume` goes on.")
+    else:
+        why = f" ({clean(before.control.reason)})" if before.control.reason else ""
+        click.echo(f"Session {session.name} is {state} already{why}; `autoresearch resume` goes on.")
+
+
+def _open_experiment(session: Session) -> str:
+    live = session.read_live()
+    return f"experiment {live.experiment}" if live is not None and live.experiment is not None else ""
+
+
+@click.command()
+@click.argument("text", nargs=-1, required=True)
+@common
+@click.pass_obj
+def steer(where: Where, text: tuple[str, ...]) -> None:
+    """Give the agent TEXT with its next brief."""
+    _, session = where.open()
+    how = ask(session, "steer", text=_text(text, "steer"))
+    _say("The agent reads it with its next brief.", how)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})  # "-1" is a value, and told to be a wrong one
+@click.argument("name")
+@click.argument("value")
+@common
+@click.pass_obj
+def limit(where: Where, name: str, value: str) -> None:
+    """Set the limit NAME to VALUE; "off" takes it away. A session that this limit paused goes on when it is raised.
+
+    Names: experiments, hours, until ("07:30"), dollars, tokens, no_keep, stagnation_after.
+    """
+    place, session = where.open()
+    known = tuple(Limits.__dataclass_fields__)
+    name = name.replace("-", "_")
+    if name not in known:
+        raise click.UsageError(f"There is no limit {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
+    new = _limit_value(name, value)
+    before = session.history()
+    how = ask(session, "limit", name=name, value=new)
+    shown = "off" if new in (0, "") else f"{new}"
+    _say(f"The limit {name} is now {shown}.", how)
+    if how != "done" or before.control.state != "paused" or before.control.limit != name:
+        return
+    from autoresearch.engine import host
+
+    started = host.start_detached(place, host.RunOptions(session=session.name))
+    click.echo(f"Session {started.name} goes on (engine pid {started.engine_pid()}).")
+
+
+def _limit_value(name: str, text: str) -> object:
+    """The value as the config takes it. Raises a usage error that says what would be right."""
+    empty: object = "" if name == "until" else 0
+    value: object = empty if text.lower() in ("off", "none") else configs.value_of(f"limits.{name}", text)
+    try:
+        configs.from_dict({**_LEAST_CONFIG, "limits": {name: value}}, "limit")
+    except ConfigError as error:
+        raise click.UsageError("; ".join(error.problems)) from error
+    return value
+
+
+@click.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option("--first", is_flag=True, help="To the head of the list.")
+@common
+@click.pass_obj
+def idea(where: Where, text: tuple[str, ...], first: bool) -> None:
+    """Add the idea TEXT to the notebook."""
+    _, session = where.open()
+    before = set(session.history().ideas)
+    how = ask(session, "idea", text=_text(text, "idea"), first=first)
+    new = [id for id in session.history().ideas if id not in before]
+    _say(f"Noted as {new[0]}." if new else "Noted.", how)
+
+
+@click.command()
+@click.argument("id")
+@click.option("--reason", default="", metavar="TEXT", help="Why; the agent reads it.")
+@common
+@click.pass_obj
+def veto(where: Where, id: str, reason: str) -> None:
+    """Take the idea, dead end or note ID (as `autoresearch ideas` shows it) off the notebook."""
+    _, session = where.open()
+    history = session.history()
+    known = [*history.ideas, *history.dead_ends, *history.notes]
+    if id not in known:
+        raise click.UsageError(
+            f"There is no idea, dead end or note {id!r}{did_you_mean(id, known)}; `autoresearch ideas` lists them"
+        )
+    if id in history.ideas and history.ideas[id].state == "vetoed":
+        click.echo(f"{id} is vetoed already.")
+        return
+    _say(f"{id} is off the list.", ask(session, "veto", id=id, reason=reason))
+
+
+@click.command()
+@click.argument("number", type=int)
+@common
+@click.pass_obj
+def retry(where: Where, number: int) -> None:
+    """Try the change of experiment NUMBER again, on the present best."""
+    _, session = where.open()
+    finished(session.history(), number)
+    _say(f"Experiment {number} is tried again next.", ask(session, "retry", experiment=number))
+
+
+@click.command()
+@click.argument("number", type=int)
+@click.argument("action", type=click.Choice(["keep", "discard"]))
+@click.option("--note", required=True, metavar="TEXT", help="Why; it stays on record.")
+@common
+@click.pass_obj
+def overrule(where: Where, number: int, action: str, note: str) -> None:
+    """Decide against the verdict on experiment NUMBER: keep re-applies its change, discard reverts it.
+
+    It becomes a new experiment; old lines stay as they are.
+    """
+    _, session = where.open()
+    row = finished(session.history(), number)
+    if (row.status == "keep") == (action == "keep"):
+        raise click.UsageError(f"Experiment {number} is {'kept' if row.status == 'keep' else 'discarded'} already")
+    if not note.strip():
+        raise click.UsageError("Overruling needs a note that says why")
+    how = ask(session, "overrule", experiment=number, action=action, note=note)
+    _say(f"Experiment {number} is {'re-applied' if action == 'keep' else 'reverted'} next, as a new experiment.", how)
+
+
+def finished(history: History, number: int) -> Row:
+    """The experiment, with a verdict and not a baseline; a usage error otherwise."""
+    row = history.by_number.get(number)
+    if row is None:
+        last = f"the last one is {history.rows[-1].number}" if history.rows else "there is none yet"
+        raise click.UsageError(f"There is no finished experiment {number}; {last}")
+    if row.cause == "baseline":
+        raise click.UsageError(f"Experiment {number} is a baseline; name one that changed something")
+    return row
+
+
+def _text(words: tuple[str, ...], command: str) -> str:
+    text = " ".join(words).strip()
+    if not text:
+        raise click.UsageError(f"`autoresearch {command}` needs a text")
+    return text

@@ -1,0 +1,193 @@
+"""`run`, `resume`, `attach` and the bare command: start an engine, or only look at one.
+
+On a terminal the engine is a process of its own and the screen a viewer of it; without one, or with --headless, this
+process is the engine.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from autoresearch.state.session import Place, Session, SessionError, list_sessions, open_session, target_of
+from autoresearch.tui.cli import Where, common
+from autoresearch.tui.console import interactive, is_terminal
+
+if TYPE_CHECKING:
+    from autoresearch.engine.host import RunOptions
+
+AGENTS = ("auto", "claude", "command", "tuner", "replay")
+
+
+def open_screen(where: Where) -> int:
+    """The bare `autoresearch`: the screen on the latest session; without a terminal, its status."""
+    place = where.place()
+    if not list_sessions(place) and not place.config_file.is_file():
+        raise SessionError(
+            f"There is no autoresearch.toml in {place.folder}; write one with `autoresearch init`, "
+            "or look at an example with `autoresearch demo`."
+        )
+    if not interactive():
+        from autoresearch.tui.commands.status import show_status
+
+        show_status(where)
+        return 0
+    place, session = where.open()
+    return view(place, session)
+
+
+@click.command()
+@click.option("--headless", is_flag=True, help="This process is the engine; print a line per event.")
+@click.option("--new", is_flag=True, help="A new session, named by the date or by --session.")
+@click.option("--max-experiments", type=click.IntRange(min=1), metavar="N", help="Pause after N more experiments.")
+@click.option("--agent", type=click.Choice(AGENTS), help="What makes the proposals, for this call.")
+@click.option("--replay", metavar="DIR|BASE..TIP", help="Try prepared patches, or the commits of a git range.")
+@click.option(
+    "--budget", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="measure.budget_s for this call."
+)
+@click.option("--git-init", is_flag=True, help="Make a git repository of the folder when it is in none.")
+@click.option("--trust", is_flag=True, help="Run this target's commands without asking.")
+@common
+@click.pass_obj
+def run(
+    where: Where,
+    headless: bool,
+    new: bool,
+    max_experiments: int | None,
+    agent: str | None,
+    replay: str | None,
+    budget: float | None,
+    git_init: bool,
+    trust: bool,
+) -> int:
+    """Start or continue a session and watch it.
+
+    Without --session it continues the target's latest one, or makes one named by the date.
+    """
+    from autoresearch.engine.host import RunOptions
+
+    _check_agent(agent, replay)
+    place = _place_or_new(where, git_init)
+    options = RunOptions(
+        session=where.session,
+        new=new,
+        max_experiments=max_experiments,
+        agent=agent,
+        replay=_replay(replay, where.start()) if replay is not None else None,
+        budget_s=budget,
+        trust=trust,
+    )
+    return start(where, place, options, headless)
+
+
+@click.command()
+@click.option("--headless", is_flag=True, help="This process is the engine; print a line per event.")
+@common
+@click.pass_obj
+def resume(where: Where, headless: bool) -> int:
+    """Go on with a paused or stopped session; a pause that is asked for and not yet done is taken back."""
+    from autoresearch.engine.host import RunOptions
+
+    place, session = where.open()
+    pid = session.engine_pid()
+    if pid is not None:
+        from autoresearch.tui.commands.requests import ask
+
+        ask(session, "unpause")
+        click.echo(f"Session {session.name} runs already (pid {pid}); watch it with `autoresearch attach`.", err=True)
+        return view(place, session) if interactive() and not headless else 0
+    return start(where, place, RunOptions(session=session.name), headless)
+
+
+@click.command()
+@common
+@click.pass_obj
+def attach(where: Where) -> int:
+    """Watch a session; closing the screen leaves the engine running."""
+    place, session = where.open()
+    if not interactive():
+        raise SessionError(
+            "The screen needs a terminal; without one, use `autoresearch status` and `autoresearch log`."
+        )
+    return view(place, session)
+
+
+def start(where: Where, place: Place, options: RunOptions, headless: bool, demo: bool = False) -> int:
+    """Run the engine: detached under the screen on a terminal, else here with a line per event."""
+    from autoresearch.engine import host
+
+    if headless or not interactive():
+        return _foreground(where, place, options)
+    session = host.start_detached(place, options)
+    where.opened = session
+    return view(place, session, replace(options, session=session.name, new=False), demo=demo)
+
+
+def _foreground(where: Where, place: Place, options: RunOptions) -> int:
+    from autoresearch.engine.host import engine_main
+    from autoresearch.tui.headless import Printer
+
+    printer = Printer(sys.stdout, tty=is_terminal(sys.stdout), goal=options.max_experiments)
+    code = engine_main(place, options, printer.observe, printer.live)
+    if printer.session is not None:
+        where.opened = open_session(place, printer.session)
+        printer.finish(where.opened)
+    return code
+
+
+def view(place: Place, session: Session, options: RunOptions | None = None, demo: bool = False) -> int:
+    """The screen on a session. Resuming from it starts an engine with `options`, without what was said once."""
+
+    def start_engine() -> None:
+        from autoresearch.engine import host
+
+        again = options or host.RunOptions(session=session.name)
+        host.start_detached(place, replace(again, session=session.name, new=False))
+
+    from autoresearch.tui.app import run_dashboard
+
+    can_start = (place.folder / "autoresearch.toml").is_file() and target_of(session) == place.prefix
+    return run_dashboard(place, session, demo=demo, start_engine=start_engine if can_start else None)
+
+
+def _place_or_new(where: Where, git_init: bool) -> Place:
+    """The place, made a repository when it is none and the person says so, by the option or when asked."""
+    try:
+        return where.place()
+    except SessionError as error:
+        folder = where.start()
+        if "is not in a git repository" not in str(error):
+            raise
+        if not git_init and not (
+            interactive()
+            and click.confirm(f"{folder} is not in a git repository. Make one there and commit what is in it?")
+        ):
+            raise
+    from autoresearch.tui.repository import make_repository
+
+    make_repository(folder, "The state autoresearch starts from")
+    click.echo(f"Made a git repository in {folder} and committed what is in it.", err=True)
+    return where.place()
+
+
+def _check_agent(agent: str | None, replay: str | None) -> None:
+    if replay is not None and agent not in (None, "replay"):
+        raise click.UsageError(f"--replay tries prepared changes and --agent {agent} makes its own; give one of them")
+    if agent == "replay" and replay is None:
+        raise click.UsageError("--agent replay needs --replay DIR or --replay BASE..TIP")
+
+
+def _replay(text: str, start: Path) -> str:
+    """An absolute folder, or a git range as it is."""
+    folder = (start / text).resolve()
+    if folder.is_dir():
+        return str(folder)
+    if ".." in text and not text.startswith((".", "/")):
+        return text
+    raise click.UsageError(
+        f"--replay takes a folder of patches or a git range such as main..topic; {text!r} is neither"
+    )

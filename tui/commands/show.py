@@ -1,0 +1,219 @@
+"""`autoresearch show N`: one experiment whole, from the journal, the experiment's ref and its run folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autoresearch.state import numbers, records
+from autoresearch.state.history import History
+from autoresearch.state.journal import read_line, read_objects
+from autoresearch.state.session import Place, Session
+from autoresearch.tui import answers
+from autoresearch.tui.cli import Where, common
+from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
+
+_TAIL_LINES = 20
+_TAIL_BYTES = 64 * 1024
+_DIFF_LINES = 400
+_LOGS = ("output.log", "evaluate.log", "guard.log", "build.log", "agent.log")
+
+
+@click.command()
+@click.argument("number", type=int)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@common
+@click.pass_obj
+def show(where: Where, number: int, as_json: bool) -> None:
+    """Experiment NUMBER whole: what, why, diff, samples, the end of its log."""
+    place, session = where.open()
+    history = session.history()
+    document = describe(place, session, history, number)
+    if as_json:
+        emit_json(document)
+    else:
+        _print(Console(), document, history)
+
+
+def describe(place: Place, session: Session, history: History, number: int) -> dict[str, Any]:
+    """The document of `show --json`. Raises a usage error when there is no such experiment."""
+    row = history.by_number.get(number)
+    opened = history.open if history.open is not None and history.open.number == number else None
+    if row is None and opened is None:
+        last = history.open.number if history.open else history.rows[-1].number if history.rows else 0
+        known = f"there are 1 to {last}" if last else "there is none yet"
+        raise click.UsageError(f"There is no experiment {number}; {known}")
+    document: dict[str, Any]
+    if row is not None:
+        line = read_line(session.journal, row.line_at)
+        assert isinstance(line, records.Experiment)
+        document = answers.experiment(row, history) | {
+            "reason": line.reason,
+            "metrics": line.metrics,
+            "verdict": line.verdict,
+            "warnings": list(line.warnings),
+        }
+        parent, sha, intent_at, end = row.parent, row.sha, row.intent_at, row.line_at
+        proposal_at = row.proposal_at
+    else:
+        assert opened is not None
+        waiting = history.opened_proposal
+        parent, sha, intent_at, end = opened.parent, opened.sha, opened.at, history.offset
+        proposal_at = waiting.at if waiting is not None else -1
+        document = {"number": number, "status": "open", "sha": sha, "parent": parent, "attempt": opened.attempt,
+                    "description": waiting.description if waiting else "baseline"}  # fmt: skip
+    document["proposed"] = _proposed(session, proposal_at)
+    document["samples"] = _samples(session, number, intent_at, end)
+    document["diff"] = _diff(place, session, number, parent, sha)
+    document["logs"] = _logs(session.run(number))
+    return document
+
+
+def _proposed(session: Session, at: int) -> dict[str, Any] | None:
+    """What the agent said: why, what it expects, which files."""
+    if at < 0:
+        return None
+    line = read_line(session.journal, at)
+    if not isinstance(line, records.Proposal):
+        return None
+    return {
+        "id": line.id,
+        "agent": line.agent,
+        "model": line.model,
+        "hypothesis": line.hypothesis,
+        "expected_effect": line.expected_effect,
+        "files": list(line.files),
+        "dropped": list(line.dropped),
+        "lines": list(line.lines),
+    }
+
+
+_SAMPLE_KEYS = ("arm", "k", "seed", "metric", "metrics", "cause", "detail", "exit", "duration_s", "peak_rss_mb",
+                "peak_vram_mb", "sha", "timestamp")  # fmt: skip
+
+
+def _samples(session: Session, number: int, start: int, end: int) -> list[dict[str, Any]]:
+    if start < 0:
+        return []
+    return [
+        {key: data.get(key) for key in _SAMPLE_KEYS}
+        for _, data in read_objects(session.journal, start, end)
+        if data.get("type") == "sample" and data.get("experiment") == number
+    ]
+
+
+def _diff(place: Place, session: Session, number: int, parent: str, sha: str) -> str | None:
+    """What the experiment changed against its parent; None when git no longer has it."""
+    if not parent or not sha:
+        return None
+    if parent == sha:
+        return ""
+    import git
+
+    repo = git.Repo(place.top)
+    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/")
+    for commit in (f"{session.refs}{number}", sha):
+        try:
+            text = str(repo.git.diff(*options, parent, commit, "--", strip_newline_in_stdout=False))
+        except git.GitCommandError:
+            continue
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return None
+
+
+def _logs(folder: Path) -> dict[str, list[str]]:
+    """The last lines of each log that is there and not empty."""
+    return {name: lines for name in _LOGS if (lines := _tail(folder / name))}
+
+
+def _tail(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            data = file.read(_TAIL_BYTES)
+    except FileNotFoundError:
+        return []
+    lines = data.decode("utf-8", "replace").split("\n")
+    if size > _TAIL_BYTES:
+        lines = lines[1:]
+    if lines and not lines[-1]:
+        lines.pop()
+    return [clean(line)[:2000] for line in lines[-_TAIL_LINES:]]
+
+
+def _print(console: Console, document: dict[str, Any], history: History) -> None:
+    status = document["status"]
+    glyph = GLYPHS["run"] if status == "open" else GLYPHS[status]
+    title = f"#{document['number']} {console.paint(glyph, status if status != 'open' else 'run')}"
+    metric = f" {answers.metric_text(document['metric'], history)}" if document.get("metric") is not None else ""
+    console.say(f"{title}{metric} · {clean(document['description'])}")
+    proposed = document["proposed"] or {}
+    who = " ".join(filter(None, (proposed.get("agent"), proposed.get("model"))))
+    change = f"+{proposed['lines'][0]} −{proposed['lines'][1]} lines" if proposed.get("lines") else ""
+    again = f" (again if {clean(document['retry_if'])})" if document.get("retry_if") else ""
+    console.facts(
+        [
+            ("why", clean(proposed.get("hypothesis") or "")),
+            ("expected", clean(proposed.get("expected_effect") or "")),
+            ("verdict", clean(document.get("reason") or "")),
+            ("cause", clean(document.get("cause") or "").replace("_", " ")),
+            ("learned", clean(document.get("lesson") or "") + again if document.get("lesson") else ""),
+            ("by", clean(who)),
+            ("files", ", ".join(filter(None, (", ".join(clean(path) for path in proposed.get("files", [])), change)))),
+            ("not taken", ", ".join(clean(path) for path in proposed.get("dropped", []))),
+            (
+                "metrics",
+                ", ".join(f"{clean(k)} {numbers.metric(v)}" for k, v in (document.get("metrics") or {}).items()),
+            ),
+            ("commit", document["sha"][:12] + (f" on {document['parent'][:12]}" if document["parent"] else "")),
+        ]
+    )
+    for warning in document.get("warnings") or []:
+        console.say(console.paint(f"  ! {clean(warning)}", "warn"))
+    _print_samples(console, document["samples"], history)
+    _print_diff(console, document["diff"])
+    for name, lines in document["logs"].items():
+        console.say(f"\n{console.paint(name, 'strong')}")
+        for line in lines:
+            console.say(f"  {line}")
+
+
+def _print_samples(console: Console, samples: list[dict[str, Any]], history: History) -> None:
+    if not samples:
+        return
+    console.say(f"\n{console.paint('samples', 'strong')}")
+    rows = []
+    for sample in samples:
+        value = answers.metric_text(sample["metric"], history)
+        cause = f"{sample['cause'].replace('_', ' ')}: {clean(sample['detail'] or '')}" if sample["cause"] else ""
+        took = numbers.duration(sample["duration_s"] or 0.0)
+        rows.append((f"  {sample['arm']}", f"run {sample['k']}", value, took, cause))
+    console.table(rows, right=frozenset({2, 3}))
+
+
+def _print_diff(console: Console, diff: str | None) -> None:
+    if diff is None:
+        console.say("\nThe commit is no longer in this repository, so there is no diff to show.")
+        return
+    lines = diff.splitlines()
+    if lines:
+        console.say(f"\n{console.paint('diff', 'strong')}")
+    for line in lines[:_DIFF_LINES]:
+        style = (
+            "strong"
+            if line.startswith(("diff ", "+++", "---", "@@"))
+            else {"+": "added", "-": "removed"}.get(line[:1], "")
+        )
+        console.say(console.paint(clean_indented(line), style))
+    if len(lines) > _DIFF_LINES:
+        console.say(console.paint(f"… {len(lines) - _DIFF_LINES:,} more lines; the whole diff is in --json", "quiet"))
+
+
+def clean_indented(line: str) -> str:
+    """`clean` without losing what stands before the first word."""
+    body = line.lstrip(" \t")
+    return line[: len(line) - len(body)].expandtabs(4) + clean(body)

@@ -1,0 +1,164 @@
+"""Plain terminal output of the commands: width, colour, columns, JSON. Nothing here clears or redraws a screen.
+
+Everything that came from outside (descriptions, log lines, ideas) goes through `clean` before it is written.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+import click
+import orjson
+
+from autoresearch.state.text import clean_line
+
+GLYPHS = {"keep": "KEEP ✓", "discard": "DISCARD ×", "crash": "CRASH !", "checks_failed": "CHECKS !", "run": "RUN >"}
+
+_SGR = {
+    "keep": "\x1b[1;38;5;75m",
+    "crash": "\x1b[1;38;5;215m",
+    "checks_failed": "\x1b[1;38;5;215m",
+    "warn": "\x1b[38;5;215m",
+    "run": "\x1b[1m",
+    "strong": "\x1b[1m",
+    "discard": "\x1b[2m",
+    "quiet": "\x1b[2m",
+    "added": "\x1b[38;5;75m",
+    "removed": "\x1b[38;5;215m",
+}
+_RESET = "\x1b[0m"
+_LEAST_LAST = 24
+"""Cells that a table's last column gets before the widest other one is cut."""
+
+
+def interactive() -> bool:
+    """Whether a screen can be shown: all three standard streams are a terminal that can do more than lines."""
+    return os.environ.get("TERM", "") not in ("", "dumb") and all(_is_tty(fd) for fd in (0, 1, 2))
+
+
+def is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:
+        return False
+
+
+def clean(text: Any, width: int | None = None) -> str:
+    """One harmless line of outside text, cut to `width` cells."""
+    line = clean_line(str(text)).expandtabs(4)
+    return shorten(line, width) if width is not None else line
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut to `width` terminal cells, with an ellipsis where something was lost."""
+    if cells(text) <= width:
+        return text
+    kept: list[str] = []
+    used = 0
+    for char in text:
+        used += cells(char)
+        if used > width - 1:
+            break
+        kept.append(char)
+    return "".join(kept) + "…" if width > 0 else ""
+
+
+def cells(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def emit_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), nl=False)
+
+
+class Console:
+    """Where a command writes for people: as wide as the terminal, unlimited and plain when there is none."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream if stream is not None else sys.stdout
+        self.tty = is_terminal(self.stream)
+        self.width = max(40, shutil.get_terminal_size().columns) if self.tty else None
+        self.colour = self.tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") not in ("", "dumb")
+
+    def paint(self, text: str, style: str) -> str:
+        return f"{_SGR[style]}{text}{_RESET}" if self.colour and text and style in _SGR else text
+
+    def say(self, text: str = "") -> None:
+        self.stream.write(text + "\n")
+
+    def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Aligned `label  value` lines; pairs without a value are left out."""
+        shown = [(label, value) for label, value in pairs if value]
+        left = max((len(label) for label, _ in shown), default=0)
+        for label, value in shown:
+            room = None if self.width is None else max(20, self.width - left - 4)
+            lines = wrap(value, room)
+            self.say(f"  {self.paint(label.ljust(left), 'quiet')}  {lines[0]}")
+            for line in lines[1:]:
+                self.say(f"  {' ' * left}  {line}")
+
+    def table(
+        self, rows: Sequence[Sequence[str]], styles: Sequence[str] = (), right: frozenset[int] = frozenset()
+    ) -> None:
+        """Columns as wide as their widest cell; the last one takes what is left. `styles` colours whole rows."""
+        if not rows:
+            return
+        count = len(rows[0])
+        widths = [max(cells(row[column]) for row in rows) for column in range(count - 1)]
+        room = None
+        if self.width is not None:
+            room = self.width - sum(widths) - 2 * (count - 1)
+            wanted = min(_LEAST_LAST, max(cells(row[-1]) for row in rows))
+            if room < wanted and widths:
+                widest = widths.index(max(widths))
+                cut = min(widths[widest] - 8, wanted - room)
+                widths[widest] -= max(0, cut)
+                room += max(0, cut)
+            room = max(1, room)
+        for number, row in enumerate(rows):
+            parts = [
+                pad(shorten(cell, width), width, column in right)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=False))
+            ]
+            last = row[-1] if room is None else shorten(row[-1], room)
+            line = "  ".join([*parts, last]).rstrip()
+            self.say(self.paint(line, styles[number]) if number < len(styles) else line)
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    gap = " " * max(0, width - cells(text))
+    return gap + text if right else text + gap
+
+
+def wrap(text: str, width: int | None) -> list[str]:
+    """Lines of at most `width` cells, broken at spaces where there are any."""
+    if width is None or cells(text) <= width:
+        return [text]
+    lines, line = [], ""
+    for word in text.split(" "):
+        if line and cells(line) + 1 + cells(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _is_tty(fd: int) -> bool:
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
