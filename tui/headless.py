@@ -247,8 +247,6 @@ class Printer:
         expected = best.duration_s if best is not None else 0.0
         measuring = live.phase in ("measuring", "baseline")
         parts = [self._what(live)]
-        if live.description and live.experiment is not None and live.phase != "baseline":
-            parts.append(shorten(clean(live.description), 40))
         if measuring and expected:
             parts.append(f"{numbers.duration(elapsed)} of about {numbers.duration(expected)}")
         else:
@@ -261,6 +259,8 @@ class Printer:
             parts.append(f"{self._done}/{self._goal}")
         if live.pausing:
             parts.append("pauses after this" if live.pausing == "pause" else "stopping")
+        if live.description and live.experiment is not None and live.phase != "baseline":
+            parts.append(clean(live.description))  # last: it is what a narrow terminal cuts
         return f"{bar(elapsed / expected if measuring and expected else None)} {' · '.join(parts)}"
 
     def _what(self, live: Live) -> str:
