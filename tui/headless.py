@@ -248,7 +248,7 @@ class Printer:
         measuring = live.phase in ("measuring", "baseline")
         parts = [self._what(live)]
         if measuring and expected:
-            parts.append(f"{numbers.duration(elapsed)} of about {numbers.duration(expected)}")
+            parts.append(f"{numbers.duration(elapsed)} of ~{numbers.duration(expected)}")
         else:
             parts.append(numbers.duration(elapsed))
         if live.waiting_for:
@@ -256,7 +256,7 @@ class Printer:
         if best is not None and history is not None:
             parts.append(f"best {answers.metric_text(best.metric, history)}")
         if self._goal:
-            parts.append(f"{self._done}/{self._goal}")
+            parts.append(f"{self._done} of {self._goal} done")
         if live.pausing:
             parts.append("pauses after this" if live.pausing == "pause" else "stopping")
         if live.description and live.experiment is not None and live.phase != "baseline":
@@ -269,7 +269,7 @@ class Printer:
             return f"{number}baseline run {live.k} of {live.of}"
         if live.phase == "measuring":
             arm = {"incumbent": "the best again", "fresh": f"fresh run {live.k} of {live.of}"}
-            return number + arm.get(live.arm, f"run {live.k} of at most {live.of}")
+            return number + arm.get(live.arm, f"run {live.k} of ≤{live.of}")
         return number + _PHASES.get(live.phase, live.phase)
 
 

@@ -90,9 +90,9 @@ def test_a_terminal_has_one_rewritten_line_under_the_events(tmp_path: Path) -> N
     feed(printer, session, history)
     drawn = stream.getvalue()[start:]
     bars, _, after = drawn.rpartition("warning: look out")
-    assert "#6 run 3 of at most 8 · " in bars
-    assert "5/8 · knob to 7" in bars
-    assert "of about 2.5s" in bars, "the expected time is the best's own"
+    assert "#6 run 3 of ≤8 · " in bars
+    assert "5 of 8 done · knob to 7" in bars
+    assert "of ~2.5s" in bars, "the expected time is the best's own"
     assert "best 9.000" in bars
     assert bars.count("\n") == 0, "the bar never takes a line of its own"
     assert after.startswith(("\n\r\x1b[2K", "\x1b[0m\n\r\x1b[2K")), "the bar comes back under the event"
