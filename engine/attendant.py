@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,11 +40,14 @@ class Wish:
 class Attendant:
     """One per running engine. `watch` runs beside the loop; `attend` is called by it between experiments."""
 
-    def __init__(self, recorder: Recorder, config: Config, trees: Path, max_experiments: int | None) -> None:
+    def __init__(
+        self, recorder: Recorder, config: Config, trees: Path, max_experiments: int | None, tick: Callable[[], None]
+    ) -> None:
         self._recorder = recorder
         self._config = config
         self._trees = trees
         self._max_experiments = max_experiments
+        self._tick = tick
         self._rows_before = len(recorder.history.rows)
         self._started = datetime.now().astimezone()
         self._wish: Wish | None = None
@@ -61,6 +65,7 @@ class Attendant:
         while True:
             self.obey()
             self._recorder.beat()
+            self._tick()
             await asyncio.sleep(LOOK_S)
 
     def obey(self) -> None:

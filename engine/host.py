@@ -87,6 +87,7 @@ class _Engine:
         self._options = options
         self._recorder = recorder
         self._workspace = workspace.Workspace(place, opened, config, recorder.warn)
+        self._notebook = outlook.Notebook(recorder, config)
         self._rows_before = len(recorder.history.rows)
 
     async def run(self) -> int:
@@ -103,6 +104,7 @@ class _Engine:
 
     async def _until_ended(self) -> Ended:
         recorder, history = self._recorder, self._recorder.history
+        recorder.beat()
         session.show_to_people(self._place, self._session.folder)
         self._end_leftovers()
         died = history.open is not None and not history.open.clean
@@ -115,7 +117,9 @@ class _Engine:
         if history.open is not None and died:
             history.open.died = True
             history.open.attempt += 1
-        attendant = Attendant(recorder, self._config, self._workspace.folder, self._options.max_experiments)
+        attendant = Attendant(
+            recorder, self._config, self._workspace.folder, self._options.max_experiments, self._notebook.tick
+        )
         agent = self._agent()
         slot = measure.LocalSlot(
             self._config,
@@ -132,7 +136,7 @@ class _Engine:
             self._config,
             bool(configs.proposals_ahead(self._config.agent, agent.name)),
         )
-        loop = Loop(self._config, recorder, self._workspace, slot, agent, proposals, attendant, self._write_notebook)
+        loop = Loop(self._config, recorder, self._workspace, slot, agent, proposals, attendant, self._notebook.update)
         return await self._drive(loop, slot, proposals, attendant)
 
     async def _drive(self, loop: Loop, slot: measure.LocalSlot, proposals: Proposals, attendant: Attendant) -> Ended:
@@ -278,16 +282,14 @@ class _Engine:
 
     # -- ending
 
-    def _write_notebook(self) -> None:
-        outlook.write_notebook(self._session, self._recorder, self._config)
-
     def _end(self, ended: Ended) -> None:
         self._recorder.write(ended.line)
-        self._write_notebook()
+        self._notebook.write()
         self._workspace.save_state(f"{ended.line.type}: {ended.line.reason}")
         if len(self._recorder.history.rows) - self._rows_before >= TIDY_AFTER:
             self._workspace.tidy()
         self._recorder.phase("ended", reason=ended.line.reason, pausing="", experiment=None)
+        self._recorder.beat()
 
     def _failed(self, error: Exception) -> int:
         """An error that no rule covers: say it in the journal and on stderr, and end. Nothing is lost by that."""
@@ -304,6 +306,7 @@ class _Engine:
         )
         with contextlib.suppress(OSError):
             self._recorder.phase("ended", reason=text, pausing="")
+            self._recorder.beat()
         print(f"autoresearch: {text}", file=sys.stderr)
         return error.code if isinstance(error, SessionError) else FAILED
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from autoresearch.engine.recorder import Recorder
 from autoresearch.state import notebook, notebook_merge, numbers, records
 from autoresearch.state.config import Config
@@ -11,6 +13,31 @@ from autoresearch.state.notebook_merge import Edit
 from autoresearch.state.session import Session
 
 BY = "notebook"
+AT_MOST_EVERY_S = 2.0
+
+
+class Notebook:
+    """Writes the notebook after experiments, at most every two seconds: it is a view, and two fsyncs a time."""
+
+    def __init__(self, recorder: Recorder, config: Config) -> None:
+        self._recorder = recorder
+        self._config = config
+        self._due = True
+        self._written = 0.0
+
+    def update(self) -> None:
+        """Something worth writing happened."""
+        self._due = True
+        self.tick()
+
+    def tick(self) -> None:
+        if self._due and time.monotonic() - self._written >= AT_MOST_EVERY_S:
+            self.write()
+
+    def write(self) -> None:
+        write_notebook(self._recorder.session, self._recorder, self._config)
+        self._due = False
+        self._written = time.monotonic()
 
 
 def write_notebook(session: Session, recorder: Recorder, config: Config) -> None:

@@ -29,6 +29,7 @@ class Recorder:
         self._journal = journal
         self._observe = observe
         self._on_live = on_live
+        self._changed = True
         now = now_ms()
         self.live = Live(pid=pid, host=socket.gethostname(), phase="starting", since=now, updated=now)
 
@@ -45,18 +46,24 @@ class Recorder:
             self.write(records.Warn(text=text, code=code, experiment=experiment))
 
     def phase(self, phase: str, **changes: Any) -> None:
-        """Say what the engine does now. Keys not named keep their value."""
+        """Say what the engine does now. Keys not named keep their value.
+
+        It is written by the next beat, within a quarter of a second: a rename per phase would cost a short experiment
+        more than its measurement.
+        """
         now = now_ms()
         if phase != self.live.phase or changes.get("k", self.live.k) != self.live.k:
             self.live.since = now
         self.live.phase = phase
         for key, value in changes.items():
             setattr(self.live, key, value)
-        self.beat(force=True)
+        self._changed = True
 
-    def beat(self, force: bool = False) -> None:
+    def beat(self) -> None:
+        """Replace live.json when something changed or the heartbeat is due."""
         now = now_ms()
-        if force or now - self.live.updated >= HEARTBEAT_MS:
+        if self._changed or now - self.live.updated >= HEARTBEAT_MS:
+            self._changed = False
             self.live.updated = now
             write_live(self.session, self.live)
             self._on_live(self.live)

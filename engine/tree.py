@@ -24,6 +24,7 @@ from autoresearch.state.session import Place, write_atomic
 
 _GIT_FLAGS = ("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "core.sparseCheckout=false")
 _SECOND = 1_000_000_000
+_32_BITS = 0xFFFFFFFF
 
 
 class Tree:
@@ -182,7 +183,7 @@ class Tree:
         if any(path not in self._index for path in found.extras):
             answer = self.git(*_GIT_FLAGS, "ls-files", "-o", "-z", "--exclude-standard")
             new = [path for path in answer.split("\0") if path and not self._ours(path.rstrip("/"))]
-        self._extras = None
+        self._extras = found.extras  # whatever else the agent did is over: its processes are gone
         self._clean = False
         return sorted({*found.changed, *new})
 
@@ -324,8 +325,16 @@ class Tree:
                 is_folder = item.is_dir(follow_symlinks=False)
                 if tracked is not None and (not is_folder or tracked.mode == GITLINK):
                     here.add(path)
-                    if not is_folder and not self._same(path, tracked, item.stat(follow_symlinks=False)):
-                        found.changed.append(path)
+                    now = item.stat(follow_symlinks=False)
+                    # The usual case, spelled out here: a call per file would double the walk's time.
+                    if not is_folder and not (
+                        now.st_ctime_ns == tracked.ctime_s * _SECOND + tracked.ctime_ns
+                        and now.st_mtime_ns == tracked.mtime_s * _SECOND + tracked.mtime_ns
+                        and now.st_size & _32_BITS == tracked.size
+                        and now.st_ino & _32_BITS == tracked.inode
+                    ):
+                        if not self._same(path, tracked, now):
+                            found.changed.append(path)
                 elif is_folder and (path in folders or path in kept or deep) and not self._is_kept_whole(path):
                     stack.append((path + "/", item.path))
                 elif self._ours(path):
@@ -343,20 +352,12 @@ class Tree:
         return path in self._cache or path in self._links
 
     def _same(self, path: str, entry: Entry, now: os.stat_result) -> bool:
-        mtime = divmod(now.st_mtime_ns, _SECOND)
-        ctime = divmod(now.st_ctime_ns, _SECOND)
-        same_kind = stat.S_ISLNK(now.st_mode) == (entry.mode == SYMLINK)
-        executable = bool(now.st_mode & 0o100) == bool(entry.mode & 0o100) or entry.mode == SYMLINK
-        if (
-            same_kind
-            and executable
-            and entry.size == now.st_size & 0xFFFFFFFF
-            and entry.mtime == mtime
-            and entry.ctime == ctime
-            and entry.inode == now.st_ino & 0xFFFFFFFF
-        ):
-            return True
-        return same_kind and executable and self._same_content(path, entry)
+        """Whether a file whose times or size differ from what git noted is still what was checked out."""
+        if stat.S_ISLNK(now.st_mode) != (entry.mode == SYMLINK):
+            return False
+        if entry.mode != SYMLINK and bool(now.st_mode & 0o100) != bool(entry.mode & 0o100):
+            return False
+        return self._same_content(path, entry)
 
     def _same_content(self, path: str, entry: Entry) -> bool:
         full = self.root / path
@@ -369,7 +370,7 @@ class Tree:
         if _blob(data, len(entry.oid)) == entry.oid:
             return True
         # Filters (line endings, LFS) make the file differ from its blob: let git apply them before we call it changed.
-        return self.git("hash-object", f"--path={path}", "--stdin", stdin=data).strip() == entry.oid
+        return self.git("hash-object", f"--path={path}", "--stdin", stdin=data).strip() == entry.oid.hex()
 
 
 _Seen = tuple[int, int, int, int, int]
@@ -402,11 +403,11 @@ def _parents(paths: Iterable[str]) -> set[str]:
     return found
 
 
-def _blob(data: bytes, digits: int) -> str:
-    digest = hashlib.sha256() if digits == 64 else hashlib.sha1(usedforsecurity=False)
+def _blob(data: bytes, length: int) -> bytes:
+    digest = hashlib.sha256() if length == 32 else hashlib.sha1(usedforsecurity=False)
     digest.update(b"blob %d\0" % len(data))
     digest.update(data)
-    return digest.hexdigest()
+    return digest.digest()
 
 
 def _join(prefix: str, path: str) -> str:

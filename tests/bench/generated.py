@@ -1,0 +1,96 @@
+"""Repositories and sessions of any size for the benchmark, made without running anything."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from repos import git, make_repo
+
+from autoresearch.engine import host
+from autoresearch.engine.git import Git
+from autoresearch.state import config as configs
+from autoresearch.state import records
+from autoresearch.state.session import Place, Session, create_session, find_place
+
+NO_OP = """\
+name = "no-op"
+
+[metric]
+name = "score"
+
+[scope]
+edit = ["knob.py"]
+
+[measure]
+run = ["/bin/echo", "METRIC score=20"]
+budget_s = 0
+
+[agent]
+kind = "tuner"
+"""
+
+
+def repository(folder: Path, files: int) -> Path:
+    """A repository of `files` small files besides the target."""
+    content = {"autoresearch.toml": NO_OP, "knob.py": "VALUE = 10.0\n"}
+    content |= {f"src/p{n // 50:03d}/m{n:05d}.py": f"x = {n}\n" * 20 for n in range(files)}
+    return make_repo(folder, content)
+
+
+def session(repo: Path, experiments: int, name: str = "bench") -> tuple[Place, Session]:
+    """A paused session with that many finished experiments, whose baseline scored about 10."""
+    place = find_place(repo)
+    config = configs.load(place.config_file)
+    base = git(repo, "rev-parse", "HEAD").strip()
+    made = Session(place.sessions_dir / name)
+    header = host.header_for(place, made, config, base)
+    made = create_session(place, name, header, configs.dumps(config))
+    with made.journal.open("ab") as file:
+        for record in _experiments(experiments, base):
+            file.write(records.encode(record))
+    refs = "".join(f"create {made.refs}{n} {base}\n" for n in range(1, experiments + 1))
+    plumbing = Git(place.common_dir)
+    plumbing("update-ref", "--stdin", stdin=refs + f"create {made.branch} {base}\n")
+    plumbing("pack-refs", "--all")
+    return place, made
+
+
+def _experiments(count: int, base: str) -> list[records.Record]:
+    lines: list[records.Record] = [records.Intent(experiment=1, proposal=None, parent=base, sha=base)]
+    lines += [_sample(1, base, k, 10.0 + k / 100) for k in range(1, 5)]
+    lines.append(
+        records.Experiment(
+            run=1, commit=base[:7], metric=10.025, status="keep", cause="baseline", sha=base, parent=base,
+            description="baseline",
+        )
+    )  # fmt: skip
+    for n in range(2, count + 1):
+        hypothesis = "A lower value should help, since the score is the value itself."
+        lines.append(
+            records.Proposal(
+                id=n - 1, base=base, sha=base, agent="tuner", hypothesis=hypothesis, files=("knob.py",), lines=(1, 1),
+                description=f"VALUE 10.0 → {10 + n % 97}", category="optimizer", params={"knob.py:VALUE": 10 + n % 97},
+            )
+        )  # fmt: skip
+        lines.append(records.Intent(experiment=n, proposal=n - 1, parent=base, sha=base))
+        lines += [_sample(n, base, k, 10.1 + n % 7 / 10) for k in range(1, 3)]
+        lines.append(
+            records.Experiment(
+                run=n, commit=base[:7], metric=10.1 + n % 7 / 10, status="discard", cause="worse", sha=base, parent=base,
+                proposal=n - 1, description=f"VALUE 10.0 → {10 + n % 97}", reason="worse by 0.30 ±0.04 (2 runs)",
+                estimate=-0.3, interval=0.04, hypothesis=hypothesis, category="optimizer", files=("knob.py",),
+                verdict={"rule": "race", "version": 1, "s": 0.02, "nu": 3, "delta": 0.04, "d": -0.3, "r": 2, "n": 4,
+                         "log_evidence": -9.0, "threshold": 10.0},
+            )
+        )  # fmt: skip
+    lines.append(records.Pause(reason="generated"))
+    return lines
+
+
+def _sample(n: int, sha: str, k: int, value: float) -> records.Sample:
+    return records.Sample(
+        experiment=n, sha=sha, arm="candidate", k=k, seed=k, slot="local", metric=value, duration_s=0.001
+    )

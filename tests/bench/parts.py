@@ -1,0 +1,250 @@
+"""The parts of the benchmark, each run alone in a process: `parts.py NAME '{"args": …}'` prints figures as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import generated
+
+from autoresearch.engine import agents, host
+from autoresearch.state import records
+from autoresearch.state.history import History
+from autoresearch.state.session import Place
+
+FOLDER = Path(os.environ.get("BENCH_FOLDER", "/tmp"))
+NO_OP = ["/bin/echo", "METRIC score=20"]
+
+
+def overhead(files: int, experiments: int, rounds: int) -> dict[str, float]:
+    """From a ready proposal through a no-op measurement to the recorded verdict, beside the floor loop."""
+    repo = generated.repository(FOLDER / "r", files)
+    place, session = generated.session(repo, experiments)
+    ready = _Ready()
+    agents.create = lambda *_, **__: ready  # type: ignore[assignment]
+    took: list[float] = []
+
+    def observe(record: records.Record, _: History) -> None:
+        if isinstance(record, records.Experiment):
+            took.append(time.perf_counter() - ready.at)
+
+    before = floor(repo, rounds // 2)
+    options = host.RunOptions(session=session.name, max_experiments=rounds)
+    host.engine_main(place, options, observe, lambda live: None)
+    after = floor(repo, rounds // 2)
+    return {"ours": statistics.median(took[3:]), "floor": statistics.median(before + after)}
+
+
+class _Ready:
+    """Edits one line and says so; its time is not counted."""
+
+    name = "ready"
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self.count = 0
+
+    async def propose(self, brief: agents.Brief, tree: Path) -> agents.Proposal:
+        self.count += 1
+        (tree / "knob.py").write_text(f"VALUE = {10 + self.count / 1000}\n")
+        await asyncio.sleep(0)
+        self.at = time.perf_counter()
+        return agents.Proposal(description=f"VALUE {self.count}", hypothesis="for the clock")
+
+    async def learn(self, outcome: agents.Outcome) -> None:
+        return None
+
+
+def floor(repo: Path, rounds: int) -> list[float]:
+    """Write a file, commit, start the command, append and fdatasync, reset: what any such loop must do."""
+    worktree = FOLDER / "floor"
+    if not worktree.exists():
+        generated.git(repo, "worktree", "add", "-q", "--detach", str(worktree))
+    env = {
+        **os.environ,
+        "GIT_AUTHOR_NAME": "f",
+        "GIT_AUTHOR_EMAIL": "f@f",
+        "GIT_COMMITTER_NAME": "f",
+        "GIT_COMMITTER_EMAIL": "f@f",
+    }
+    git = ["git", "-c", "core.fsync=loose-object,reference", "-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null"]
+    journal = os.open(FOLDER / "floor.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    line = records.encode(records.Experiment(run=1, commit="abc", metric=1.0, status="discard"))
+    took = []
+    for n in range(rounds):
+        start = time.perf_counter()
+        (worktree / "knob.py").write_text(f"VALUE = {n}.{time.time_ns()}\n")
+        subprocess.run([*git, "commit", "-qam", "try"], cwd=worktree, env=env, check=True)
+        subprocess.run(NO_OP, cwd=worktree, stdout=subprocess.DEVNULL, check=True)
+        os.write(journal, line)
+        os.fdatasync(journal)
+        subprocess.run([*git, "reset", "-q", "--hard", "HEAD~1"], cwd=worktree, env=env, check=True)
+        took.append(time.perf_counter() - start)
+    os.close(journal)
+    return took
+
+
+def open(experiments: int) -> dict[str, float]:
+    """From the call, imports done, to the `resume` line: lock, fold, leftovers, recovery, settings. Floor: parsing."""
+    import orjson
+
+    repo = generated.repository(FOLDER / "r", 3)
+    place, session = generated.session(repo, experiments)
+    agents.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
+    _engine_to_resume(place, session.name)
+    ours = statistics.median(_engine_to_resume(place, session.name) for _ in range(5))
+    start = time.perf_counter()
+    for line in session.journal.read_bytes().splitlines():
+        orjson.loads(line)
+    return {"ours": ours, "floor": time.perf_counter() - start}
+
+
+def _engine_to_resume(place: Place, name: str) -> float:
+    at: list[float] = []
+
+    def observe(record: records.Record, _: History) -> None:
+        if isinstance(record, records.Resume):
+            at.append(time.perf_counter())
+
+    start = time.perf_counter()
+    host.engine_main(place, host.RunOptions(session=name, max_experiments=0), observe, lambda live: None)
+    return at[0] - start
+
+
+def memory(experiments: int) -> dict[str, float]:
+    repo = generated.repository(FOLDER / "r", 3)
+    place, session = generated.session(repo, experiments)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import parts\n"
+        "from pathlib import Path\n"
+        "from autoresearch.state.session import find_place\n"
+        "ready = parts._Ready(); parts.agents.create = lambda *_, **__: ready\n"
+        "from autoresearch.engine import host\n"
+        "host.engine_main(find_place(Path(sys.argv[2])), host.RunOptions(session='bench', max_experiments=5), lambda *_: None, lambda _: None)\n"
+        "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent), str(repo)], capture_output=True, text=True, check=True
+    )
+    bare = subprocess.run(
+        [sys.executable, "-c", "import orjson, asyncio, subprocess\nprint(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {"ours": int(done.stdout.split()[-1]) / 1024, "floor": int(bare.stdout) / 1024}
+
+
+def screen(experiments: int) -> dict[str, float]:
+    """The real app at a 120x40 pty, beside an app that shows one line."""
+    repo = generated.repository(FOLDER / "r", 3)
+    generated.session(repo, experiments)
+    hello = FOLDER / "hello.py"
+    hello.write_text(
+        "from textual.app import App\nfrom textual.widgets import Static\n"
+        "class Hello(App):\n    def compose(self):\n        yield Static('DISCARD')\n"
+        "Hello().run()\n"
+    )
+    app = [sys.executable, "-P", "-m", "autoresearch", "attach"]
+    frames = [_at_pty(app, repo, b"DISCARD") for _ in range(3)]
+    floors = [_at_pty([sys.executable, str(hello)], repo, b"DISCARD") for _ in range(3)]
+    last = _at_pty(app, repo, b"DISCARD", idle_s=8.0)
+    return {
+        "frame": statistics.median(frame["first"] for frame in frames),
+        "frame_floor": statistics.median(frame["first"] for frame in floors),
+        "idle": last["idle"],
+        "memory": last["memory"],
+        "memory_floor": floors[0]["memory"],
+    }
+
+
+def _at_pty(command: list[str], cwd: Path, wanted: bytes, idle_s: float = 0.0) -> dict[str, float]:
+    start = time.perf_counter()
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir(cwd)
+        os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
+        os.execv(command[0], command)
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    seen, first = b"", 0.0
+    try:
+        while not first:
+            seen += _read(fd, 10.0)
+            if wanted in seen:
+                first = time.perf_counter() - start
+        _drain(fd, 2.0)
+        memory = int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+        idle = _drain(fd, idle_s) / idle_s if idle_s else 0.0
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(fd)
+    return {"first": first, "memory": memory, "idle": idle}
+
+
+def _read(fd: int, timeout_s: float) -> bytes:
+    ready, _, _ = select.select([fd], [], [], timeout_s)
+    if not ready:
+        raise SystemExit("the screen showed nothing")
+    return os.read(fd, 1 << 16)
+
+
+def _drain(fd: int, seconds: float) -> int:
+    """Bytes that arrive in so many seconds."""
+    count, end = 0, time.perf_counter() + seconds
+    while (left := end - time.perf_counter()) > 0:
+        ready, _, _ = select.select([fd], [], [], left)
+        if ready:
+            count += len(os.read(fd, 1 << 16))
+    return count
+
+
+def commands(experiments: int) -> dict[str, float]:
+    repo = generated.repository(FOLDER / "r", 3)
+    place, _ = generated.session(repo, experiments)
+    autoresearch = [sys.executable, "-P", "-m", "autoresearch"]
+
+    def build() -> None:
+        for file in place.sessions_dir.glob("index.db*"):
+            file.unlink()
+
+    return {
+        "python": _time([sys.executable, "-c", "pass"], repo),
+        "version": _time([*autoresearch, "--version"], repo),
+        "status": _time([*autoresearch, "status"], repo),
+        "build": _time([*autoresearch, "search", "lower"], repo, rounds=2, before=build),
+        "search": _time([*autoresearch, "search", "lower"], repo),
+    }
+
+
+def _time(command: list[str], cwd: Path, rounds: int = 5, before: Callable[[], None] = lambda: None) -> float:
+    took = []
+    for _ in range(rounds):
+        before()
+        start = time.perf_counter()
+        subprocess.run(command, cwd=cwd, stdout=subprocess.DEVNULL, check=True)
+        took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+PARTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "overhead": overhead, "open": open, "memory": memory, "screen": screen, "commands": commands,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    print(json.dumps(PARTS[sys.argv[1]](**json.loads(sys.argv[2]))))

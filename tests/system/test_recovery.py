@@ -1,0 +1,188 @@
+"""SIGKILL at every step boundary, and in recovery itself: the next start ends in a state a person would call right."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from engines import check_agreement, lines, run, session, start, until
+from repos import TOML, git, make_target, patch, snapshot, write
+
+from autoresearch.state import records
+
+# A story with every kind of ending: kept, worse, crashed, guarded, unmergeable, kept again.
+STORY = [
+    ("01-better", "VALUE = 10.0", "VALUE = 9.0"),
+    ("02-worse", "VALUE = 9.0", "VALUE = 9.5"),
+    ("03-crash", "VALUE = 9.0", "VALUE = 1 / 0"),
+    ("04-guarded", "VALUE = 9.0", "VALUE = -1.0"),
+    ("05-conflict", "VALUE = 5.0", "VALUE = 4.0"),
+    ("06-better", "VALUE = 9.0", "VALUE = 8.0"),
+]
+GUARDED = TOML + "\n[[guard]]\nrun = \"python -c 'import knob; assert knob.VALUE > 0'\"\n"
+ENDINGS = [
+    ("keep", "baseline"),
+    ("keep", "better"),
+    ("discard", "worse"),
+    ("crash", "nonzero_exit"),
+    ("checks_failed", "guard"),
+    ("crash", "conflict"),
+    ("keep", "better"),
+]
+
+PLACES = [
+    "after:resume",
+    "after:propose",
+    "after:commit",
+    "after:ref-p",
+    "after:proposal",
+    "after:proposal#4",
+    "after:intent",
+    "after:intent#2",
+    "after:intent#5",
+    "after:ref-n",
+    "after:ref-n#3",
+    "after:measure",
+    "after:measure#6",
+    "after:sample",
+    "after:sample#4",
+    "after:sample#6",
+    "after:sample#8",
+    "after:experiment",
+    "after:experiment#2",
+    "after:experiment#3",
+    "after:experiment#5",
+    "after:branch",
+    "after:branch#2",
+    "after:notebook#2",
+    "after:state",
+    "after:pause",
+]
+
+
+def make_story(tmp_path: Path) -> tuple[Path, Path]:
+    repo = make_target(tmp_path / "r", toml=GUARDED)
+    patches = tmp_path / "patches"
+    write(patches, {f"{name}.patch": patch(name, old, new) for name, old, new in STORY})
+    return repo, patches
+
+
+def endings(folder: Path) -> list[tuple[str, str]]:
+    return [(row.status, row.cause) for row in session(folder).history().rows]
+
+
+def samples(folder: Path) -> list[tuple[int | None, str, int, float | None]]:
+    """Every recorded sample, without its commit: commits differ by their time."""
+    return [(s.experiment, s.arm, s.k, s.metric) for s in lines(folder) if isinstance(s, records.Sample)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int | None, str, int, float | None]]:
+    repo, patches = make_story(tmp_path_factory.mktemp("undisturbed"))
+    run(repo, "--replay", str(patches), expect=0)
+    assert endings(repo) == ENDINGS
+    return samples(repo)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_anywhere_it_goes_on_and_nothing_is_lost(
+    place: str, tmp_path: Path, undisturbed: list[tuple[int | None, str, int, float | None]]
+) -> None:
+    repo, patches = make_story(tmp_path)
+    write(repo, {"notes.txt": "untracked work", "README.md": "edited, not committed\n"})
+    git(repo, "add", "README.md")
+    before = snapshot(repo)
+    killed = run(repo, "--replay", str(patches), fault=place)
+    assert killed.returncode == -signal.SIGKILL, f"{place} was never reached\n{killed.stdout}\n{killed.stderr}"
+    run(repo, "--replay", str(patches), expect=0)
+    check_agreement(repo)
+    assert endings(repo) == ENDINGS
+    assert samples(repo) == undisturbed, "finished samples are used, and none is measured twice"
+    assert snapshot(repo) == before
+
+
+@pytest.mark.parametrize("place", ["after:ref-p", "after:intent#2", "after:experiment#2"])
+def test_killed_in_recovery_itself_it_still_goes_on(
+    place: str, tmp_path: Path, undisturbed: list[tuple[int | None, str, int, float | None]]
+) -> None:
+    repo, patches = make_story(tmp_path)
+    assert run(repo, "--replay", str(patches), fault=place).returncode == -signal.SIGKILL
+    again = run(repo, "--replay", str(patches), fault="recovery:step")
+    assert again.returncode == -signal.SIGKILL, f"there was nothing to recover after {place}"
+    run(repo, "--replay", str(patches), expect=0)
+    check_agreement(repo)
+    assert endings(repo) == ENDINGS
+    assert samples(repo) == undisturbed
+
+
+def test_an_experiment_in_which_the_engine_died_twice_is_a_crash(tmp_path: Path) -> None:
+    repo, patches = make_story(tmp_path)
+    assert run(repo, "--replay", str(patches), fault="after:measure#5").returncode == -signal.SIGKILL
+    assert run(repo, "--replay", str(patches), fault="after:measure").returncode == -signal.SIGKILL
+    run(repo, "--replay", str(patches), expect=0)
+    history = check_agreement(repo)
+    assert (history.rows[1].status, history.rows[1].cause) == ("crash", "interrupted")
+
+
+SLOW = "import time, os, subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\nprint('started', flush=True)\nif os.environ['AUTORESEARCH_SEED'] == '2': time.sleep(600)\n"
+
+
+def test_a_killed_engine_leaves_a_run_that_the_next_one_ends(tmp_path: Path) -> None:
+    repo = make_target(tmp_path / "r")
+    bench = (repo / "bench.py").read_text()
+    write(repo, {"bench.py": SLOW + bench})
+    git(repo, "commit", "-qam", "slow on seed 2")
+    patches = tmp_path / "patches"
+    write(patches, {"1.patch": patch("x", "VALUE = 10.0", "VALUE = 9.0")})
+    engine = start(repo, "--replay", str(patches))
+    from engines import processes_of
+
+    until(lambda: _started(repo) >= 2, "the second baseline run started")
+    name = session(repo).name
+    engine.kill()
+    engine.wait()
+    assert processes_of(name), "the run outlives a killed engine"
+    write(repo, {"bench.py": bench})
+    git(repo, "commit", "-qam", "quick")
+    run(repo, "--replay", str(patches), expect=0)
+    assert processes_of(name) == []
+    check_agreement(repo)
+
+
+def _started(repo: Path) -> int:
+    try:
+        return (session(repo).run(1) / "output.log").read_text().count("started")
+    except (OSError, Exception):
+        return 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_with_the_experiment_open_and_no_process_left(number: signal.Signals, tmp_path: Path) -> None:
+    repo = make_target(tmp_path / "r", bench=SLOW + "print('METRIC score=1')\n")
+    patches = tmp_path / "patches"
+    write(patches, {"1.patch": patch("x", "VALUE = 10.0", "VALUE = 9.0")})
+    engine = start(repo, "--replay", str(patches))
+    until(lambda: _started(repo) >= 2, "the second baseline run started")
+    engine.send_signal(number)
+    out, _ = engine.communicate(timeout=60)
+    assert engine.returncode == 130, out
+    from engines import processes_of
+
+    assert processes_of(session(repo).name) == []
+    history = session(repo).history()
+    assert history.control.state == "stopped"
+    assert history.open
+    assert history.open.clean
+    assert len(history.open.samples) == 1
+
+
+def test_sighup_is_ignored(tmp_path: Path) -> None:
+    repo = make_target(tmp_path / "r", bench=SLOW + "print('METRIC score=1')\n")
+    engine = start(repo, "--replay", str(tmp_path))
+    until(lambda: _started(repo) >= 1, "a run started")
+    engine.send_signal(signal.SIGHUP)
+    until(lambda: _started(repo) >= 2, "the engine went on")
+    engine.send_signal(signal.SIGTERM)
+    engine.communicate(timeout=60)
+    assert engine.returncode == 130
