@@ -194,8 +194,20 @@ def test_a_folder_without_a_repository_needs_a_yes(folder: Path) -> None:
     assert not (folder / "autoresearch.toml").exists()
     done = init(folder, *FLAGS, "--git-init")
     assert done.returncode == 0, done.stderr
-    assert (folder / ".git").is_dir()
+    assert git(folder, "status", "--porcelain") == ""
+    assert git(folder, "ls-files").split() == ["autoresearch.toml"]
+    assert done.stdout.splitlines()[-1] == "Next: autoresearch run"
+
+
+def test_a_first_commit_that_would_hold_a_data_set_is_left_to_the_person(folder: Path) -> None:
+    with (folder / "big.bin").open("wb") as file:
+        file.truncate(60_000_000)
+    done = init(folder, *FLAGS, "--git-init")
+    assert done.returncode == 0, done.stderr
+    assert "Not committed" in done.stdout
+    assert "big.bin" in done.stdout
     assert "git commit -m start" in done.stdout
+    assert written(folder).metric.name == "loss"
 
 
 def test_an_impossible_config_makes_no_repository(folder: Path) -> None:
@@ -239,11 +251,23 @@ def test_nothing_is_asked_on_a_terminal_when_flags_say_it_all(folder: Path) -> N
 
 def test_a_fresh_folder_on_a_terminal_ends_ready_to_run(folder: Path) -> None:
     (folder / "train.py").write_text("print('loss: 1')\n")
-    code, shown = converse(folder, [("git init", "y"), ("first commit, of 2 files", "y")], *FLAGS)
+    code, shown = converse(folder, [("git init", "")], *FLAGS)
     assert code == 0, shown
     assert git(folder, "status", "--porcelain") == ""
     assert git(folder, "log", "--format=%an").strip() == "Ann"
     assert shown.splitlines()[-1] == "Next: autoresearch run"
+
+
+def test_a_repository_without_a_commit_is_offered_one(folder: Path) -> None:
+    git(folder, "init", "-q")
+    (folder / "train.py").write_text("print('loss: 1')\n")
+    code, shown = converse(folder, [("first commit, of 2 files", "n")], *FLAGS)
+    assert code == 0, shown
+    assert "git commit -m start" in shown
+    code, shown = converse(folder, [("first commit, of 2 files", "y")], *FLAGS, "--force")
+    assert code == 0, shown
+    assert git(folder, "log", "--format=%an").strip() == "Ann"
+    assert git(folder, "status", "--porcelain") == ""
 
 
 def test_a_no_to_the_repository_changes_nothing(folder: Path) -> None:

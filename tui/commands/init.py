@@ -25,6 +25,7 @@ Values = dict[str, Any]
 """Config values by dotted key."""
 
 REQUIRED = {"measure.run": "--run", "metric.name": "--metric", "scope.edit": "--edit"}
+FIRST_COMMIT = "The state autoresearch starts from"
 _COMMENTS = {
     "metric.direction": "more is better",
     "scope.edit": "all that an experiment may change",
@@ -49,7 +50,7 @@ _COMMENTS = {
 @click.option("--budget", metavar="S", type=float, help="Seconds that one run has.")
 @click.option("--agent", metavar="KIND", help="auto, claude, command, tuner or replay.")
 @click.option("--name", metavar="N", help="What the target is called; without it, the folder's name.")
-@click.option("--git-init", is_flag=True, help="Make a git repository where there is none.")
+@click.option("--git-init", is_flag=True, help="Make a git repository where there is none, and its first commit.")
 @click.option("--force", is_flag=True, help="Write over an autoresearch.toml.")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing: what was found here stands for what is not said.")
 @click.pass_obj
@@ -87,14 +88,14 @@ def init(
     for sentence in found.sentences:
         click.echo(clean(sentence))
     config = _config(folder, _values(found, said, asking, yes))
-    if not has_repository:
-        _git(folder, "init", "--quiet")
     text = configs.render_minimal(config, _comments(config)).rstrip("\n") + "\n"
     sessions.write_atomic(path, text.encode(), mode=0o644)
     settled = yes or (asking and any(key not in {**found.sure, **said} for key in REQUIRED))
     click.echo(_summary(path, config, found, said, settled))
-    if asking and not _has_commit(folder) and _knows_author(folder):
-        _offer_first_commit(folder)
+    if not has_repository:
+        _make_repository(folder)
+    elif asking and not _has_commit(folder):
+        _offer_first_commit(where.place().top)
     if found.history is not None:
         _import(where, found.history)
     _say_next(where, folder)
@@ -196,6 +197,8 @@ def _summary(path: Path, config: Config, found: Found, said: Values, settled: bo
     lines = [f"Wrote {path.name}: a {config.metric.direction} {config.metric.name} from `{run}`, by changes to {edit}."]
     if "metric.direction" not in {**found.sure, **said} and config.metric.direction == "higher" and not settled:
         lines.append(f"Higher was taken as better, by the metric's name; if not, set direction in {path.name}.")
+    if config.measure.evaluate and not config.measure.artifacts:
+        lines.append("evaluate sees nothing of what the run writes until measure.artifacts names the files.")
     if not config.guard and "guard" in found.guesses and not settled:
         command = found.guesses["guard"][0]["run"]
         lines.append(f"There are tests here: with --guard {shlex.quote(command)} they must pass before a gain counts.")
@@ -211,7 +214,7 @@ def _in_repository(folder: Path) -> bool:
 
 def _ask_for_repository(folder: Path) -> bool:
     click.echo(f"{folder} is not in a git repository, and experiments are commits on a branch of their own.")
-    return click.confirm("Make a repository here (git init)?", default=True)
+    return click.confirm("Make a repository here (git init) and commit what is in it?", default=True)
 
 
 def _git(folder: Path, *args: str) -> str:
@@ -232,25 +235,29 @@ def _tracked(folder: Path) -> set[str]:
 
 
 def _has_commit(folder: Path) -> bool:
-    return _git_says_yes(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    call = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD^{commit}"]
+    return subprocess.run(call, capture_output=True, check=False).returncode == 0
 
 
-def _knows_author(folder: Path) -> bool:
-    return _git_says_yes(folder, "var", "GIT_AUTHOR_IDENT")
+def _make_repository(folder: Path) -> None:
+    from autoresearch.tui.repository import make_repository
+
+    try:
+        make_repository(folder, FIRST_COMMIT)
+    except SessionError as error:
+        # The config is written and good, so what is left to do is said instead of failing.
+        click.echo(clean(f"Not committed: {error}"))
+    else:
+        click.echo(f"Made a git repository in {folder} and committed what is in it.")
 
 
-def _git_says_yes(folder: Path, *args: str) -> bool:
-    return subprocess.run(["git", "-C", str(folder), *args], capture_output=True, check=False).returncode == 0
+def _offer_first_commit(top: Path) -> None:
+    from autoresearch.tui.repository import commit_all
 
-
-def _offer_first_commit(folder: Path) -> None:
-    names = [name for name in _git(folder, "ls-files", "-z", "--others", "--cached", "--exclude-standard").split("\0")]
-    files = [folder / name for name in names if name and (folder / name).is_file()]
-    size = sum(file.stat().st_size for file in files) / 1e6
-    what = f"{plural(len(files), 'file')} ({size:.1f} MB)" if size >= 1 else plural(len(files), "file")
-    if click.confirm(f"Make the first commit, of {what}?", default=False):
-        _git(folder, "add", "--all")
-        _git(folder, "commit", "--quiet", "-m", "Start")
+    names = _git(top, "ls-files", "-z", "--others", "--cached", "--exclude-standard").split("\0")
+    count = sum(1 for name in names if name)
+    if (top / ".git").is_dir() and click.confirm(f"Make the first commit, of {plural(count, 'file')}?", default=False):
+        commit_all(top, FIRST_COMMIT)
         click.echo("Made the first commit.")
 
 
