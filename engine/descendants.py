@@ -208,8 +208,7 @@ def end(find: Callable[[], Found], grace_s: float, group: int = 0) -> tuple[set[
     """End all that `find` finds, until it finds nothing: TERM, `grace_s` seconds, KILL.
 
     `group` is the process group of a command whose main process is not yet reaped. With it, KILL goes to whole groups
-    and to whatever else we inherit, so that a chain that forks faster than we look ends as well.
-    Returns the pids that were signalled and those that even KILL did not end within KILL_S.
+    at a stroke, so that a chain that forks faster than we look ends as well. Returns the pids that were signalled and those that even KILL did not end within KILL_S.
     """
     asked: dict[int, int] = {}
     gentle_until = time.monotonic() + grace_s
@@ -228,7 +227,6 @@ def end(find: Callable[[], Found], grace_s: float, group: int = 0) -> tuple[set[
             asked[seen.pid] = seen.start
         if group and not gentle:
             _kill_groups({group} | {seen.group for seen in found.alive.values() if seen.session != os.getsid(0)})
-            _hunt(0.05)
         if found.alive:
             # In the gentle phase a look now and then finds what was forked since; killing does not wait for it.
             _wait_gone(found.alive.values(), min(gentle_until - now, 0.5) if gentle else 0.2)
@@ -361,24 +359,6 @@ def _children() -> list[int]:
         ):
             found.extend(map(int, file.read().split()))
     return found
-
-
-def _hunt(duration_s: float) -> None:
-    """KILL inherited children the moment they are seen: a chain of short-lived forks is gone before a whole look ends.
-
-    An unreaped child of ours keeps its pid, so nothing need be verified. Only with a single command running: of
-    several, nobody can say in time whose a child is.
-    """
-    deadline = time.monotonic() + duration_s
-    while _subreaper and len(_running) == 1 and _starting == 0 and time.monotonic() < deadline:
-        children = _foreign_children()
-        if not children:
-            return
-        for pid in children:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        for pid in children:
-            _reap(pid)
 
 
 def _kill_groups(groups: Iterable[int]) -> None:

@@ -284,7 +284,6 @@ async def test_what_cannot_be_ended_contaminates(
     # Nothing but a hung device withstands KILL, so the signals are kept from it here.
     monkeypatch.setattr(descendants, "send", lambda seen, number: True)
     monkeypatch.setattr(descendants, "_kill_groups", lambda groups: None)
-    monkeypatch.setattr(descendants, "_hunt", lambda duration_s: None)
     monkeypatch.setattr(descendants, "KILL_S", -5.0)
     sample = await slot("setsid sleep 5 & sleep 0.2; " + METRIC).sample(job())
     monkeypatch.undo()
