@@ -19,7 +19,7 @@ from autoresearch.tui import answers
 from autoresearch.tui.console import GLYPHS, Console, clean, plural, shorten
 
 _ERASE = "\r\x1b[2K"
-_BAR = 12
+_BAR = 8
 _PHASES = {
     "starting": "starting",
     "preparing": "preparing the trees",
@@ -256,7 +256,7 @@ class Printer:
         if best is not None and history is not None:
             parts.append(f"best {answers.metric_text(best.metric, history)}")
         if self._goal:
-            parts.append(f"{self._done} of {self._goal} done")
+            parts.append(f"{self._done}/{self._goal} done")
         if live.pausing:
             parts.append("pauses after this" if live.pausing == "pause" else "stopping")
         if live.description and live.experiment is not None and live.phase != "baseline":
