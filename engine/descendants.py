@@ -208,7 +208,8 @@ def end(find: Callable[[], Found], grace_s: float, group: int = 0) -> tuple[set[
     """End all that `find` finds, until it finds nothing: TERM, `grace_s` seconds, KILL.
 
     `group` is the process group of a command whose main process is not yet reaped. With it, KILL goes to whole groups
-    at a stroke, so that a chain that forks faster than we look ends as well. Returns the pids that were signalled and those that even KILL did not end within KILL_S.
+    at a stroke, so that a chain that forks faster than we look ends as well.
+    Returns the pids that were signalled and those that even KILL did not end within KILL_S.
     """
     asked: dict[int, int] = {}
     gentle_until = time.monotonic() + grace_s
