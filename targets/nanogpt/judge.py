@@ -38,8 +38,6 @@ ANSWER_S = 120
 BATCH_TOKENS = 8192
 DONORS = 16
 """Windows that are never scored; exchanged tails are cut from them."""
-DOCUMENT_BYTES = 16_384
-"""At most this much of each validation document, so that no long one dominates."""
 AT_ONE_POSITION, ON_AVERAGE = 0.1, 0.001
 """How far, in nats, the two answers to one prefix may differ: rounding does not reach a tenth of it."""
 OUTPUT_LINES, OUTPUT_COLUMNS = 200, 300
@@ -113,20 +111,10 @@ def _named(held: list[str]) -> str:
 def validation_windows(task: prepare.Task, tokenizer: prepare.Tokenizer) -> tuple[np.ndarray, np.ndarray]:
     """Always the same windows of context + 1 tokens, none overlapping another; and those that lend their tails."""
     step = task.context + 1
-    wanted = task.eval_tokens // task.context + DONORS
-    tokens = np.empty(0, dtype=np.uint16)
-    parts: list[np.ndarray] = []
-    count = 0
-    for text in prepare.documents(task.source, validation=True):
-        parts.append(np.array(tokenizer.encode_document(text[:DOCUMENT_BYTES]), dtype=np.uint16))
-        count += len(parts[-1])
-        if count >= wanted * step:
-            break
-    tokens = np.concatenate([tokens, *parts])
-    found = len(tokens) // step
-    if found < 2 * DONORS:
+    tokens = prepare.validation_tokens(task.source, tokenizer, (task.eval_tokens // task.context + DONORS) * step)
+    if len(tokens) < prepare.FEWEST_WINDOWS * step:
         raise JudgeError(f"{task.source} gives {len(tokens)} validation tokens, too few to judge by; use more text")
-    windows = tokens[: min(found, wanted) * step].reshape(-1, step)
+    windows = tokens[: len(tokens) // step * step].reshape(-1, step)
     windows = windows[np.random.default_rng(20).permutation(len(windows))]
     return windows[DONORS:], windows[:DONORS]
 

@@ -56,6 +56,10 @@ TOKENIZER_BYTES = 4_000_000
 """Text the tokenizer is trained on."""
 VALIDATION_SHARE = 16
 """One document in this many is for validation, by the hash of its bytes: copies of a file stay on one side."""
+VALIDATION_BYTES_A_DOCUMENT = 16_384
+"""At most this much of each document is judged, so that no long one dominates."""
+FEWEST_WINDOWS = 32
+"""To judge by."""
 
 
 class PrepareError(Exception):
@@ -270,9 +274,33 @@ def documents(source: str, *, validation: bool) -> Iterator[bytes]:
         yield from _texts(files)
         return
     for text in _texts(_source_files(source)):
-        chosen = int.from_bytes(hashlib.sha256(text).digest()[:4], "big") % VALIDATION_SHARE == 0
-        if chosen == validation and text.strip():
-            yield text
+        for document in [text] if source == "stdlib" else _pieces(text):
+            chosen = int.from_bytes(hashlib.sha256(document).digest()[:4], "big") % VALIDATION_SHARE == 0
+            if chosen == validation and document.strip():
+                yield document
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """Cuts a long text at ends of lines: a corpus may be one file, and still has to have two sides."""
+    piece = bytearray()
+    for line in text.splitlines(keepends=True):
+        piece += line
+        if len(piece) >= VALIDATION_BYTES_A_DOCUMENT:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+def validation_tokens(source: str, tokenizer: Tokenizer, wanted: int) -> np.ndarray:
+    """The first `wanted` tokens to judge by, or all there are. Never written down."""
+    parts = [np.empty(0, dtype=np.uint16)]
+    found = 0
+    for text in documents(source, validation=True):
+        parts.append(np.array(tokenizer.encode_document(text[:VALIDATION_BYTES_A_DOCUMENT]), dtype=np.uint16))
+        found += len(parts[-1])
+        if found >= wanted:
+            break
+    return np.concatenate(parts)[:wanted]
 
 
 def _source_files(source: str) -> list[Path]:
@@ -352,9 +380,10 @@ def prepare(source: str, size: Size, shards: int) -> Task:
     DATA.mkdir(exist_ok=True)
     (DATA / "tokenizer.json").write_text(json.dumps(tokenizer.merges))
     (DATA / "task.json").unlink(missing_ok=True)
+    needed = FEWEST_WINDOWS * (size.context + 1)
+    if len(validation_tokens(source, tokenizer, needed)) < needed:
+        raise PrepareError(f"--data {source}: too little text to set some aside for judging; give a few megabytes")
     text_bytes, train_tokens = _write_tokens(tokenizer, documents(source, validation=False), size.train_bytes)
-    if train_tokens < 64 * size.context:
-        raise PrepareError(f"--data {source}: {text_bytes} bytes of text are too few to train on; give more")
     task = Task(
         source=source,
         vocab=tokenizer.vocab,

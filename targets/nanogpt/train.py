@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -59,20 +60,28 @@ class Preset:
     batch_tokens: int
     """Tokens per optimizer step."""
     micro_tokens: int
-    """Tokens that go through the model at once; decides the memory needed."""
+    """Tokens that go through the model at once; halved until a GPU's memory holds them."""
     untimed_steps: int
     """Steps before the clock starts: compilation and warm-up."""
     compile: bool
-    peak_flops: float
-    """Dense bf16 peak, the denominator of MFU; 0 where it is not known."""
 
 
 PRESETS = {
-    "cuda": Preset(6, 768, 128, 262_144, 131_072, 10, True, 989.5e12),
-    "mps": Preset(4, 256, 64, 8_192, 8_192, 3, False, 0),
-    "cpu": Preset(2, 128, 64, 2_048, 2_048, 1, False, 0),
+    "cuda": Preset(6, 768, 128, 262_144, 131_072, 10, True),
+    "mps": Preset(4, 256, 64, 8_192, 8_192, 3, False),
+    "cpu": Preset(2, 128, 64, 2_048, 2_048, 1, False),
 }
-"""The peak is that of an H100 or H200; `peak_flops` below knows a few more."""
+PEAK_FLOPS = (
+    ("H100 PCIe", 756e12),
+    ("H100 NVL", 835e12),
+    ("H100", 989.5e12),
+    ("H200", 989.5e12),
+    ("B200", 2250e12),
+    ("A100", 312e12),
+    ("L40S", 362e12),
+    ("RTX 4090", 165.2e12),
+)
+"""Dense bf16 peaks by part of the GPU's name: the denominator of MFU, which is given as 0 where it is not known."""
 
 
 def pick_device() -> torch.device:
@@ -102,7 +111,7 @@ class Config:
 
 
 def norm(x: Tensor) -> Tensor:
-    return F.rms_norm(x, (x.size(-1),))
+    return F.rms_norm(x, (x.size(-1),), eps=1e-6)
 
 
 class Linear(nn.Linear):
@@ -278,12 +287,24 @@ def lr_factor(progress: float) -> float:
 # ------------------------------------------------------------------------------------------------------ training
 
 
-def peak_flops(device: torch.device, preset: Preset) -> float:
-    if device.type != "cuda":
-        return 0.0
-    name = torch.cuda.get_device_name(device)
-    known = {"A100": 312e12, "L40S": 362e12, "RTX 4090": 165e12, "B200": 2250e12}
-    return next((peak for part, peak in known.items() if part in name), preset.peak_flops)
+def peak_flops(device: torch.device) -> float:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return next((peak for part, peak in PEAK_FLOPS if part in name), 0.0)
+
+
+def micro_tokens(device: torch.device, preset: Preset, config: Config) -> int:
+    tokens = preset.micro_tokens
+    if device.type == "cuda":
+        each = 50 * config.depth * config.width + 16 * config.vocab  # bytes of activations and logits, rounded up
+        room = 0.8 * torch.cuda.get_device_properties(device).total_memory
+        while tokens > config.context and tokens * each > room:
+            tokens //= 2
+    return tokens
+
+
+def compilable(preset: Preset) -> bool:
+    """Triton needs a C compiler on the machine; without one the model runs as it is."""
+    return preset.compile and any(shutil.which(name) for name in (os.environ.get("CC") or "cc", "gcc", "clang"))
 
 
 class Batches:
@@ -329,13 +350,13 @@ def main() -> None:
     )
     length = max(16, int(task.context * SEQUENCE_FACTOR))
     batch_tokens = int(preset.batch_tokens * BATCH_FACTOR)
-    rows = max(1, min(batch_tokens, preset.micro_tokens) // length)
+    rows = max(1, min(batch_tokens, micro_tokens(device, preset, config)) // length)
     micro_steps = max(1, round(batch_tokens / (rows * length)))
 
     model = GPT(config, torch.bfloat16 if device.type == "cuda" else torch.float32).to(device)
     batches = Batches(length, rows, device, seed)
     optimizers = make_optimizers(model)
-    forward = torch.compile(model, dynamic=False) if preset.compile else model
+    forward = torch.compile(model, dynamic=False) if compilable(preset) else model
     flops_per_token = model.flops_per_token(length)
     print(
         f"{device.type}: {model.parameter_count() / 1e6:.2f}M parameters, {rows * micro_steps} x {length} tokens a step"
@@ -370,7 +391,7 @@ def main() -> None:
     prepare.MODEL.parent.mkdir(exist_ok=True)
     torch.save({"config": asdict(config), "weights": model.state_dict()}, prepare.MODEL)
     timed_tokens = (step - preset.untimed_steps) * micro_steps * rows * length
-    peak = peak_flops(device, preset)
+    peak = peak_flops(device)
     mfu = 100 * flops_per_token * timed_tokens / training_s / peak if peak else 0.0
     vram = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0.0
     print("---")
@@ -403,4 +424,7 @@ def serve(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[2:]) if sys.argv[1:2] == ["serve"] else main()
+    try:
+        serve(sys.argv[2:]) if sys.argv[1:2] == ["serve"] else main()
+    except prepare.PrepareError as error:
+        sys.exit(f"train.py: {error}")
