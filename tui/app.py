@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Read when textual is first imported: five page-ups cost 54 kB to the terminal without smooth scrolling, 346 kB with it.
+# Read when textual is first imported: five page-ups cost 54 kB to the terminal, 346 kB with smooth scrolling.
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 
@@ -40,7 +39,7 @@ def run_dashboard(
     # A closed terminal ends the viewer at once and quietly, even under nohup: with SIGHUP ignored its event loop would
     # hang in a write to the terminal that is gone.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    app = Dashboard(place, session, demo=demo, start_engine=start_engine, terminal=sys.__stdin__.fileno())
+    app = Dashboard(place, session, demo=demo, start_engine=start_engine, terminal=0)
     app.run()
     return app.return_code or 0
 
@@ -62,7 +61,8 @@ class Dashboard(App[None]):
     ) -> None:
         plain = "NO_COLOR" in os.environ  # textual removes it from the environment
         self.palette = PLAIN if plain else COLOUR
-        super().__init__()
+        # The filter for NO_COLOR is chosen here, before the theme is known: ours would turn default colours into black.
+        super().__init__(ansi_color=True if plain else None)
         self.place = place
         self.session = session
         self.demo = demo
@@ -135,9 +135,10 @@ class Dashboard(App[None]):
 
     def action_pause(self) -> None:
         live = self.board.live
+        asked = any(request is not None and request.kind == "pause" for _, request in self.session.requests())
         if not self.board.engine.alive:
             self.notify("No engine is running; r starts one.")
-        elif live is not None and live.pausing == "pause":
+        elif asked or (live is not None and live.pausing == "pause"):
             self._ask("unpause", "It goes on.")
         else:
             self._ask("pause", "It pauses after this experiment; p again takes it back.", now=False)
@@ -172,7 +173,7 @@ class Dashboard(App[None]):
 
         options = [Option("y", "stop", "yes, stop now"), Option("n", "", "no")]
         text = "What is being measured is ended. Its finished runs are kept, and it goes on at the next one."
-        self.push_screen(Choice(self.palette, "Stop now?", text, options, default="stop"), answer)
+        self.push_screen(Choice(self.palette, "Stop now?", text, options, default=""), answer)
 
     def action_idea(self) -> None:
         from autoresearch.tui.screens.modals import Ask
@@ -190,9 +191,8 @@ class Dashboard(App[None]):
             if text:
                 self._ask("steer", "The agent reads it with its next brief.", text=text)
 
-        self.push_screen(
-            Ask("Message to the agent", "It comes with the next brief.", "what it should know or do"), answer
-        )
+        ask = Ask("Message to the agent", "It comes with the next brief.", "what it should know or do")
+        self.push_screen(ask, answer)
 
     # -- pages
 

@@ -223,7 +223,8 @@ class Watch:
                 raise_interrupt=False,
             )
             for changes in events:
-                return bool(changes)
+                # Take in what is there now: whoever asked looks at the files after this, so nothing is missed.
+                return self._look(folders) or bool(changes)
         except (OSError, RuntimeError):
             # No inotify watches left (the user's limit), or a folder that has just gone: looking always works.
             self.poll = True

@@ -8,33 +8,23 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from bisect import bisect_left
 from collections import OrderedDict
 from pathlib import Path
 
 import orjson
 
+from autoresearch.state import text
+
 _BLOCK = 1 << 16
 _LONGEST = 8192
 """Bytes of one line that are ever decoded."""
 _CACHED = 2048
 
-_ESCAPES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI
-    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC
-    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c]*(?:\x1b\\|\x9c)?"  # DCS, SOS, PM, APC
-    r"|\x1b[ -/]*[0-~]?"
-    r"|[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
 
-
-def clean(text: str) -> str:
-    """One line of text from outside, safe to show: no escape or control characters, `\\r` folded, tabs expanded."""
-    text = text.rstrip("\r\n")
-    if "\r" in text:
-        text = text[text.rindex("\r") + 1 :]
-    return _ESCAPES.sub("", text).expandtabs(8)
+def clean(line: str) -> str:
+    """One line of text from outside, safe to show and as wide as it looks; its indentation stays."""
+    return text.clean(line).replace("\n", " ").expandtabs(8)
 
 
 class LogFile:
@@ -99,13 +89,13 @@ class LogFile:
             return cached
         try:
             with self.path.open("rb", buffering=0) as file:
-                text = self._read(file.fileno(), number)
+                line = self._read(file.fileno(), number)
         except FileNotFoundError:
             return ""
-        self._cache[number] = text
+        self._cache[number] = line
         if len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
-        return text
+        return line
 
     def _read(self, fd: int, number: int) -> str:
         start = self._newline(fd, number) + 1 if number else 0

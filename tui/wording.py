@@ -118,6 +118,12 @@ def _percent(gain: float, baseline: float, half: float | None) -> str:
     return f"{text} ±{step:.{decimals}f}" if half else text
 
 
+def noise(history: History) -> float | None:
+    """Pooled standard deviation of repeats in this segment: it says how many digits of a value mean something."""
+    spread = history.spread
+    return math.sqrt(spread.ss / spread.nu) if spread.nu >= 1 and spread.ss > 0 else None
+
+
 def _half_width(history: History) -> float | None:
     """Half of the 95% interval of best minus baseline: three fresh runs against the baseline's, pooled spread."""
     nu = history.spread.nu

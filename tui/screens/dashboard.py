@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Mode = Literal["tiny", "narrow", "wide", "xwide"]
 Pane = Literal["experiments", "log", "ideas", "dead", "now"]
 PANES: tuple[Pane, ...] = ("experiments", "log", "ideas", "dead", "now")
+_LOWER: tuple[Pane, ...] = ("log", "ideas", "dead")
 _TITLES = {"experiments": "Experiments", "log": "Log", "ideas": "Ideas", "dead": "Dead ends", "now": "Now"}
 _LOGS = {
     "proposing": "agent.log",
@@ -70,6 +71,9 @@ def log_of(session: Session, history: History, engine: Engine, live: Live | None
     return session.run(number) / "output.log" if number else session.engine_log
 
 
+_PANE_KEYS = "Experiments, log, ideas, dead ends, now"
+
+
 class DashboardScreen(Screen[None]):
     AUTO_FOCUS = "#experiments"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -82,12 +86,28 @@ class DashboardScreen(Screen[None]):
         ),
         Binding("i", "app.idea", "idea", id="session.idea", tooltip="Add an idea to the notebook"),
         Binding("m", "app.message", "message", id="session.message", tooltip="A message for the agent's next brief"),
-        Binding("1", "pane('experiments')", "experiments", show=False, id="pane.experiments"),
+        Binding(
+            "1",
+            "pane('experiments')",
+            "panes",
+            show=False,
+            id="pane.experiments",
+            key_display="1 … 5",
+            tooltip=_PANE_KEYS,
+        ),
         Binding("2", "pane('log')", "log", show=False, id="pane.log"),
         Binding("3", "pane('ideas')", "ideas", show=False, id="pane.ideas"),
         Binding("4", "pane('dead')", "dead ends", show=False, id="pane.dead"),
         Binding("5", "pane('now')", "now", show=False, id="pane.now"),
-        Binding("tab", "next_pane(1)", "next", show=False, id="pane.next", tooltip="The next pane"),
+        Binding(
+            "tab",
+            "next_pane(1)",
+            "next",
+            show=False,
+            id="pane.next",
+            key_display="tab ⇧tab",
+            tooltip="The next pane, the one before",
+        ),
         Binding("shift+tab", "next_pane(-1)", "previous", show=False, id="pane.previous"),
         Binding("f", "follow", "follow", show=False, id="log.follow.any", tooltip="Follow the end of the log"),
         Binding("question_mark,f1", "app.help", "help", key_display="?", id="app.help", tooltip="All keys"),
@@ -109,6 +129,7 @@ class DashboardScreen(Screen[None]):
         self.active: Pane = "experiments"
         """The pane of the narrow arrangement, and of the wide one's lower place when it can be there."""
         self.lower: Pane = "log"
+        self._titled: dict[str, tuple[str, str]] = {}
 
     @property
     def board(self) -> Dashboard:
@@ -171,27 +192,38 @@ class DashboardScreen(Screen[None]):
         return {"experiments", "log" if self.mode == "xwide" else self.lower}
 
     def _titles(self) -> None:
-        following = self._log_words()
         header = self.history.header
-        chart = self.query_one("#chart")
         if header is not None:
             unit = f" in {header.metric_unit}" if header.metric_unit else ""
-            name = clean(header.metric_name + unit)
-            chart.border_title = _literal(f"{name}, {header.direction} is better")
-        self.query_one("#now-side").border_title = "[b]5[/b] Now"
+            self._title("chart", _literal(clean(f"{header.metric_name}{unit}, {header.direction} is better")))
+        self._title("now-side", self._tabs(("now",), "now"))
+        for pane in PANES:
+            if self.mode in ("tiny", "narrow"):
+                self._title(pane, self._tabs(PANES, self.active))
+            elif pane == "experiments" or self.mode == "xwide":
+                self._title(pane, self._tabs((pane,), pane))
+            else:
+                self._title(pane, self._tabs(_LOWER, pane))
+        for pane in ("ideas", "dead"):
+            self._title(f"{pane}-aside", self._tabs((pane,), pane))
+        self._log_title()
+
+    def _log_title(self) -> None:
+        log = self.query_one("#log", LogView)
+        name = log.file.path.name if log.file is not None else ""
+        words = name if log.following else f"{log.unread:,} new, f follows" if log.unread else "f follows"
         if self.mode in ("tiny", "narrow"):
-            tabs = self._tabs(PANES, self.active)
-            for pane in PANES:
-                self.query_one(f"#{pane}").border_title = tabs + (f"  {following}" if pane == "log" else "")
-            return
-        self.query_one("#experiments").border_title = self._tabs(("experiments",), "experiments")
-        lower: tuple[Pane, ...] = ("log",) if self.mode == "xwide" else ("log", "ideas", "dead")
-        for pane in ("log", "ideas", "dead"):
-            widget = self.query_one(f"#{pane}")
-            widget.border_title = self._tabs(lower, cast("Pane", pane))
-            widget.border_subtitle = following if pane == "log" else ""
-        self.query_one("#ideas-aside").border_title = self._tabs(("ideas",), "ideas")
-        self.query_one("#dead-aside").border_title = self._tabs(("dead",), "dead")
+            self._title("log", f"{self._tabs(PANES, 'log')}  {words}")
+        else:
+            tabs = self._tabs(("log",) if self.mode == "xwide" else _LOWER, "log")
+            self._title("log", tabs, words)
+
+    def _title(self, name: str, title: str, subtitle: str = "") -> None:
+        """Setting a title draws the whole widget again, so only another one is set."""
+        if self._titled.get(name) != (title, subtitle):
+            self._titled[name] = (title, subtitle)
+            widget = self.query_one(f"#{name}")
+            widget.border_title, widget.border_subtitle = title, subtitle
 
     def _tabs(self, panes: tuple[Pane, ...], active: Pane) -> str:
         words = []
@@ -199,14 +231,6 @@ class DashboardScreen(Screen[None]):
             text = f"{PANES.index(pane) + 1} {_TITLES[pane]}"
             words.append(f"[b $tab-on]{text}[/]" if pane == active else f"[$tab-off]{text}[/]")
         return "[$tab-off] · [/]".join(words)
-
-    def _log_words(self) -> str:
-        log = self.query_one("#log", LogView)
-        name = log.file.path.name if log.file is not None else ""
-        if log.following:
-            return name
-        new = f"{log.unread:,} new, " if log.unread else ""
-        return f"{name}: {new}f follows"
 
     def _widget_of(self, pane: Pane) -> Widget:
         if pane == "now" and self.mode in ("wide", "xwide"):
@@ -233,7 +257,7 @@ class DashboardScreen(Screen[None]):
         """A click may focus a pane; keep `active` with it."""
         name = (self.focused.id or "").removesuffix("-aside").removesuffix("-side") if self.focused else ""
         if name in PANES and name != self.active:
-            self.active = cast("Pane", name)
+            self.active = name
         self._keys()
 
     # -- what the feed says
@@ -264,7 +288,7 @@ class DashboardScreen(Screen[None]):
         self.query_one("#log", LogView).look()
 
     def on_log_view_moved(self, message: LogView.Moved) -> None:
-        self._titles()
+        self._log_title()
         self._keys()
 
     def on_experiments_chosen(self, message: Experiments.Chosen) -> None:
@@ -274,10 +298,9 @@ class DashboardScreen(Screen[None]):
 
     def refresh_all(self) -> None:
         """The journal said something new."""
-        for name in ("ideas", "ideas-aside"):
-            self.query_one(f"#{name}", TextList).show(ideas_of(self.history, self.palette))
-        for name in ("dead", "dead-aside"):
-            self.query_one(f"#{name}", TextList).show(dead_ends_of(self.history, self.palette))
+        ideas, dead = ideas_of(self.history, self.palette), dead_ends_of(self.history, self.palette)
+        for name, items in (("ideas", ideas), ("ideas-aside", ideas), ("dead", dead), ("dead-aside", dead)):
+            self.query_one(f"#{name}", TextList).show(items)
         self._titles()
         self.refresh_state()
 

@@ -20,7 +20,9 @@ def detail_of(journal: Path, history: History, item: Row | Open, palette: Palett
     if isinstance(item, Open):
         proposal = history.opened_proposal
         proposal_at, start, end = (proposal.at if proposal else -1), item.at, history.offset
-        items: list[Item] = [(">", palette.run, "no verdict yet", palette.strong)]
+        what = proposal.description if proposal else "the baseline" if item.proposal is None else ""
+        items: list[Item] = [(">", palette.run, clean(what), palette.strong)] if what else []
+        items.append(("·", palette.quiet, "No verdict yet.", palette.quiet))
     else:
         proposal_at, start, end = item.proposal_at, item.intent_at, item.line_at
         items = _verdict(journal, item, palette)

@@ -20,7 +20,8 @@ _SIGNS = (
 
 def help_items(board: DashboardScreen, palette: Palette) -> list[Item]:
     items: list[Item] = [("", palette.title, "Everywhere", palette.title)]
-    items += [_key(binding, palette) for binding in board.BINDINGS if isinstance(binding, Binding)]
+    bindings = [binding for binding in board.BINDINGS if isinstance(binding, Binding)]
+    items += [_key(binding, palette) for binding in bindings if binding.tooltip]
     items.append(("", palette.title, "In a pane", palette.title))
     for keys, words in (
         ("j k ↓ ↑", "a line down or up"),

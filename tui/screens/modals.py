@@ -10,6 +10,7 @@ from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -87,10 +88,11 @@ class Choice(ModalScreen[str]):
     def key_escape(self) -> None:
         self.dismiss(self.options[-1].value)
 
-    def on_key(self, event: object) -> None:
-        key = getattr(event, "character", None)
+    def on_key(self, event: Key) -> None:
         for option in self.options:
-            if option.key == key:
+            if option.key == event.character:
+                event.stop()  # or the screen below would get it as well
+                event.prevent_default()
                 self.dismiss(option.value)
 
 

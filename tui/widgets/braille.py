@@ -65,7 +65,7 @@ def robust_range(values: Sequence[float], always: Iterable[float] = ()) -> tuple
     """Where most values lie, widened to show `always`; never empty, and no outlier stretches it.
 
     Between the 2nd and the 98th percentile and within three interquartile ranges of the middle half: the percentiles
-    alone would let one diverged run among ten flatten the other nine.
+    alone would let one diverged run among ten flatten the other nine. What lies only a little beyond is shown as well.
     """
     finite = sorted(value for value in values if math.isfinite(value))
     shown = [value for value in always if math.isfinite(value)]
@@ -75,6 +75,8 @@ def robust_range(values: Sequence[float], always: Iterable[float] = ()) -> tuple
         reach = 3 * (q3 - q1)
         if len(finite) >= 4 and reach > 0:
             low, high = max(low, q1 - reach), min(high, q3 + reach)
+        reach = (high - low) / 3
+        shown += [value for value in (finite[0], finite[-1]) if low - reach <= value <= high + reach]
         shown += [low, high]
     if not shown:
         return 0.0, 1.0

@@ -86,7 +86,7 @@ class Chart(Widget):
 
     def _draw(self, width: int, height: int) -> list[list[Segment]]:
         valued = [row for row in self.points.rows if row.metric is not None]
-        if height < 4 or width < 20 or (not self.points.rows and self.points.value is None):
+        if height < 4 or width < 20 or not self.points.rows:
             return self._say(width, height)
         return _Drawing(self.points, valued, self.palette, width, height).lines()
 

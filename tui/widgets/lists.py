@@ -28,6 +28,8 @@ class TextList(LineView):
     def __init__(self, palette: Palette, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(palette, id=id, classes=classes)
         self._items: list[Item] = []
+        self._known: dict[Item, list[list[Segment]]] = {}
+        """Items already wrapped to this width: most of a list stays when something is added."""
         self._lines: list[list[Segment]] = []
         self._width = 0
         self.most_lines = 4
@@ -36,22 +38,24 @@ class TextList(LineView):
     def show(self, items: list[Item]) -> None:
         if items != self._items:
             self._items = items
-            self._width = 0
             self._wrap()
 
     def _wrap(self) -> None:
         width = self.scrollable_content_region.width
-        if width == self._width or width < 8:
+        if width < 8:
             return
+        known = self._known if width == self._width else {}
         self._width = width
-        self._lines = [line for at, item in enumerate(self._items) for line in self._wrapped(item, width, at == 0)]
+        self._known = {item: known.get(item) or list(self._wrapped(item, width)) for item in self._items}
+        self._lines = [line for item in self._items for line in self._known[item]]
+        if self._items and not self._items[0][0]:
+            del self._lines[0]  # the empty line before the first heading
         self.changed()
 
-    def _wrapped(self, item: Item, width: int, top: bool) -> Iterator[list[Segment]]:
+    def _wrapped(self, item: Item, width: int) -> Iterator[list[Segment]]:
         mark, mark_style, text, style = item
         if not mark:
-            if not top:
-                yield []
+            yield []
             yield [Segment(f" {text}", style)]
             return
         indent = len(mark) + 2
@@ -61,7 +65,8 @@ class TextList(LineView):
             yield [Segment(lead, mark_style), Segment(part, style)]
 
     def on_resize(self, event: Resize) -> None:
-        self._wrap()
+        if self.scrollable_content_region.width != self._width:
+            self._wrap()
         self.changed()
 
     def count(self) -> int:

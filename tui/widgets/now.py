@@ -5,6 +5,7 @@ from __future__ import annotations
 from autoresearch.state import numbers
 from autoresearch.state.history import History
 from autoresearch.state.session import Live
+from autoresearch.tui import wording
 from autoresearch.tui.feed import Engine
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
@@ -14,6 +15,11 @@ from autoresearch.tui.widgets.lists import Item
 def now_items(engine: Engine, live: Live | None, history: History, hypothesis: str, palette: Palette) -> list[Item]:
     """`hypothesis` is that of the open experiment's proposal, where there is one."""
     items: list[Item] = []
+    step = wording.noise(history)
+    if engine.state not in ("loading", "running", "starting"):
+        words = wording.doing(engine, live, history)
+        items.append(("", palette.title, wording.badge(engine, live).capitalize(), palette.title))
+        items.append(("!", palette.crash, f"{words[:1].upper()}{words[1:]}", palette.text))
     opened = history.open
     if opened is not None:
         baseline = opened.proposal is None
@@ -27,13 +33,13 @@ def now_items(engine: Engine, live: Live | None, history: History, hypothesis: s
         if hypothesis and clean(hypothesis) != what:
             items.append(("?", palette.quiet, clean(hypothesis), palette.quiet))
         for arm, name in (("candidate", "runs"), ("fresh", "fresh runs")):
-            values = [numbers.metric(s.metric) if s.cause is None else str(s.cause) for s in opened.of(arm)]
+            values = [numbers.metric(s.metric, step) if s.cause is None else str(s.cause) for s in opened.of(arm)]
             if values:
                 items.append(("·", palette.quiet, f"{name} {', '.join(values)}", palette.text))
     if history.incumbent is not None and opened is not None and opened.proposal is not None:
         against = history.incumbent_values()[-6:]
         if against:
-            text = f"best {', '.join(numbers.metric(value) for value in against)}"
+            text = f"best {', '.join(numbers.metric(value, step) for value in against)}"
             items.append(("·", palette.quiet, text, palette.best))
     if live is not None and engine.state == "running" and (live.proposing or history.waiting):
         items.append(("", palette.title, "Next", palette.title))
@@ -43,6 +49,20 @@ def now_items(engine: Engine, live: Live | None, history: History, hypothesis: s
             who = f"{live.agent}: " if live.agent else ""
             items.append(("·", palette.quiet, f"{who}{clean(live.proposing)}", palette.quiet))
     items += _notices(history, palette)
+    return items + _best(history, palette)
+
+
+def _best(history: History, palette: Palette) -> list[Item]:
+    """What the best changed, and what was learned from it."""
+    best = history.incumbent
+    row = history.by_number.get(best.number) if best is not None else None
+    if row is None or row.cause == "baseline":
+        return []
+    items: list[Item] = [("", palette.title, f"Best #{row.number}", palette.title)]
+    items.append(("✓", palette.keep, clean(row.description), palette.text))
+    lesson, _ = history.lessons.get(row.number, ("", ""))
+    if lesson:
+        items.append(("·", palette.quiet, clean(lesson), palette.quiet))
     return items
 
 

@@ -66,7 +66,7 @@ class Pulse(Widget):
 
     def _draw(self, width: int, height: int) -> list[list[Segment]]:
         name, mine, best = self._series()
-        lines = [self._words(name, mine, best)]
+        lines = [self._words(name, mine, best, width)]
         if height > 1:
             blank = self.palette.text
             canvas = Canvas(width, height - 1)
@@ -75,7 +75,7 @@ class Pulse(Widget):
             lines += [canvas.row(row, blank) for row in range(canvas.height)]
         return lines[:height]
 
-    def _words(self, name: str, mine: list[Point], best: list[Point]) -> list[Segment]:
+    def _words(self, name: str, mine: list[Point], best: list[Point], width: int) -> list[Segment]:
         if not mine:
             return [Segment("no live series", self.palette.quiet)]
         second, value = mine[-1]
@@ -86,14 +86,18 @@ class Pulse(Widget):
         ]
         then = at_second(best, second)
         if then is not None and math.isfinite(value):
-            words.append(Segment("  best then ", self.palette.quiet))
+            words.append(Segment(", best then ", self.palette.quiet))
             words.append(Segment(numbers.metric(then), self.palette.best))
-            words.append(Segment(f" ({numbers.signed(value - then, abs(value - then))})", self.palette.quiet))
+            difference = f" ({numbers.signed(value - then, abs(value - then))})"
+            if sum(word.cell_length for word in words) + len(difference) <= width:
+                words.append(Segment(difference, self.palette.quiet))
         return words
 
     def _plot(self, canvas: Canvas, mine: list[Point], best: list[Point]) -> None:
         end = max(mine[-1][0], best[-1][0] if best else 0.0) or 1.0
-        low, high = robust_range([value for _, value in (*mine, *best)])
+        # A loss falls steeply at first; what tells two runs apart comes later, so that sets the range.
+        late = [value for at, value in (*mine, *best) if at > end / 12]
+        low, high = robust_range(late or [value for _, value in mine])
         for points, style in ((best, self.palette.best), (mine, self.palette.run)):
             _line(canvas, points, end, low, high, style)
         for at, value in mine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -20,13 +21,16 @@ Part = tuple[int, str, Style]
 """Rank (the highest is left out first), text, style. Parts of one rank stand or fall together."""
 
 
+_WORTH = 14
+"""Cells from which the beginning of a text is worth more than nothing."""
+
+
 class StateLine(Widget):
     def __init__(self, palette: Palette, id: str | None = None) -> None:
         super().__init__(id=id)
         self.palette = palette
         self._left: tuple[list[Part], list[Part]] = ([], [])
         self._right: tuple[list[Part], list[Part]] = ([], [])
-        self._one_line = False
 
     def show(self, title: str, engine: Engine, live: Live | None, history: History, now_ms: int) -> None:
         left = (
@@ -36,9 +40,11 @@ class StateLine(Widget):
         palette = self.palette
         extra = [(5, text, palette.quiet) for text in _joined(wording.limits(history, live, now_ms))]
         right: tuple[list[Part], list[Part]] = ([(4, title, palette.quiet)], extra)
-        if (left, right) != (self._left, self._right):
-            self._left, self._right = left, right
-            self.refresh()
+        before = list(zip(self._left, self._right, strict=True))
+        self._left, self._right = left, right
+        for y, line in enumerate(zip(left, right, strict=True)):
+            if line != before[y]:
+                self.refresh(Region(0, y, self.size.width, 1))
 
     def _doing(self, engine: Engine, live: Live | None, history: History, now_ms: int) -> list[Part]:
         palette = self.palette
@@ -47,15 +53,12 @@ class StateLine(Widget):
         parts: list[Part] = [(0, f" {name} ", palette.good if busy else palette.warn), (0, " ", palette.text)]
         experiment = live.experiment if engine.state == "running" and live is not None else None
         if experiment is not None:
-            limit = live.limits.get("experiments") if live is not None else None
             parts.append((1, f"#{experiment}", palette.strong))
-            parts.append((2, f" of {limit}" if limit else "", palette.quiet))
+            parts.append((2, _of_limit(experiment, live), palette.quiet))
             parts.append((1, " ", palette.text))
         parts.append((0, wording.doing(engine, live, history), palette.text))
         if engine.since and engine.state != "starting":
-            passed = numbers.duration(max(0, now_ms - engine.since) // 1000)
-            words = passed if engine.state == "running" else f"{passed} ago"
-            parts.append((1, f"  {words}", palette.quiet))
+            parts.append((1, f"  {_since(engine, now_ms)}", palette.quiet))
         if experiment is not None and live is not None and live.description:
             parts.append((3, f"  {clean(live.description)}", palette.quiet))
         return parts
@@ -99,27 +102,41 @@ class StateLine(Widget):
         return Strip(segments).adjust_cell_length(width, base)
 
 
+def _of_limit(experiment: int, live: Live | None) -> str:
+    """ " of 100"; " (4 of 8)" when the limit counts from this start of the engine on."""
+    limit, done = (live.limits.get("experiments"), live.limits.get("done")) if live is not None else (None, None)
+    if not limit:
+        return ""
+    if done is None or done + 1 == experiment:
+        return f" of {limit}"
+    return f" ({done + 1} of {limit})"
+
+
+def _since(engine: Engine, now_ms: int) -> str:
+    """Whole seconds of a phase, whole minutes of a rest: a screen that has nothing to say sends nothing."""
+    seconds = max(0, now_ms - engine.since) // 1000
+    if engine.state in ("running", "silent"):
+        return f"{seconds}s" if seconds < 60 else numbers.duration(seconds)
+    return f"{numbers.duration(seconds // 60 * 60).removesuffix('00s')} ago" if seconds >= 60 else "just now"
+
+
 def _joined(texts: list[str]) -> list[str]:
     return ["  ".join(texts) + " "] if texts else []
 
 
 def _fit(left: list[Part], right: list[Part], width: int) -> list[tuple[str, Style]]:
-    """Leave out parts by rank until the line fits; then the left side is cut and the right one pushed to the edge."""
-    ranks = sorted({rank for rank, _, _ in (*left, *right)}, reverse=True)
-    for rank in [99, *ranks]:
-        keep_left = [(text, style) for r, text, style in left if r < rank]
-        keep_right = [(text, style) for r, text, style in right if r < rank]
-        used = sum(cell_len(text) for text, _ in (*keep_left, *keep_right)) + bool(keep_right)
-        if used <= width:
-            gap = width - used + bool(keep_right)
-            return [*keep_left, (" " * gap, Style.null()), *keep_right]
-        if rank == 4 and not keep_right:
-            # What is left over of the line goes to the description, cut.
-            shown = [(text, style) for r, text, style in left if r < 4]
-            spare = width - sum(cell_len(text) for r, text, _ in left if r < 3)
-            if spare >= 12:
-                return _cut(shown, width)
-    return _cut([(text, style) for r, text, style in left if r == 0], width)
+    """Leave out parts by rank until the line fits; the right side is pushed to the edge. Rank 0 is cut if it must be."""
+    ranks = sorted({rank for rank, _, _ in (*left, *right) if rank > 0}, reverse=True)
+    for limit in [99, *ranks]:
+        shown = [(text, style) for rank, text, style in left if rank < limit]
+        edge = [(text, style) for rank, text, style in right if rank < limit]
+        gap = width - sum(cell_len(text) for text, _ in (*shown, *edge))
+        if gap >= bool(edge):
+            return [*shown, (" " * gap, Style.null()), *edge]
+        last = max((rank for rank, _, _ in left if rank < limit), default=0)
+        if not edge and left[-1][0] == last > 0 and gap + cell_len(shown[-1][0]) >= _WORTH:
+            return _cut(shown, width)
+    return _cut([(text, style) for rank, text, style in left if rank == 0], width)
 
 
 def _cut(parts: list[tuple[str, Style]], width: int) -> list[tuple[str, Style]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -15,11 +15,16 @@ from textual.strip import Strip
 from autoresearch.state import numbers
 from autoresearch.state.history import History, Open, Row
 from autoresearch.state.session import Live
+from autoresearch.tui import wording
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets.lines import LineView
 
 WORDS = {"keep": "KEEP ✓", "discard": "DISCARD ×", "crash": "CRASH !", "checks_failed": "CHECKS c"}
+
+
+_ROOMY = 90
+"""Columns from which the interval stands beside the estimate."""
 
 
 class Experiments(LineView):
@@ -42,6 +47,7 @@ class Experiments(LineView):
         self.cursor = 0
         """Counted from the top: 0 is the newest."""
         self._shown: tuple[object, ...] = ()
+        self._count = 0
 
     def show(self, history: History, live: Live | None, running: bool) -> None:
         """Draw again what differs; the cursor stays on its experiment unless it was on the newest."""
@@ -55,7 +61,7 @@ class Experiments(LineView):
         )
         if stamp == self._shown and history is self.history:
             return
-        before = self.count() if history is self.history else 0
+        before = self._count if history is self.history else 0
         self._shown = stamp
         self.history, self.live, self.running = history, live, running
         added = self.count() - before
@@ -63,6 +69,7 @@ class Experiments(LineView):
             self.cursor += added
             if self.scroll_offset.y:
                 self.call_after_refresh(self.to_line, self.scroll_offset.y + added)
+        self._count = self.count()
         self.cursor = max(0, min(self.cursor, self.count() - 1))
         self.changed()
 
@@ -95,7 +102,7 @@ class Experiments(LineView):
         """Fixed widths; what does not fit is left out, the description takes the rest."""
         columns = [("#", 4), ("status", 9), (self.history.header.metric_name if self.history.header else "metric", 9)]
         if width >= 60:
-            columns.append(("better by", 17 if width >= 90 else 9))
+            columns.append(("better by", 17 if width >= _ROOMY else 9))
         if width >= 84:
             columns.append(("odds", 9))
         if width >= 76:
@@ -119,7 +126,7 @@ class Experiments(LineView):
         for name, size in self._columns(width):
             text, style = cells.get(name, cells["metric"])
             right = name not in ("status", "what")
-            segments.append(Segment(set_cell_size(text.rjust(size) if right else text, size) + "  ", style))
+            segments.append(Segment(_fit(text.rjust(size) if right else text, size) + "  ", style))
         if number == self.cursor and self.has_focus:
             return [Segment(text, style + self.palette.cursor if style else None) for text, style, _ in segments]
         return segments
@@ -136,7 +143,9 @@ class Experiments(LineView):
             quiet = style = palette.faint
         better = ""
         if row.estimate is not None and row.cause != "baseline":
-            better = f"{numbers.signed(row.estimate, row.interval)} {numbers.plus_minus(row.interval)}".strip()
+            better = numbers.signed(row.estimate, row.interval)
+            if self.size.width >= _ROOMY:
+                better = f"{better} {numbers.plus_minus(row.interval)}".rstrip()
         cells: dict[str, tuple[str, Style]] = {
             "#": (str(row.number), quiet),
             "status": (WORDS[row.status], style),
@@ -160,7 +169,7 @@ class Experiments(LineView):
         return {
             "#": (str(item.number), palette.run),
             "status": ("RUN >" if self.running else "OPEN >", palette.run),
-            "metric": (numbers.metric(mean), palette.run),
+            "metric": (numbers.metric(mean, wording.noise(self.history)), palette.run),
             "better by": ("", palette.quiet),
             "odds": ("", palette.quiet),
             "runs": (str(len(item.of("candidate"))), palette.quiet),
@@ -215,6 +224,10 @@ class Experiments(LineView):
 
     def on_blur(self) -> None:
         self.refresh()
+
+
+def _fit(text: str, size: int) -> str:
+    return set_cell_size(text, size) if cell_len(text) <= size else set_cell_size(text, size - 1) + "…"
 
 
 def _odds(log_evidence: float | None) -> str:
