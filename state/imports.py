@@ -218,7 +218,7 @@ def _experiment(data: dict[str, Any], number: int) -> dict[str, Any]:
     """The line, valid for our reader. Proposals and samples behind it are not imported, so it names none."""
     seen = records.from_json(data)
     assert isinstance(seen, records.Experiment)
-    line = {**data, "run": number, "commit": seen.commit, "status": seen.status}
+    line = {**data, "run": number, "commit": seen.commit, "metric": seen.metric, "status": seen.status}
     line.pop("proposal", None)
     return line
 

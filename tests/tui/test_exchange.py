@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,6 +160,28 @@ def test_another_metric_keeps_its_own_name(target: Path) -> None:
     assert journal(target)[-1]["metricName"] == "val_bpb"
 
 
+def test_the_best_of_a_file_without_direction_follows_the_config(target: Path) -> None:
+    toml = target / "autoresearch.toml"
+    toml.write_text(toml.read_text().replace("[metric]", '[metric]\ndirection = "higher"'))
+    (target / "results.tsv").write_text(RESULTS.replace("d4e5f6a\t0.000000\t0.0\tcrash", "d4e5f6a\t9.5\t0.0\tdiscard"))
+    assert "best val_bpb 0.9979)" in call(target, "import", "results.tsv").out
+    assert journal(target)[0]["bestDirection"] == "higher"
+
+
+def test_the_engine_goes_on_with_a_baseline_in_a_segment_of_its_own(target: Path, tmp_path: Path) -> None:
+    (target / "results.tsv").write_text(RESULTS)
+    call(target, "import", "results.tsv", "--session", "old")
+    command = [sys.executable, "-m", "autoresearch", "run", "--headless", "--agent", "tuner", "--max-experiments", "1"]
+    env = {**os.environ, "AUTORESEARCH_TREES": str(tmp_path / "trees")}
+    done = subprocess.run(command, cwd=target, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    history = session_of(target).history()
+    assert [(row.number, row.segment, row.cause) for row in history.rows[-2:]] == [(4, 0, ""), (5, 1, "baseline")]
+    assert history.incumbent is not None
+    assert history.incumbent.sha == git(target, "rev-parse", "HEAD") == git(target, "rev-parse", "autoresearch/old")
+    assert call(target, "export", "--tsv").out.splitlines()[-1].endswith("\t1.000000\t0.0\tkeep\tbaseline")
+
+
 def test_lines_that_cannot_be_taken_are_named_and_hide_nothing(target: Path) -> None:
     rows = ["x\tnope\t1.0\tkeep\tno number", "x\t1.0\t1.0\tsoso\tno such status", "e5\t0.5\t1.0\tKeep\tlast\tof all"]
     (target / "results.tsv").write_text(RESULTS + "\n".join(rows))
@@ -242,6 +265,17 @@ def test_our_own_journal_goes_through_export_and_import(target: Path) -> None:
 
 
 # -- refusals
+
+
+def test_files_are_looked_for_in_the_folder_that_the_command_works_in(target: Path, tmp_path: Path) -> None:
+    (target / "results.tsv").write_text(RESULTS)
+    done = call(tmp_path, "-C", "target", "import", "results.tsv")
+    assert done.code == 0, done.err
+    assert f"autoresearch -C {target} run" in done.out
+    assert call(tmp_path, "-C", "target", "export", "--tsv", "-o", "out.tsv").code == 0
+    assert (target / "out.tsv").read_text() == RESULTS
+    done = call(target, "import", "gone.tsv")
+    assert (done.code, "There is no file" in done.err) == (2, True)
 
 
 def test_a_taken_name_is_refused_and_nothing_is_changed(target: Path) -> None:

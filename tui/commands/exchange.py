@@ -9,25 +9,29 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from autoresearch.state import config as configs
 from autoresearch.state import imports, numbers
 from autoresearch.state import session as sessions
+from autoresearch.state.history import History
 from autoresearch.state.imports import Commit, Imported
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import clean, plural
 
+if TYPE_CHECKING:
+    from autoresearch.engine.git import Git
+
 _SHOWN_PROBLEMS = 10
 
 
 @click.command(name="import")
 @common
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.pass_obj
 def import_(where: Where, file: Path) -> None:
     """Make a session of a pi-autoresearch log or a results.tsv; --session names it.
@@ -36,7 +40,7 @@ def import_(where: Where, file: Path) -> None:
     goes on from there.
     """
     place = where.place()
-    for sentence in import_history(place, file, where.session):
+    for sentence in import_history(place, where.start() / file, where.session):
         click.echo(clean(sentence))
     at = "" if where.repo is None else f" -C {shlex.quote(str(where.repo))}"
     click.echo(f"Next: autoresearch{at} run")
@@ -44,9 +48,11 @@ def import_(where: Where, file: Path) -> None:
 
 def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     """Make the session; gives the sentences to say. Raises SessionError, ConfigError."""
+    from autoresearch.engine import git as gits
     from autoresearch.engine import host, workspace
-    from autoresearch.engine.git import Git
 
+    if not file.is_file():
+        raise SessionError(f"There is no file {file}; name a results.tsv or a pi-autoresearch log.")
     try:
         imported = imports.read(file.read_bytes().decode("utf-8", "replace"))
     except ValueError as error:
@@ -56,7 +62,7 @@ def import_history(place: Place, file: Path, name: str | None) -> list[str]:
         raise SessionError(" ".join([f"There is no experiment in {file.name}.", *problems[:_SHOWN_PROBLEMS]]))
     config = configs.load(place.config_file)
     head = workspace.head_of(place)
-    git = Git(place.common_dir)
+    git = gits.Git(place.common_dir)
     branches = set(git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/autoresearch/").split())
     name = name or sessions.free_name(place, datetime.now(), branches)
     if name in branches:
@@ -69,10 +75,10 @@ def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     made = sessions.create_session(place, name, first, configs.dumps(config), *lines, own)
     # The engine moves a branch from where it stands, and only a session's very first baseline makes it.
     git("update-ref", made.branch, head, "0" * len(head))
-    return [_told(made, imported, file.name), *_limited(problems)]
+    return [_told(made.history(), imported, file.name), *_limited(problems)]
 
 
-def _commits(git: Any, imported: Imported) -> dict[str, Commit]:
+def _commits(git: Git, imported: Imported) -> dict[str, Commit]:
     """Which of the named commits this repository has, by the name the file has for them."""
     names = imported.commits()
     asked = "".join(f"{name}^{{commit}}\n" for name in names)
@@ -88,15 +94,15 @@ def _commits(git: Any, imported: Imported) -> dict[str, Commit]:
     return {name: facts[sha] for name, sha in full.items() if sha in facts}
 
 
-def _told(made: Session, imported: Imported, source: str) -> str:
-    history = made.history()
-    count = sum(1 for row in history.rows)
-    kept = [row for row in history.rows if row.status == "keep" and row.metric is not None]
+def _told(history: History, imported: Imported, source: str) -> str:
+    assert history.header is not None
     last = imported.segments[-1]
-    values = [row.metric for row in kept if row.segment == history.rows[-1].segment and row.metric is not None]
-    higher = history.rows and (last.direction or configs.Metric("").direction) == "higher"
-    best = f", best {last.metric} {numbers.metric((max if higher else min)(values))}" if values else ""
-    return f"Imported {plural(count, 'experiment')} ({len(kept)} kept{best}) from {source} as session {made.name}."
+    values = [line["metric"] for line in last.lines if line["status"] == "keep"]
+    better = max if (last.direction or history.header.direction) == "higher" else min
+    best = f", best {last.metric} {numbers.metric(better(values))}" if values else ""
+    kept = history.counts["keep"]
+    found = plural(len(history.rows), "experiment")
+    return f"Imported {found} ({kept} kept{best}) from {source} as session {history.header.session}."
 
 
 def _limited(problems: list[str]) -> list[str]:
@@ -115,7 +121,7 @@ def export(where: Where, form: str | None, output: Path | None) -> None:
     if form is None:
         raise click.UsageError("Say the format: --tsv or --jsonl.")
     _, session = where.open()
-    with _opened(output) as file:
+    with _opened(output and where.start() / output) as file:
         if form == "tsv":
             file.write(results_of(session).encode())
         else:
