@@ -294,6 +294,7 @@ class Loop:
             self._history.incumbent_values(),
             noise,
             self._settings,
+            between=incumbent_last(opened),
             net_lines=waiting.net_lines,
             bundle=bool(waiting.bundle),
             violated=verdict.violated(limits, means) if samples else "",
@@ -365,6 +366,12 @@ class Loop:
             self._recorder.write(
                 records.Lesson(experiment=number, lesson=lesson.lesson, retry_if=lesson.retry_if, by=self._agent.name)
             )
+
+
+def incumbent_last(opened: Open) -> bool:
+    """Whether the last sample with a value is the incumbent's."""
+    good = _good(opened.samples)
+    return bool(good) and good[-1].arm == "incumbent"
 
 
 def means_of(samples: list[SampleRow]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 LARGEST = 1e150
 """Samples are cut to this size, so that a candidate that prints 1e308 cannot overflow the arithmetic."""
@@ -88,6 +89,7 @@ def mean(values: Sequence[float]) -> float:
     return first + math.fsum(value - first for value in values) / len(values)
 
 
+@lru_cache(maxsize=64)
 def student_t(nu: int) -> float:
     """The 97.5% quantile of Student's t.
 

@@ -92,7 +92,7 @@ class _Race:
         return Recomputed(line.run, recorded, out, again.reason, tuple(self._differences))
 
     def _judge(self, history: History) -> verdict.Decision:
-        from autoresearch.engine.loop import means_of
+        from autoresearch.engine.loop import incumbent_last, means_of
 
         opened, waiting = history.open, history.opened_proposal
         assert opened is not None
@@ -104,6 +104,7 @@ class _Race:
             history.incumbent_values(),
             self._noise,
             self._settings,
+            between=incumbent_last(opened),
             net_lines=waiting.net_lines,
             bundle=bool(waiting.bundle),
             violated=verdict.violated(limits, means_of(samples)) if samples else "",

@@ -23,10 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from autoresearch.engine.noise import LARGEST, cut, mean
-from autoresearch.engine.noise import Arms as Arms
-from autoresearch.engine.noise import Noise as Noise
-from autoresearch.engine.noise import student_t as student_t
+from autoresearch.engine.noise import LARGEST, Noise, cut, mean, student_t
 from autoresearch.state import numbers
 from autoresearch.state.constraint import bound
 
@@ -117,6 +114,7 @@ def judge(
     noise: Noise,
     settings: Settings,
     *,
+    between: bool = False,
     net_lines: int = 0,
     bundle: bool = False,
     violated: str = "",
@@ -125,17 +123,24 @@ def judge(
 
     `candidate` holds its runs in order, `incumbent` the incumbent's (baseline or fresh ones, and re-runs) among the
     last `WINDOW` measurements of any arm. `noise` is the segment's, fixed when the candidate's first run started.
+    `between` says that the last run was the incumbent's, between two of the candidate's: the candidate is next then,
+    and the race is looked at after that. More looks let in more luck.
     `net_lines` is in-scope lines added minus removed; `violated` says which constraint the candidate's means exceed.
+
+    Before a candidate's first run the incumbent needs two recent runs; during its race one may do, when the window
+    has moved on: 1/n says what it is worth.
 
     Two cases go beyond the design. Where the segment's noise is unusable (fewer than 2 degrees of freedom, or its
     repeats all agreed and this race's do not), the race's own two arms are pooled in its place. A candidate that
     removes lines is not dropped while it may still be found `simpler`.
     """
-    least = LEAST_INCUMBENT_RUNS if settings.mode == "race" else 1
+    least = LEAST_INCUMBENT_RUNS if settings.mode == "race" and not candidate else 1
     if len(incumbent) < least:
         return Decision("incumbent", "the incumbent has too few recent runs to compare with")
     if not candidate:
         return Decision("candidate", "the candidate has not run yet")
+    if between and settings.mode == "race" and len(candidate) < settings.max_runs:
+        return Decision("candidate", "undecided; the incumbent ran in between")
     case = _Case(tuple(map(cut, candidate)), tuple(map(cut, incumbent)), noise, settings, net_lines, bundle, violated)
     if settings.mode == "single":
         return _single(case)
@@ -168,8 +173,13 @@ class _Case:
             noise = Noise.pool((candidate, incumbent))
         self.noise = noise
         self.exact = noise.nu > 1 and noise.ss == 0
-        self.delta = max(settings.min_effect, 2 * noise.s)
+        self.s = noise.s
+        self.delta = max(settings.min_effect, 2 * self.s)
         self.variance_factor = 1 / self.r + 1 / self.n
+        self.interval: float | None = None
+        """From the plain sd: Student's t already pays for an sd from few repeats, the inflation would pay twice."""
+        if noise.nu > 0 and math.isfinite(noise.ss):
+            self.interval = student_t(noise.nu) * noise.sd * math.sqrt(self.variance_factor)
         self.log_evidence = 0.0 if self.exact else self._log_ratio(-1.0)
         """Of "better by delta" against "no better"."""
         self.log_unchanged = 0.0 if self.exact else self._log_ratio(1.0)
@@ -177,24 +187,16 @@ class _Case:
 
     def _log_ratio(self, side: float) -> float:
         """(delta*d + side*delta^2/2) / (s^2 * (1/r + 1/n)), in units of s so that no magnitude overflows."""
-        s = self.noise.s
-        if not math.isfinite(s) or s == 0:
+        if not math.isfinite(self.s) or self.s == 0:
             return 0.0
-        delta = min(self.delta / s, LARGEST)
-        log = (delta * (self.d / s) + side * delta * delta / 2) / self.variance_factor
+        delta = min(self.delta / self.s, LARGEST)
+        log = (delta * (self.d / self.s) + side * delta * delta / 2) / self.variance_factor
         return max(-_LARGEST_LOG, min(_LARGEST_LOG, log))
 
     def gains(self, value: float) -> bool:
         """Whether one run is better than the incumbent's mean, by at least what matters."""
         gain = self.sign * (self.reference - value)
         return gain > 0 and gain >= self.settings.min_effect
-
-    @property
-    def interval(self) -> float | None:
-        """Uses the plain sd: Student's t already pays for an sd from few repeats, the inflation would pay twice."""
-        if self.noise.nu < 1 or not math.isfinite(self.noise.ss):
-            return None
-        return student_t(self.noise.nu) * self.noise.sd * math.sqrt(self.variance_factor)
 
     def keep(self, cause: str, reason: str, log_evidence: float | None = None, rule: str = "race") -> Decision:
         if self.violated:
@@ -203,8 +205,7 @@ class _Case:
 
     def discard(self, rule: str = "race") -> Decision:
         """`unproven` when it may be a small gain hidden by noise (d > s/2), else `worse`."""
-        s = self.noise.s
-        if self.d <= (s / 2 if math.isfinite(s) else 0.0):
+        if self.d <= (self.s / 2 if math.isfinite(self.s) else 0.0):
             return self._decide("discard", "worse", f"{self.difference} ({_runs(self.r)})", None, rule)
         if self.d - (self.interval or 0.0) > 0 and self.d < self.settings.min_effect:
             reason = f"{self.difference}, less than the smallest effect that matters ({self.min_effect})"
@@ -230,7 +231,7 @@ class _Case:
         return {
             "rule": rule,
             "version": VERSION,
-            "s": _finite(self.noise.s),
+            "s": _finite(self.s),
             "nu": self.noise.nu,
             "delta": _finite(self.delta),
             "d": self.d,
@@ -275,16 +276,7 @@ def _race(case: _Case) -> Decision:
     hopeless = case.log_evidence <= low and not (case.shorter_by and case.log_unchanged > low)
     if hopeless or r >= settings.max_runs:
         return case.discard()
-    return case.again(_next_arm(r, case.n))
-
-
-def _next_arm(r: int, n: int) -> Action:
-    """The incumbent runs between the candidate's runs until it has enough recent ones.
-
-    From r and n alone, so that a stored race gives the same answers: with the baseline's 4 runs the order is
-    c i c i c c c…, with 3 fresh ones c i i c i c c….
-    """
-    return "incumbent" if n < min(ENOUGH_INCUMBENT_RUNS, r + 4) else "candidate"
+    return case.again("incumbent" if case.n < ENOUGH_INCUMBENT_RUNS else "candidate")
 
 
 def _exact(case: _Case) -> Decision:
