@@ -6,12 +6,15 @@ language models (they come with the next issue). A short name maps to a class in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from autoresearch.engine.git import Git
 from autoresearch.state.config import Config
 from autoresearch.state.history import History
+from autoresearch.state.session import SessionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +89,43 @@ class Agent(Protocol):
     async def learn(self, outcome: Outcome) -> Lesson | None:
         """Told the verdict; may answer with a lesson."""
         ...
+
+
+class Unavailable(SessionError):
+    """The agent that was asked for cannot work; says what to do instead."""
+
+
+def create(
+    config: Config, *, git: Git, kind: str = "", replay: str | None = None, prefix: str = "", seed: int = 0
+) -> Agent:
+    """The agent of a short name: `kind`, else the config's.
+
+    `git` is bound to the propose tree, `prefix` is the target's folder in it. `replay` is the folder or range of
+    `--replay`; given, it decides. Raises Unavailable.
+    """
+    kind = "replay" if replay is not None else kind or config.agent.kind
+    makers: dict[str, Callable[[], Agent]] = {
+        "auto": lambda: _tuner(seed),
+        "tuner": lambda: _tuner(seed),
+        "replay": lambda: _replay(replay, git, prefix),
+    }
+    if kind not in makers:
+        raise Unavailable(f"The agent {kind!r} comes with the next release; use tuner or replay.")
+    return makers[kind]()
+
+
+def _tuner(seed: int) -> Agent:
+    from autoresearch.engine.agents.tuner import Tuner
+
+    return Tuner(seed)
+
+
+def _replay(source: str | None, git: Git, prefix: str) -> Agent:
+    from autoresearch.engine.agents.replay import Replay
+
+    if source is None:
+        raise Unavailable("The agent 'replay' needs --replay FOLDER or --replay BASE..TIP.")
+    try:
+        return Replay(source, git, prefix)
+    except ValueError as error:
+        raise Unavailable(str(error)) from error
