@@ -249,9 +249,10 @@ def _printed_metric(script: Path) -> str:
 
 def _editable(folder: Path) -> list[str]:
     """A `.venv` in which this very project is installed editable would import the person's files, not the measured."""
-    here = str(folder.resolve())
-    for link in (folder / ".venv").glob("lib/python3*/site-packages/*.pth"):
-        if any(line.strip() == here or line.startswith(f"{here}/") for line in _text(link).splitlines()):
+    here = re.compile(re.escape(str(folder.resolve())) + r"(?=[/'\"\s]|$)", re.MULTILINE)
+    packages = list((folder / ".venv").glob("lib/python3*/site-packages"))
+    for link in [link for place in packages for kind in ("*.pth", "__editable__*.py") for link in place.glob(kind)]:
+        if here.search(_text(link)):
             return [
                 ".venv has this project installed as editable, so its packages would be imported from here, not from "
                 'the measured checkout: put the checkout first, e.g. run = "PYTHONPATH=src python bench.py".'

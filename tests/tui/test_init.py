@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -347,6 +348,26 @@ def test_what_is_not_there_yet_is_told_with_the_command_for_it(folder: Path) -> 
     assert "prepare.py` first" not in said
 
 
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
+def test_uv_runs_karpathys_script_offline_in_the_measured_tree(folder: Path, tmp_path: Path) -> None:
+    project = '[project]\nname = "autoresearch"\nversion = "0.1.0"\nrequires-python = ">=3.10"\ndependencies = []\n'
+    script = "import sys\nprint(f'val_bpb: {0.5:.6f}')\nprint(sys.prefix)\n"
+    karpathy(folder, **{"pyproject.toml": project, "train.py": script})
+    (folder / "uv.lock").unlink()
+    subprocess.run(["uv", "sync", "--offline", "--quiet"], cwd=folder, check=True)
+    git(folder, "commit", "-qam", "lock")
+    assert init(folder).returncode == 0
+    command = [sys.executable, "-m", "autoresearch", "run", "--headless", "--agent", "tuner", "--max-experiments", "1"]
+    # A cache that cannot be written is what a confined run meets.
+    env = {**os.environ, "AUTORESEARCH_TREES": str(tmp_path / "trees"), "UV_CACHE_DIR": "/proc/self/none"}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    log = next(folder.glob(".autoresearch/*/runs/00001/output.log")).read_text()
+    assert f"{tmp_path / 'trees'}" in log
+    assert "autoresearch-" in log
+    assert ".venv" in log
+
+
 def test_a_fork_with_another_budget_and_another_score_is_not_taken_for_val_bpb(folder: Path) -> None:
     files = {"train.py": "print('score: 1')\n", "prepare.py": "TIME_BUDGET = 120  # seconds\n"}
     karpathy(folder, **files)
@@ -433,5 +454,7 @@ def test_an_editable_install_is_warned_about(folder: Path) -> None:
     packages.mkdir(parents=True)
     (packages / "_mine.pth").write_text(f"{folder.resolve()}/src\n")
     assert "installed as editable" in init(folder, *FLAGS).stdout
-    (packages / "_mine.pth").write_text("/elsewhere/src\n")
+    (packages / "_mine.pth").write_text(f"/elsewhere/src\n{folder.resolve()}-other/src\n")
     assert "installed as editable" not in init(folder, *FLAGS, "--force").stdout
+    (packages / "__editable___mine_finder.py").write_text(f"MAPPING = {{'mine': '{folder.resolve()}/mine'}}\n")
+    assert "installed as editable" in init(folder, *FLAGS, "--force").stdout
