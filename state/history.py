@@ -293,6 +293,8 @@ class History:
         self.steers: list[Text] = []
         self.notices: deque[Text] = deque(maxlen=200)
         self.settings: dict[str, Any] = {}
+        self.agent: tuple[str, str] = ("", "")
+        """The agent that was used last, and its source where it has one: a resumed session goes on with it."""
         self.retries: list[int] = []
         """Experiments that people want tried again and that no proposal has taken up yet."""
         self.overrules: list[records.Overrule] = []
@@ -660,6 +662,8 @@ class History:
     def _agent(self, at: int, data: dict[str, Any]) -> None:
         self.cost_usd += data.get("cost_usd") or 0.0
         self.tokens += sum((data.get("tokens") or {}).values())
+        if data.get("event") == "began":
+            self.agent = (data.get("agent", ""), data.get("text", ""))
 
 
 _OUTSIDE = frozenset({"pause", "stop", "idea", "veto", "note", "steer", "dead_end", "settings", "retry", "overrule"})
