@@ -29,7 +29,7 @@ _HIGHER = re.compile(
     r"auc|auroc|f1|bleu|rouge|map|win_?rate|pass_?rate|passed|precision|recall|speedup|hits?|coverage)($|[_./-])",
     re.IGNORECASE,
 )
-_ENVIRONMENTS = (".venv", "venv", "node_modules")
+ENVIRONMENTS = (".venv", "venv", "node_modules")
 _DATA = ("data", "datasets", "dataset")
 
 
@@ -51,7 +51,7 @@ class Found:
 def detect(folder: Path, tracked: Collection[str] = ()) -> Found:
     """`tracked` are the names in `folder` that git tracks or would track: what it ignores may have to be linked."""
     found = _karpathy(folder) or _pi(folder) or _plain(folder)
-    links = [name for name in _ENVIRONMENTS if (folder / name).is_dir()]
+    links = [name for name in ENVIRONMENTS if (folder / name).is_dir()]
     links += [name for name in _DATA if (folder / name).is_dir() and name not in tracked]
     if found.kind == "karpathy" and _has_uv(folder) and ".venv" not in links:
         links.insert(0, ".venv")

@@ -211,6 +211,19 @@ def test_a_first_commit_that_would_hold_a_data_set_is_left_to_the_person(folder:
     assert written(folder).metric.name == "loss"
 
 
+def test_a_fresh_repository_gets_no_environment_and_no_ignored_data(folder: Path) -> None:
+    for name in (".venv", "data"):
+        (folder / name).mkdir()
+        (folder / name / "file").write_text("1\n")
+    done = init(folder, *FLAGS, "--git-init")
+    assert (done.returncode, "into .gitignore" in done.stderr) == (2, True)
+    assert sorted(path.name for path in folder.iterdir()) == [".venv", "data"]
+    (folder / ".gitignore").write_text(".venv\n")
+    assert init(folder, *FLAGS, "--git-init").returncode == 0
+    assert written(folder).scope.link == (".venv",)
+    assert git(folder, "ls-files").split() == [".gitignore", "autoresearch.toml", "data/file"]
+
+
 def test_an_impossible_config_makes_no_repository(folder: Path) -> None:
     assert init(folder, "--metric", "a b", "--run", "x", "--edit", "y", "--git-init").returncode == 2
     assert not (folder / ".git").exists()

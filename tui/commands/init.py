@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ def init(
     has_repository = _in_repository(folder)
     if not has_repository and not git_init and not (asking and _ask_for_repository(folder)):
         raise SessionError(f"{folder} is not in a git repository; say --git-init to make one there.")
-    found = layouts.detect(folder, _tracked(folder) if has_repository else ())
+    tracked = _tracked(folder) if has_repository else _to_be_tracked(folder)
+    found = layouts.detect(folder, tracked)
     for sentence in found.sentences:
         click.echo(clean(sentence))
     config = _config(folder, _values(found, said, asking, yes))
@@ -224,14 +226,25 @@ def _git(folder: Path, *args: str) -> str:
     except FileNotFoundError:
         raise SessionError("git is not installed; install git 2.38 or newer.") from None
     if done.returncode:
-        raise SessionError(f"git {args[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+        raise SessionError(f"git failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
 
 
-def _tracked(folder: Path) -> set[str]:
+def _tracked(folder: Path, *place: str) -> set[str]:
     """Names in the folder that git tracks or, being untracked and not ignored, would."""
-    listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = _git(folder, *place, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     return {path.split("/", 1)[0] for path in listed.split("\0") if path}
+
+
+def _to_be_tracked(folder: Path) -> set[str]:
+    """The same for a folder that becomes a repository. Raises SessionError when that would commit an environment."""
+    with tempfile.TemporaryDirectory() as empty:
+        _git(folder, "init", "--quiet", "--bare", "--template=", empty)
+        names = _tracked(folder, f"--git-dir={empty}", f"--work-tree={folder}")
+    for name in layouts.ENVIRONMENTS:
+        if name in names:
+            raise SessionError(f"{name} would be committed: put a line `{name}` into .gitignore and call this again.")
+    return names
 
 
 def _has_commit(folder: Path) -> bool:
