@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -293,15 +292,15 @@ async def test_escape_sequences_in_a_log_and_a_description_never_reach_the_termi
     assert "owned" not in shown
 
 
-@pytest.mark.parametrize("size", [(200, 60), (120, 40), (80, 24), (60, 15), (59, 15), (40, 10), (20, 3)])
+@pytest.mark.parametrize("size", [(200, 60), (60, 15), (59, 15), (20, 3)])
 async def test_every_size_works_and_can_become_every_other(tmp_path: Path, size: tuple[int, int]) -> None:
     writer = sessions.running(tmp_path, experiments=30)
     with sessions.engine(writer):
         async with watching(writer, size=size) as (_, pilot):
             assert "RUNNING" in text(pilot)
-            for other in ((80, 24), (200, 60), (30, 8), size):
+            for other in ((120, 40), (30, 8), size):
                 await pilot.resize_terminal(*other)
-                await pilot.press("1", "2", "3", "4", "5", "tab", "shift+tab", "1")
+                await pilot.press("2", "4", "5", "tab")
                 await pilot.pause()
                 assert "RUNNING" in text(pilot)
 
@@ -340,11 +339,13 @@ async def test_a_fatal_error_shows_no_values_of_variables(tmp_path: Path, capsys
         api_key = "-".join(["sk", "very", "secret"])
         raise RuntimeError(f"it broke {len(api_key)}")
 
-    with pytest.raises(RuntimeError):
+    async def run_into_it() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
             app.call_later(fail)
             await pilot.pause()
-            await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError):
+        await run_into_it()
     printed = capsys.readouterr()
     assert app.return_code == 1
     assert "sk-very-secret" not in printed.out + printed.err

@@ -125,7 +125,7 @@ def _joined(texts: list[str]) -> list[str]:
 
 
 def _fit(left: list[Part], right: list[Part], width: int) -> list[tuple[str, Style]]:
-    """Leave out parts by rank until the line fits; the right side is pushed to the edge. Rank 0 is cut if it must be."""
+    """Leave out parts by rank until the line fits, the right side at the edge. Rank 0 is cut if it must be."""
     ranks = sorted({rank for rank, _, _ in (*left, *right) if rank > 0}, reverse=True)
     for limit in [99, *ranks]:
         shown = [(text, style) for rank, text, style in left if rank < limit]

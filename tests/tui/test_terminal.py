@@ -1,0 +1,271 @@
+"""The viewer in a real terminal: a pty whose bytes are counted, a terminal that is closed, and tmux."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sessions
+
+from autoresearch.state import records
+from autoresearch.state.session import write_live
+
+VIEW = """
+import sys
+from pathlib import Path
+from autoresearch.tui.app import run_dashboard
+from autoresearch.state.session import Place, Session
+session = Session(Path(sys.argv[1]))
+common = session.folder.parent.parent
+{before}
+sys.exit(run_dashboard(Place(top=common.parent, git_dir=common, common_dir=common, prefix=""), session))
+"""
+
+
+class Terminal:
+    """A process at a pty, everything it wrote, and its end."""
+
+    def __init__(self, argv: list[str], size: tuple[int, int] = (120, 40), **env: str) -> None:
+        self.written = b""
+        self.status: int | None = None
+        world = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TMUX")}
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execvpe(argv[0], argv, {**world, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env})
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+
+    def read(self, seconds: float) -> bytes:
+        """What it writes within this time; less when it ends."""
+        end = time.monotonic() + seconds
+        got = b""
+        while (left := end - time.monotonic()) > 0:
+            if not select.select([self.fd], [], [], left)[0]:
+                break
+            try:
+                data = os.read(self.fd, 1 << 16)
+            except OSError:  # it has ended
+                break
+            if not data:
+                break
+            got += data
+        self.written += got
+        return got
+
+    def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"nothing happened; it wrote {self.written[-3000:]!r}"
+            self.read(0.05)
+
+    def press(self, keys: str) -> None:
+        os.write(self.fd, keys.encode())
+
+    def ended(self) -> bool:
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = status
+        return self.status is not None
+
+    def close(self) -> None:
+        """Close the terminal under the process."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def wait(self, seconds: float = 30.0) -> int:
+        """Its exit code, negative for a signal."""
+        deadline = time.monotonic() + seconds
+        while not self.ended():
+            assert time.monotonic() < deadline, "it did not end"
+            if self.fd >= 0:
+                self.read(0.05)
+            else:
+                time.sleep(0.02)
+        assert self.status is not None
+        return os.waitstatus_to_exitcode(self.status)
+
+
+@contextlib.contextmanager
+def viewed(
+    writer: sessions.Writer,
+    size: tuple[int, int] = (120, 40),
+    before: str = "",
+    prefix: list[str] | None = None,
+    **env: str,
+) -> Iterator[Terminal]:
+    argv = [*(prefix or []), sys.executable, "-c", VIEW.format(before=before), str(writer.session.folder)]
+    terminal = Terminal(argv, size, **env)
+    try:
+        yield terminal
+    finally:
+        if not terminal.ended():
+            os.kill(terminal.pid, signal.SIGKILL)
+            os.waitpid(terminal.pid, 0)
+        terminal.close()
+
+
+def present(writer: sessions.Writer) -> None:
+    """Move the heartbeat to now: these sessions are seen with the real clock."""
+    live = writer.session.read_live()
+    assert live is not None
+    live.updated = live.since = records.now_ms()
+    write_live(writer.session, live)
+
+
+def test_it_shows_and_leaves_and_gives_the_terminal_back(tmp_path: Path) -> None:
+    with viewed(sessions.paused(tmp_path)) as terminal:
+        terminal.until(lambda: b"PAUSED" in terminal.written and b"DISCARD" in terminal.written)
+        terminal.press("q")
+        assert terminal.wait() == 0
+        assert b"\x1b[?1049l" in terminal.written
+
+
+IGNORING = ["bash", "-c", "trap '' HUP; exec \"$@\"", "bash"]
+
+
+@pytest.mark.parametrize("prefix", [[], IGNORING], ids=["plain", "sighup-ignored"])
+def test_a_closed_terminal_ends_the_viewer(tmp_path: Path, prefix: list[str]) -> None:
+    writer = sessions.running(tmp_path)
+    present(writer)
+    with sessions.engine(writer), viewed(writer, prefix=prefix) as terminal:
+        terminal.until(lambda: b"DISCARD" in terminal.written)
+        terminal.close()
+        assert terminal.wait() == -signal.SIGHUP
+    assert writer.session.requests() == []
+
+
+def test_ctrl_c_says_how_to_leave_and_goes_on(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path)
+    present(writer)
+    with sessions.engine(writer), viewed(writer) as terminal:
+        terminal.until(lambda: b"DISCARD" in terminal.written)
+        terminal.press("\x03")
+        terminal.until(lambda: b"q leaves" in terminal.written)
+        assert not terminal.ended()
+        terminal.press("q")
+        terminal.until(lambda: b"leave it running" in terminal.written)
+        terminal.press("l")
+        assert terminal.wait() == 0
+
+
+def test_sigterm_leaves_an_orderly_terminal(tmp_path: Path) -> None:
+    with viewed(sessions.paused(tmp_path)) as terminal:
+        terminal.until(lambda: b"DISCARD" in terminal.written)
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.wait() == 143
+        assert b"\x1b[?1049l" in terminal.written
+
+
+def test_an_error_of_the_viewer_is_a_code_and_no_values(tmp_path: Path) -> None:
+    before = """
+from autoresearch.tui.widgets.state_line import StateLine
+def broken(self, y):
+    api_key = "-".join(["sk", "very", "secret"])
+    raise RuntimeError("the state line is broken")
+StateLine.render_line = broken
+"""
+    with viewed(sessions.paused(tmp_path), before=before) as terminal:
+        assert terminal.wait() == 1
+        assert b"the state line is broken" in terminal.written
+        assert b"sk-very-secret" not in terminal.written
+
+
+def test_no_color_means_no_colour_codes(tmp_path: Path) -> None:
+    with viewed(sessions.paused(tmp_path), NO_COLOR="1") as terminal:
+        terminal.until(lambda: b"DISCARD" in terminal.written)
+        styles = set(re.findall(rb"\x1b\[([0-9;]*)m", terminal.written))
+        codes = {int(code) for style in styles for code in style.split(b";") if code}
+        assert codes <= {0, 1, 2, 7, 22, 27, 39, 49}
+
+
+def test_at_rest_it_sends_next_to_nothing(tmp_path: Path) -> None:
+    with viewed(sessions.paused(tmp_path)) as terminal:
+        terminal.until(lambda: b"DISCARD" in terminal.written)
+        while terminal.read(0.7):
+            pass
+        assert len(terminal.read(4.0)) <= 4 * 1024
+
+
+def test_a_busy_log_stays_within_the_budget_of_a_slow_line(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path)
+    output = writer.session.run(writer.number) / "output.log"
+    ended = threading.Event()
+
+    def train() -> None:
+        number = 0
+        with output.open("a") as file:
+            while not ended.wait(0.05):
+                present(writer)
+                for _ in range(85):
+                    number += 1
+                    file.write(f"step {number:6d} | loss {2 + 1 / number:.4f} | lr 6.00e-04 | tokens/s 123456\n")
+                file.flush()
+
+    trainer = threading.Thread(target=train)
+    with sessions.engine(writer), viewed(writer) as terminal:
+        terminal.until(lambda: b"DISCARD" in terminal.written)
+        trainer.start()
+        try:
+            terminal.until(lambda: b"tokens/s" in terminal.written)
+            terminal.read(1.0)
+            before = time.monotonic()
+            sent = len(terminal.read(5.0)) / (time.monotonic() - before)
+        finally:
+            ended.set()
+            trainer.join()
+        assert 500 < sent <= 35 * 1024
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+def test_tmux_shows_the_same_and_passes_the_keys_on(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path / "s")
+    present(writer)
+    # tmux's socket path has to be short.
+    tmux = ["tmux", "-L", f"autoresearch-test-{os.getpid()}", "-f", "/dev/null"]
+
+    def pane() -> str:
+        return subprocess.run([*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=True).stdout
+
+    def until(words: str) -> None:
+        deadline = time.monotonic() + 60
+        while words not in pane():
+            assert time.monotonic() < deadline, f"{words!r} did not come:\n{pane()}"
+            time.sleep(0.05)
+
+    script = tmp_path / "view.py"
+    script.write_text(VIEW.format(before=""))
+    command = f"'{sys.executable}' '{script}' '{writer.session.folder}'; sleep 60"
+    with sessions.engine(writer):
+        subprocess.run([*tmux, "new-session", "-d", "-x", "80", "-y", "24", command], check=True)
+        try:
+            until("DISCARD ×")
+            lines = pane().splitlines()
+            assert "RUNNING" in lines[0]
+            assert "q quit" in lines[-1]
+            assert max(len(line) for line in lines) <= 80
+            for key, words in (("2", "step   228"), ("Tab", "To try (3)"), ("BTab", "step   228"), ("s", "Stop now?")):
+                subprocess.run([*tmux, "send-keys", key], check=True)
+                until(words)
+            subprocess.run([*tmux, "send-keys", "y"], check=True)
+            deadline = time.monotonic() + 60
+            while not writer.session.requests():
+                assert time.monotonic() < deadline, "the request never came"
+                time.sleep(0.05)
+        finally:
+            subprocess.run([*tmux, "kill-server"], check=False)
