@@ -161,9 +161,10 @@ class Candidate:
         self._printer = threading.Thread(target=_show_output, args=(output,), daemon=True)
         self._printer.start()
         self._greeted = False
+        self._answer = np.empty((0, 0, 0), dtype="<f4")
 
     def ask(self, tokens: np.ndarray) -> np.ndarray:
-        """The logits for a batch of windows: rows x length x vocab."""
+        """The logits for a batch of windows: rows x length x vocab, in a buffer that the next call takes again."""
         rows, length = tokens.shape
         self._write(prepare.REQUEST.pack(rows, length) + tokens.astype("<u2").tobytes())
         if not self._greeted:
@@ -172,9 +173,10 @@ class Candidate:
             if hello != prepare.HELLO:
                 raise JudgeError("the candidate does not speak the protocol of prepare.serve")
             self._greeted = True
-        answer = np.empty((rows, length, self.vocab), dtype="<f4")
-        self._read_into(answer)
-        return answer
+        if self._answer.shape != (rows, length, self.vocab):
+            self._answer = np.empty((rows, length, self.vocab), dtype="<f4")
+        self._read_into(self._answer)
+        return self._answer
 
     def _write(self, message: bytes) -> None:
         view = memoryview(message)
@@ -270,13 +272,13 @@ def _other_tail(tail: np.ndarray, donors: np.ndarray, random: np.random.Generato
 
 
 def _losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Nats per position, normalised here: what comes in is any finite number per token."""
+    """Nats per position, normalised here: what comes in is any finite number per token. Overwrites `logits`."""
     top = logits.max(axis=1, keepdims=True)
     if not np.isfinite(top).all():
         raise JudgeError("the candidate answered with numbers that are not finite")
-    total = np.exp(logits - top).sum(axis=1, dtype=np.float64)
-    chosen = logits[np.arange(len(targets)), targets]
-    losses = np.log(total) + top[:, 0].astype(np.float64) - chosen
+    chosen = logits[np.arange(len(targets)), targets].astype(np.float64) - top[:, 0]
+    np.exp(np.subtract(logits, top, out=logits), out=logits)
+    losses = np.log(logits.sum(axis=1, dtype=np.float64)) - chosen
     if not np.isfinite(losses).all():
         raise JudgeError("the candidate answered with numbers that are not finite")
     return losses
