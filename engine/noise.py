@@ -37,7 +37,10 @@ class Noise:
     @property
     def sd(self) -> float:
         """The plain standard deviation; infinite where nothing is known."""
-        return math.sqrt(self.ss / self.nu) if self.nu > 0 else math.inf
+        if self.nu == 0:
+            return math.inf
+        # Rounding in a mean can leave a trace in `ss` even where all values agree.
+        return 0.0 if self.identical else math.sqrt(self.ss / self.nu)
 
     @property
     def s(self) -> float:

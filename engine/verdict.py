@@ -172,7 +172,7 @@ class _Case:
         if not noise.known or (noise.identical and not agree):
             noise = Noise.pool((candidate, incumbent))
         self.noise = noise
-        self.exact = noise.nu > 1 and noise.ss == 0
+        self.exact = noise.nu > 1 and noise.sd == 0
         self.s = noise.s
         self.delta = max(settings.min_effect, 2 * self.s)
         self.variance_factor = 1 / self.r + 1 / self.n

@@ -171,6 +171,11 @@ def test_identical_repeats_have_no_noise_whatever_their_value(constant: float) -
     assert judge([constant], [constant] * 3, noise, Settings()).estimate == 0
 
 
+def test_a_trace_of_rounding_in_the_sum_of_squares_is_no_noise() -> None:
+    rounded = Noise(ss=5e-34, nu=3, identical=True)
+    assert judge([0.05, 0.05], [0.1] * 4, rounded, Settings()).verdict["rule"] == "exact"
+
+
 def test_two_runs_that_differ_end_s_0_even_when_the_segment_knew_no_noise() -> None:
     decision = judge([9.0, 9.4], [10.0] * 4, EXACT, Settings())
     assert decision.verdict["rule"] == "race"
