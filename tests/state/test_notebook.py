@@ -281,14 +281,15 @@ def views(draw: st.DrawFn) -> View:
 @given(views())
 def test_a_rendering_that_nobody_touched_has_no_edits(view: View) -> None:
     text = render(view)
-    assert merge(text, text, text) == merge("", "", "")
+    assert merge(text, text, text) == merge(f"\0{text}", text, text) == merge("", "", "")
 
 
 @given(views(), views())
 def test_a_rendering_that_nobody_touched_has_no_edits_later_either(view: View, later: View) -> None:
     text, ours = render(view), render(later)
-    found = merge(text, text, ours)
-    assert (found.edits, found.prose) == ((), ())
+    for base in (text, f"\0{text}", f"{ours}\0{text}"):
+        found = merge(base, text, ours)
+        assert (found.edits, found.prose) == ((), ())
 
 
 @given(st.data(), views(), views())
