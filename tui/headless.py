@@ -142,13 +142,14 @@ class Printer:
     def _experiment(self, record: records.Experiment, history: History) -> None:
         self._done += 1
         row = history.by_number.get(record.run)
-        value = answers.metric_text(row.metric, history) if row is not None else ""
-        value = "" if row is None or row.metric is None else f" {value}"
+        value = f" {answers.metric_text(row.metric, history)} →" if row is not None and row.metric is not None else ""
         reason = clean(record.reason) or record.cause.replace("_", " ")
         head = f"{self._number(record.run)} {GLYPHS[record.status]:<11}"
-        what = "" if record.cause == "baseline" else f" · {clean(record.description)}"
+        what = f" · {clean(record.description)}"
+        if record.cause == "baseline":
+            value, what = " baseline:", ""
         cause = f"{record.cause.replace('_', ' ')}: " if record.status == "crash" and record.cause else ""
-        self._line(record.timestamp, f"{head}{value} → {cause}{reason}{what}", record.status)
+        self._line(record.timestamp, f"{head}{value} {cause}{reason}{what}", record.status)
         for warning in record.warnings:
             self._line(record.timestamp, f"     {clean(warning)}", "warn")
 
