@@ -46,7 +46,7 @@ def main() -> None:
 async def picture(app: Dashboard, width: int, height: int, keys: list[str]) -> str:
     async with app.run_test(size=(width, height)) as pilot:
         deadline = time.monotonic() + 20
-        while not (app.board.opened and app.board.engine.state != "loading"):
+        while not (app.board.opened and app.board.engine is not None):
             if time.monotonic() > deadline:
                 raise SystemExit(f"The session could not be read within 20 s: {app.board.problem or 'still reading'}")
             await pilot.pause(0.05)

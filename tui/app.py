@@ -21,7 +21,8 @@ from textual.app import App
 
 from autoresearch.state import records
 from autoresearch.state.session import Place, Session, SessionError
-from autoresearch.tui.feed import Engine, Feed
+from autoresearch.tui.alive import Engine
+from autoresearch.tui.feed import Feed
 from autoresearch.tui.palette import COLOUR, PLAIN, THEME
 from autoresearch.tui.screens.dashboard import DashboardScreen
 
@@ -136,7 +137,7 @@ class Dashboard(App[None]):
     def action_pause(self) -> None:
         live = self.board.live
         asked = any(request is not None and request.kind == "pause" for _, request in self.session.requests())
-        if not self.board.engine.alive:
+        if not self.board.alive:
             self.notify("No engine is running; r starts one.")
         elif asked or (live is not None and live.pausing == "pause"):
             self._ask("unpause", "It goes on.")
@@ -144,7 +145,7 @@ class Dashboard(App[None]):
             self._ask("pause", "It pauses after this experiment; p again takes it back.", now=False)
 
     def action_resume(self) -> None:
-        if self.board.engine.alive:
+        if self.board.alive:
             self.notify("The engine is running.")
         elif self._start_engine is None:
             self.notify("This screen only watches; `autoresearch resume` starts an engine.")
@@ -162,7 +163,7 @@ class Dashboard(App[None]):
             self.call_from_thread(self.notify, str(error), severity="error", timeout=10)
 
     def action_stop(self) -> None:
-        if not self.board.engine.alive:
+        if not self.board.alive:
             self.notify("No engine is running.")
             return
         from autoresearch.tui.screens.modals import Choice, Option
@@ -227,7 +228,7 @@ class Dashboard(App[None]):
         self.notify("q leaves this screen; the engine is another process and goes on. s stops it.")
 
     def action_leave(self) -> None:
-        if not self.board.engine.alive:
+        if not self.board.alive:
             self.exit()
             return
         from autoresearch.tui.screens.modals import Choice, Option

@@ -11,56 +11,19 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from autoresearch.state.history import Control, History
+from autoresearch.state.history import History
 from autoresearch.state.journal import Reader
 from autoresearch.state.session import Live, Session
 
 HZ = 4
-SILENT_MS = 10_000
-"""A heartbeat comes every 2 s; an engine this long without one does not respond."""
 _AT_ONCE = 2000
 """Journal lines per message: folding them takes the screen about 40 ms."""
-
-State = Literal["loading", "new", "starting", "running", "silent", "paused", "stopped", "lost"]
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What is known about the session's engine at one moment."""
-
-    state: State
-    since: int = 0
-    """ms; when this state began, where that is known."""
-    reason: str = ""
-    fix: str = ""
-    pid: int | None = None
-
-    @property
-    def alive(self) -> bool:
-        return self.state in ("starting", "running", "silent")
-
-
-def engine_of(control: Control, live: Live | None, pid: int | None, now_ms: int, begun: bool = True) -> Engine:
-    """The lock says whether an engine lives, the heartbeat whether it responds, the journal why it ended."""
-    if pid is not None:
-        if live is None or (pid and live.pid != pid):
-            return Engine("starting", pid=pid)
-        if now_ms - live.updated > SILENT_MS:
-            return Engine("silent", since=live.updated, pid=pid)
-        return Engine("running", since=live.since, pid=pid)
-    if control.state != "running":
-        return Engine(control.state, since=control.since, reason=control.reason, fix=control.fix)
-    if live is None and not begun:
-        return Engine("new")
-    return Engine("lost", since=live.updated if live else control.since)
 
 
 class Feed(threading.Thread):

@@ -1,7 +1,7 @@
 """Files that grow: a log as numbered lines, a progress file as series. They read; they never write and never draw.
 
 A log may hold a million lines and gain thousands a second, so its lines stay in the file: the index keeps one number
-per 64 KiB block, and only the lines on the screen are ever decoded.
+per 16 KiB block, and only the lines on the screen are ever decoded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 
 from autoresearch.state import text
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 14
 _LONGEST = 8192
 """Bytes of one line that are ever decoded."""
 _CACHED = 2048
@@ -47,7 +47,7 @@ class LogFile:
     def __len__(self) -> int:
         return self._newlines + self._unfinished
 
-    def advance(self, budget: int = 1 << 26) -> tuple[bool, bool]:
+    def advance(self, budget: int = 1 << 24) -> tuple[bool, bool]:
         """Index what the file has gained, at most about `budget` bytes: (something changed, more is waiting)."""
         try:
             with self.path.open("rb", buffering=0) as file:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from autoresearch.state import numbers
 from autoresearch.state.history import History
 from autoresearch.state.session import Live
-from autoresearch.tui.feed import Engine
+from autoresearch.tui.alive import Engine
 from autoresearch.tui.follow import clean
 
 _PHASES = {
     "starting": "starting",
+    "preparing": "preparing",
     "baseline": "measuring the baseline",
     "proposing": "waiting for a proposal",
     "building": "building",
@@ -26,7 +28,6 @@ _PHASES = {
 }
 
 _BADGES = {
-    "loading": "…",
     "new": "NOT STARTED",
     "starting": "STARTING",
     "running": "RUNNING",
@@ -37,15 +38,19 @@ _BADGES = {
 }
 
 
-def badge(engine: Engine, live: Live | None) -> str:
-    """The engine's state in a word or two."""
+def badge(engine: Engine | None, live: Live | None) -> str:
+    """The engine's state in a word or two; None while the journal is still being read."""
+    if engine is None:
+        return "…"
     if engine.state == "running" and live is not None and live.pausing:
         return "STOPPING" if live.pausing == "stop" else "PAUSING"
     return _BADGES[engine.state]
 
 
-def doing(engine: Engine, live: Live | None, history: History) -> str:
+def doing(engine: Engine | None, live: Live | None, history: History) -> str:
     """What it does now, or why it does nothing, in one clause."""
+    if engine is None:
+        return "reading the journal"
     if engine.state == "running" and live is not None:
         return _phase(live, history)
     if engine.state == "silent" and live is not None:
@@ -53,20 +58,21 @@ def doing(engine: Engine, live: Live | None, history: History) -> str:
     if engine.state == "starting":
         return "the engine is starting"
     if engine.state == "lost":
-        return "it ended without a word (killed, or the machine went down); r goes on where it was"
+        return "it ended without a word; r goes on where it was"
     if engine.state == "new":
         return "no engine has run yet; r starts one"
-    if engine.state in ("paused", "stopped"):
-        reason = clean(engine.reason) or ("as asked" if engine.state == "paused" else "r goes on")
-        return f"{reason}{' – ' + clean(engine.fix) if engine.fix else ''}"
-    return "reading the journal"
+    reason = clean(engine.reason) or ("as asked" if engine.state == "paused" else "r goes on")
+    return f"{reason}{' – ' + clean(engine.fix) if engine.fix else ''}"
 
 
 def _phase(live: Live, history: History) -> str:
     words = _PHASES.get(live.phase, live.phase)
     baseline = live.phase == "baseline" or (history.open is not None and history.open.proposal is None)
-    if live.phase == "waiting" and live.waiting_for:
-        return f"waiting for {clean(live.waiting_for)}"
+    if live.waiting_for:
+        by = clean(live.waiting_for)
+        return {"proposing": f"waiting for a proposal by {by}", "preparing": f"preparing: {by}"}.get(
+            live.phase, f"waiting for {by}"
+        )
     if live.phase in ("measuring", "evaluating", "baseline", "building"):
         if baseline:
             words = "measuring the baseline" if live.phase in ("measuring", "baseline") else words
@@ -148,9 +154,8 @@ def student_95(nu: int) -> float:
     )
 
 
-def limits(history: History, live: Live | None, now_ms: int) -> list[str]:
-    """Spend and time against their limits, only where there is something to say."""
-    bounds = live.limits if live is not None else {}
+def spend(history: History, bounds: dict[str, Any], now_ms: int) -> list[str]:
+    """Money and time against their limits, only where there is something to say."""
     said = []
     dollars = bounds.get("dollars")
     if history.cost_usd or (dollars and history.tokens):
@@ -161,13 +166,15 @@ def limits(history: History, live: Live | None, now_ms: int) -> list[str]:
         said.append(f"{ran} of {hours:g}h" if hours else f"ran {ran}")
     until = bounds.get("until")
     if isinstance(until, (int, float)) and until > now_ms:
-        said.append(f"{numbers.duration((until - now_ms) / 1000)} left")
+        said.append(f"{numbers.duration((until - now_ms) // 60_000 * 60)} left")
+    elif until and isinstance(until, str):
+        said.append(f"until {clean(until)}")
     return said
 
 
-def empty_chart(engine: Engine, live: Live | None, history: History) -> str:
+def empty_chart(engine: Engine | None, live: Live | None, history: History) -> str:
     """What stands where the chart will be."""
-    if engine.state == "loading":
+    if engine is None:
         return "Reading the journal …"
     if engine.state == "running" and live is not None:
         runs = history.open.samples if history.open else []

@@ -71,6 +71,7 @@ class Writer:
         self.session.runs.mkdir(parents=True)
         self.session.inbox.mkdir()
         self.session.lock_file.touch()
+        self.session.config.write_text('[metric]\nname = "val_bpb"\n\n[limits]\ndollars = 10\nhours = 0\n')
         self.random = random.Random(seed)
         self.now = START_MS
         self.number = 0
@@ -272,6 +273,7 @@ def running(folder: Path, experiments: int = 60, seed: int = 7) -> Writer:
     while writer.number < experiments:
         writer.experiment()
     writer.notebook()
+    writer.add(records.Settings(changes={"limits.experiments": 100 * math.ceil((experiments + 1) / 100)}, by="you"))
     _, commit, about = writer.open()
     writer.sample(writer.number, commit, "candidate", 1, writer.best - 0.002)
     writer.output(writer.best_number)
@@ -279,7 +281,7 @@ def running(folder: Path, experiments: int = 60, seed: int = 7) -> Writer:
     writer.now += 9_000
     writer.live(
         experiment=writer.number, description=about[0], arm="candidate", k=2, of=8, sha=commit, agent="claude",
-        proposing="reading train.py", limits={"experiments": 100, "done": writer.number - 1, "dollars": 10},
+        proposing="reading train.py",
     )  # fmt: skip
     writer.flush()
     return writer

@@ -12,6 +12,7 @@ import pytest
 import sessions
 from textual.pilot import Pilot
 
+from autoresearch.state import records
 from autoresearch.state.session import SessionError
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.screens.modals import Page
@@ -25,7 +26,7 @@ async def watching(
 ) -> AsyncIterator[tuple[Dashboard, Pilot[None]]]:
     app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: app.board.opened and app.board.engine.state != "loading")
+        await until(pilot, lambda: app.board.opened and app.board.engine is not None)
         yield app, pilot
 
 
@@ -57,7 +58,8 @@ async def test_a_running_session_shows_state_best_counts_runs_and_log(tmp_path: 
             shown = text(pilot)
     assert " RUNNING  #61 of 100 measuring, run 2 of ≤8  12s" in shown
     assert "best 1.5606 bits/byte  18.38% better ±0.08 than 1.9119" in shown
-    assert "keep 13✓ discard 41× crash 3! checks 3c" in shown
+    assert "13✓ 41× 3! 3c" in shown
+    assert "$2.58 of $10  ran 1h07m" in shown
     assert "RUN >" in shown
     assert "KEEP ✓" in shown
     assert "val_bpb in bits/byte, lower is better" in shown
@@ -92,6 +94,18 @@ async def test_stop_asks_first(tmp_path: Path) -> None:
                 assert asked(writer) == []
             await pilot.press("s", "y")
             await until(pilot, lambda: asked(writer) == [("stop", {})])
+
+
+async def test_limits_are_the_configs_with_what_people_have_set_since(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path, experiments=20)
+    with sessions.engine(writer):
+        async with watching(writer) as (_, pilot):
+            assert "#21 of 100 " in text(pilot)
+            assert "of $10 " in text(pilot)
+            writer.add(records.Settings(changes={"limits.experiments": 40, "limits.dollars": 2.5}))
+            writer.flush()
+            await until(pilot, lambda: "#21 of 40 " in text(pilot))
+            assert "of $2.5 " in text(pilot)
 
 
 async def test_ideas_and_messages_go_into_the_inbox_as_typed(tmp_path: Path) -> None:

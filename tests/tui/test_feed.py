@@ -14,7 +14,8 @@ from textual.message import Message
 from autoresearch.state import records
 from autoresearch.state.history import Control
 from autoresearch.state.session import Live
-from autoresearch.tui.feed import Feed, Watch, engine_of, on_network
+from autoresearch.tui.alive import engine_of
+from autoresearch.tui.feed import Feed, Watch, on_network
 
 NOW = 1_000_000
 

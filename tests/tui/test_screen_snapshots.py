@@ -28,7 +28,7 @@ def once_read(*keys: str) -> Any:
         app = pilot.app
         assert isinstance(app, Dashboard)
         deadline = time.monotonic() + 30
-        while not app.board.opened or app.board.engine.state == "loading":
+        while not app.board.opened or app.board.engine is None:
             assert time.monotonic() < deadline
             await pilot.pause(0.02)
         await pilot.pause()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,7 +18,8 @@ from textual.widgets import Static
 from autoresearch.state.history import History
 from autoresearch.state.session import Live, Session
 from autoresearch.tui import wording
-from autoresearch.tui.feed import Engine, Feed, engine_of
+from autoresearch.tui.alive import Engine, engine_of
+from autoresearch.tui.feed import Feed
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets.chart import Chart, points_of
@@ -61,6 +63,8 @@ def log_of(session: Session, history: History, engine: Engine, live: Live | None
     if engine.state in ("lost", "new") or (engine.state == "starting" and live is None):
         return session.engine_log
     if live is not None and engine.state == "running":
+        if live.phase == "preparing":
+            return session.runs / "setup.log"
         name = _LOGS.get(live.phase)
         number = live.experiment or (history.open.number if history.open else None)
         if name and number and ((path := session.run(number) / name).exists() or live.phase != "proposing"):
@@ -72,6 +76,17 @@ def log_of(session: Session, history: History, engine: Engine, live: Live | None
 
 
 _PANE_KEYS = "Experiments, log, ideas, dead ends, now"
+
+
+def limits_of(session: Session, history: History) -> dict[str, Any]:
+    """The limits in force by their keys: the session's config, then what people have set."""
+    try:
+        config = tomllib.loads(session.config.read_text())
+    except (OSError, tomllib.TOMLDecodeError):
+        config = {}  # the engine says what is wrong with it; the screen can do without
+    limits = config.get("limits", {})
+    changes = {key[7:]: value for key, value in history.settings.items() if key.startswith("limits.")}
+    return {**(limits if isinstance(limits, dict) else {}), **changes}
 
 
 class DashboardScreen(Screen[None]):
@@ -121,7 +136,10 @@ class DashboardScreen(Screen[None]):
         self.palette = palette
         self.history = History()
         self.opened = False
-        self.engine = Engine("loading")
+        self.engine: Engine | None = None
+        """None until the journal is read."""
+        self.bounds: dict[str, Any] = {}
+        """The config's limits and what people have set since."""
         self.live: Live | None = None
         self.pid: int | None = None
         self.problem = ""
@@ -134,6 +152,14 @@ class DashboardScreen(Screen[None]):
     @property
     def board(self) -> Dashboard:
         return cast("Dashboard", self.app)
+
+    @property
+    def alive(self) -> bool:
+        return self.engine is not None and self.engine.alive
+
+    @property
+    def running(self) -> bool:
+        return self.engine is not None and self.engine.state == "running"
 
     # -- arranging
 
@@ -298,6 +324,7 @@ class DashboardScreen(Screen[None]):
 
     def refresh_all(self) -> None:
         """The journal said something new."""
+        self.bounds = limits_of(self.session, self.history)
         ideas, dead = ideas_of(self.history, self.palette), dead_ends_of(self.history, self.palette)
         for name, items in (("ideas", ideas), ("ideas-aside", ideas), ("dead", dead), ("dead-aside", dead)):
             self.query_one(f"#{name}", TextList).show(items)
@@ -308,31 +335,30 @@ class DashboardScreen(Screen[None]):
         """What may change without a journal line: the engine, its phase, the clock."""
         now = self.board.now_ms()
         if self.opened:
-            begun = bool(self.history.started_ms and (self.history.rows or self.history.open))
-            engine = engine_of(self.history.control, self.live, self.pid, now, begun)
+            engine = engine_of(self.history.control, self.live, self.pid, now, begun=self.history.lines > 1)
             self.engine = self.board.starting(engine)
-        self.query_one("#state", StateLine).show(self.heading, self.engine, self.live, self.history, now)
+        bounds = self.bounds | (self.live.limits if self.live is not None and self.running else {})
+        self.query_one("#state", StateLine).show(self.heading, self.engine, self.live, self.history, bounds, now)
         problem = self.query_one("#problem", Static)
         if self.problem != getattr(problem, "said", ""):
             problem.said = self.problem  # type: ignore[attr-defined]
             problem.update(self.problem)
         self.set_class(bool(self.problem) and not self.opened, "-broken")
-        running = self.engine.state == "running"
         empty = wording.empty_chart(self.engine, self.live, self.history)
         self.query_one("#chart", Chart).show(points_of(self.history), empty)
-        self.query_one("#experiments", Experiments).show(self.history, self.live, running)
+        self.query_one("#experiments", Experiments).show(self.history, self.live, self.running)
         proposal = self.history.opened_proposal
         items = now_items(self.engine, self.live, self.history, proposal.hypothesis if proposal else "", self.palette)
         for name in ("now", "now-side"):
             self.query_one(f"#{name}", TextList).show(items)
-        if self.opened:
-            self._aim()
+        if self.engine is not None:
+            self._aim(self.engine)
         self._keys()
 
-    def _aim(self) -> None:
+    def _aim(self, engine: Engine) -> None:
         """Point the log and the live series at the run that matters."""
         log = self.query_one("#log", LogView)
-        log.aim(log_of(self.session, self.history, self.engine, self.live, log.file.path if log.file else None))
+        log.aim(log_of(self.session, self.history, engine, self.live, log.file.path if log.file else None))
         if log.file is not None:
             self.board.watch_run(log.file.path.parent)
         opened, best = self.history.open, self.history.incumbent
@@ -344,14 +370,13 @@ class DashboardScreen(Screen[None]):
         pulse.look()
 
     def _keys(self) -> None:
-        alive = self.engine.alive
         focused = self.focused
         keys = []
         for binding in self._bindings.key_to_bindings.values():
             for each in binding:
-                if not each.show or (each.description in ("pause", "stop") and not alive):
+                if not each.show or (each.description in ("pause", "stop") and not self.alive):
                     continue
-                if each.description == "resume" and (alive or not self.opened):
+                if each.description == "resume" and (self.alive or not self.opened):
                     continue
                 word = each.description
                 if word == "pause" and self.live is not None and self.live.pausing == "pause":

@@ -6,17 +6,20 @@ from autoresearch.state import numbers
 from autoresearch.state.history import History
 from autoresearch.state.session import Live
 from autoresearch.tui import wording
-from autoresearch.tui.feed import Engine
+from autoresearch.tui.alive import Engine
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets.lists import Item
 
 
-def now_items(engine: Engine, live: Live | None, history: History, hypothesis: str, palette: Palette) -> list[Item]:
+def now_items(
+    engine: Engine | None, live: Live | None, history: History, hypothesis: str, palette: Palette
+) -> list[Item]:
     """`hypothesis` is that of the open experiment's proposal, where there is one."""
     items: list[Item] = []
     step = wording.noise(history)
-    if engine.state not in ("loading", "running", "starting"):
+    running = engine is not None and engine.state == "running"
+    if engine is not None and engine.state not in ("running", "starting"):
         words = wording.doing(engine, live, history)
         items.append(("", palette.title, wording.badge(engine, live).capitalize(), palette.title))
         items.append(("!", palette.crash, f"{words[:1].upper()}{words[1:]}", palette.text))
@@ -26,7 +29,7 @@ def now_items(engine: Engine, live: Live | None, history: History, hypothesis: s
         what = "the baseline" if baseline else ""
         if live is not None and live.experiment == opened.number and live.description:
             what = clean(live.description)
-        verb = "Running" if engine.state == "running" else "Open"
+        verb = "Running" if running else "Open"
         items.append(("", palette.title, f"{verb} #{opened.number}", palette.title))
         if what:
             items.append((">", palette.run, what, palette.strong))
@@ -41,13 +44,12 @@ def now_items(engine: Engine, live: Live | None, history: History, hypothesis: s
         if against:
             text = f"best {', '.join(numbers.metric(value, step) for value in against)}"
             items.append(("·", palette.quiet, text, palette.best))
-    if live is not None and engine.state == "running" and (live.proposing or history.waiting):
+    if live is not None and running and (live.proposing or history.waiting):
         items.append(("", palette.title, "Next", palette.title))
         for waiting in list(history.waiting.values())[:3]:
             items.append(("›", palette.quiet, clean(waiting.description or waiting.hypothesis), palette.text))
         if live.proposing:
-            who = f"{live.agent}: " if live.agent else ""
-            items.append(("·", palette.quiet, f"{who}{clean(live.proposing)}", palette.quiet))
+            items.append(("·", palette.quiet, f"{clean(live.proposing)} prepares a proposal", palette.quiet))
     items += _notices(history, palette)
     return items + _best(history, palette)
 

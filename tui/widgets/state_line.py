@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
@@ -13,7 +15,7 @@ from autoresearch.state import numbers
 from autoresearch.state.history import History
 from autoresearch.state.session import Live
 from autoresearch.tui import wording
-from autoresearch.tui.feed import Engine
+from autoresearch.tui.alive import Engine
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
 
@@ -32,13 +34,20 @@ class StateLine(Widget):
         self._left: tuple[list[Part], list[Part]] = ([], [])
         self._right: tuple[list[Part], list[Part]] = ([], [])
 
-    def show(self, title: str, engine: Engine, live: Live | None, history: History, now_ms: int) -> None:
-        left = (
-            self._doing(engine, live, history, now_ms),
-            self._standing(history),
-        )
+    def show(
+        self,
+        title: str,
+        engine: Engine | None,
+        live: Live | None,
+        history: History,
+        bounds: dict[str, Any],
+        now_ms: int,
+    ) -> None:
+        """`bounds` are the limits in force, by their keys in the config."""
+        left = (self._doing(engine, live, history, bounds, now_ms), self._standing(history))
         palette = self.palette
-        extra = [(5, text, palette.quiet) for text in _joined(wording.limits(history, live, now_ms))]
+        said = wording.spend(history, bounds, now_ms)
+        extra = [(3 if text.startswith("$") else 5, f" {text} ", palette.quiet) for text in said]
         right: tuple[list[Part], list[Part]] = ([(4, title, palette.quiet)], extra)
         before = list(zip(self._left, self._right, strict=True))
         self._left, self._right = left, right
@@ -46,18 +55,21 @@ class StateLine(Widget):
             if line != before[y]:
                 self.refresh(Region(0, y, self.size.width, 1))
 
-    def _doing(self, engine: Engine, live: Live | None, history: History, now_ms: int) -> list[Part]:
+    def _doing(
+        self, engine: Engine | None, live: Live | None, history: History, bounds: dict[str, Any], now_ms: int
+    ) -> list[Part]:
         palette = self.palette
-        busy = engine.state in ("running", "starting") and not (live is not None and live.pausing)
+        running = engine is not None and engine.state == "running"
+        busy = (engine is None or running or engine.state == "starting") and not (live is not None and live.pausing)
         name = wording.badge(engine, live)
         parts: list[Part] = [(0, f" {name} ", palette.good if busy else palette.warn), (0, " ", palette.text)]
-        experiment = live.experiment if engine.state == "running" and live is not None else None
+        experiment = live.experiment if running and live is not None else None
         if experiment is not None:
             parts.append((1, f"#{experiment}", palette.strong))
-            parts.append((2, _of_limit(experiment, live), palette.quiet))
+            parts.append((2, _of_limit(experiment, bounds), palette.quiet))
             parts.append((1, " ", palette.text))
         parts.append((0, wording.doing(engine, live, history), palette.text))
-        if engine.since and engine.state != "starting":
+        if engine is not None and engine.since and engine.state != "starting":
             parts.append((1, f"  {_since(engine, now_ms)}", palette.quiet))
         if experiment is not None and live is not None and live.description:
             parts.append((3, f"  {clean(live.description)}", palette.quiet))
@@ -69,7 +81,7 @@ class StateLine(Widget):
         parts: list[Part] = []
         if best is not None:
             parts += [(0, " best ", palette.quiet), (0, best.value, palette.keep)]
-            parts.append((3, f" {best.unit}" if best.unit else "", palette.quiet))
+            parts.append((4, f" {best.unit}" if best.unit else "", palette.quiet))
             if not best.confirmed:
                 parts.append((1, " unconfirmed", palette.checks))
             if best.change:
@@ -89,7 +101,7 @@ class StateLine(Widget):
         ):
             if counts[status] or status in ("keep", "discard", "crash"):
                 number = counts[status]
-                parts.append((4, f"{word} ", palette.quiet))
+                parts.append((6, f"{word} ", palette.quiet))
                 parts.append((0, f"{number}{glyph} ", style if number else palette.quiet))
         return parts
 
@@ -102,9 +114,9 @@ class StateLine(Widget):
         return Strip(segments).adjust_cell_length(width, base)
 
 
-def _of_limit(experiment: int, live: Live | None) -> str:
+def _of_limit(experiment: int, bounds: dict[str, Any]) -> str:
     """ " of 100"; " (4 of 8)" when the limit counts from this start of the engine on."""
-    limit, done = (live.limits.get("experiments"), live.limits.get("done")) if live is not None else (None, None)
+    limit, done = bounds.get("experiments"), bounds.get("done")
     if not limit:
         return ""
     if done is None or done + 1 == experiment:
@@ -118,10 +130,6 @@ def _since(engine: Engine, now_ms: int) -> str:
     if engine.state in ("running", "silent"):
         return f"{seconds}s" if seconds < 60 else numbers.duration(seconds)
     return f"{numbers.duration(seconds // 60 * 60).removesuffix('00s')} ago" if seconds >= 60 else "just now"
-
-
-def _joined(texts: list[str]) -> list[str]:
-    return ["  ".join(texts) + " "] if texts else []
 
 
 def _fit(left: list[Part], right: list[Part], width: int) -> list[tuple[str, Style]]:
