@@ -39,8 +39,8 @@ BATCH_TOKENS = 8192
 DONORS = 16
 """Windows that are never scored; exchanged tails are cut from them."""
 AT_ONE_POSITION, ON_AVERAGE = 0.1, 0.001
-"""How far, in nats, the two answers to one prefix may differ. On a CPU they do not, in float32 or bf16; this is room for
-kernels of a GPU that add in another order."""
+"""How far, in nats, the two answers to one prefix may differ. On a CPU they do not, in float32 or bf16; this is room
+for kernels of a GPU that add in another order."""
 OUTPUT_LINES, OUTPUT_COLUMNS = 200, 300
 
 
