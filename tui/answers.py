@@ -147,7 +147,8 @@ def point(row: Row | None) -> Document | None:
 
 def counts(history: History) -> Document:
     """Whole session. `tried` leaves the baselines out, `kept` too; `unproven` is a part of `discard`."""
-    baselines = sum(row.cause == "baseline" for row in history.rows)
+    # A baseline that crashed has a crash for its cause; imported lines never had an intent.
+    baselines = sum(row.cause == "baseline" or (row.proposal is None and row.intent_at >= 0) for row in history.rows)
     return {
         "experiments": len(history.rows),
         "tried": len(history.rows) - baselines,

@@ -169,6 +169,24 @@ def test_ideas_by_state_with_ids(session: Told) -> None:
     assert "\x1b" not in text
 
 
+def test_search_finds_by_words_and_by_session(session: Told) -> None:
+    found = document(session.repo, "search", "boom")
+    assert [(hit["session"], hit["number"], hit["status"]) for hit in found["found"]] == [("nov20", 5, "crash")]
+    text = call(session.repo, "search", "-s", "nov20", "sign", "changes").stdout
+    assert "#3" in text, "lessons are searched too"
+    assert "\x1b" not in text
+    assert "Nothing on record" in call(session.repo, "search", "xylophone").stdout
+    assert "there are: nov20" in call(session.repo, "search", "-s", "dec1", "knob", code=2).stderr
+
+
+def test_a_baseline_that_crashed_is_no_try(tmp_path: Path) -> None:
+    broken = Told(tmp_path / "repo")
+    broken.number = 1
+    broken.write(records.Intent(experiment=1, proposal=None, parent=broken.base, sha=broken.base))
+    broken.write(records.Experiment(run=1, commit=broken.base[:7], metric=0.0, status="crash", cause="nonzero_exit"))
+    assert document(broken.repo, "status")["counts"]["tried"] == 0
+
+
 def test_summary_compares_with_keep_if_lower_and_says_how_to_merge(session: Told) -> None:
     found = document(session.repo, "summary")
     assert found["merge"] == "git merge autoresearch/nov20"

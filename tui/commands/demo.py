@@ -16,7 +16,7 @@ from autoresearch.state import numbers
 from autoresearch.state.session import Place, SessionError, find_place, list_sessions, open_session
 from autoresearch.tui.cli import Where, common, did_you_mean
 from autoresearch.tui.commands.running import AGENTS, start, view
-from autoresearch.tui.console import interactive
+from autoresearch.tui.console import interactive, plural
 
 EXPERIMENTS = 25
 """Of a demo in all, unless --max-experiments says how many more."""
@@ -59,6 +59,10 @@ def demo(
     at = (where.start() / (folder or Path(f"autoresearch-demo-{source.name}"))).absolute()
     fresh = _prepare(source, at, budget)
     place = find_place(at)
+    if agent == "replay" and not (at / "patches").is_dir():
+        raise click.UsageError(f"The target {source.name} has no prepared patches; take another agent")
+    if not headless and interactive() and _is_running(place, where.session):
+        return view(place, open_session(place, where.session), demo=True)
     done = _experiments(place, where.session)
     more = max_experiments if max_experiments is not None else EXPERIMENTS - done
     facts = _facts(place, budget)
@@ -194,6 +198,10 @@ def _experiments(place: Place, name: str | None) -> int:
     return len(open_session(place, name).history().rows)
 
 
+def _is_running(place: Place, name: str | None) -> bool:
+    return bool(list_sessions(place)) and open_session(place, name).engine_pid() is not None
+
+
 def _announce(name: str, at: Path, fresh: bool, done: int, more: int, facts: Facts, agent: str) -> str:
     """What is about to happen, and how long it takes."""
     shown = _short(at)
@@ -206,8 +214,10 @@ def _announce(name: str, at: Path, fresh: bool, done: int, more: int, facts: Fac
     begin = f"Demo {name}, {'in a fresh repository' if fresh else 'going on'} at {shown}."
     who = "prepared patches are tried" if agent == "replay" else f"the {agent} changes {facts.edits}"
     baseline = 0 if done else 1
-    first = f"first a baseline of {facts.baseline_runs} runs, then " if baseline else ""
-    what = f"Here {who}: {first}up to {more - baseline} experiments, each kept only if it is proven better."
+    steps = [f"first a baseline of {facts.baseline_runs} runs"] if baseline else []
+    if more > baseline:
+        steps.append(f"{'then ' if baseline else ''}up to {plural(more - baseline, 'experiment')}")
+    what = f"Here {who}: {', '.join(steps)}; a change is kept only if it is proven better."
     return "\n".join(
         [begin, what, f"{_duration(more - baseline, baseline, facts)} Stop at any time; the same command goes on."]
     )
@@ -218,7 +228,7 @@ def _duration(experiments: int, baselines: int, facts: Facts) -> str:
     runs = experiments * 1.7 + baselines * facts.baseline_runs
     if facts.budget_s is None:
         return "A run takes about a second, all of it a minute or two."
-    seconds = runs * (facts.budget_s + 6)
+    seconds = runs * (facts.budget_s + 8)
     return f"A run trains for {numbers.duration(facts.budget_s)}; all of it takes about {numbers.duration(seconds)}."
 
 

@@ -113,9 +113,9 @@ def search(where: Where, words: tuple[str, ...], count: int, as_json: bool) -> N
 
     All sessions of the repository; with --session, that one.
     """
-    from autoresearch.tui.commands.searching import find, print_found
+    from autoresearch.tui.commands.searching import find_experiments, print_found
 
-    found = find(where, " ".join(words), count)
+    found = find_experiments(where, " ".join(words), count)
     if as_json:
         emit_json(found)
     else:

@@ -1,3 +1,47 @@
 """What `autoresearch search` finds, through the index, which brings itself up to date first."""
 
 from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from autoresearch.state import numbers
+from autoresearch.state.index import IndexBusy, find
+from autoresearch.state.session import SessionError, list_sessions, open_session
+from autoresearch.tui.cli import Where
+from autoresearch.tui.console import GLYPHS, Console, clean
+
+
+def find_experiments(where: Where, words: str, count: int) -> dict[str, Any]:
+    """The document of `search --json`. Raises SessionError when the index stays busy or the session is unknown."""
+    place = where.place()
+    journals = {session.name: session.journal for session in list_sessions(place)}
+    only = (open_session(place, where.session).name,) if where.session is not None else ()
+    try:
+        hits = find(place.index_db, journals, words, count, sessions=only)
+    except IndexBusy as busy:
+        raise SessionError(str(busy), code=1) from busy
+    return {"query": words, "found": [{"number": (found := asdict(hit)).pop("run"), **found} for hit in hits]}
+
+
+def print_found(console: Console, document: dict[str, Any]) -> None:
+    found = document["found"]
+    if not found:
+        console.say(f"Nothing on record matches {clean(document['query'])!r}.")
+        return
+    console.table(
+        [
+            (hit["session"], f"#{hit['number']}", GLYPHS[hit["status"]], numbers.metric(hit["metric"]), _what(hit))
+            for hit in found
+        ],
+        [hit["status"] for hit in found],
+        right=frozenset({1, 3}),
+    )
+
+
+def _what(hit: dict[str, Any]) -> str:
+    """The description, and the passage that matched where that is another one."""
+    description, snippet = clean(hit["description"]), clean(hit["snippet"])
+    return (
+        description if snippet.replace("[", "").replace("]", "") in ("", description) else f"{description} · {snippet}"
+    )
