@@ -128,7 +128,7 @@ class Attendant:
     def _progress(self) -> stopping.Progress:
         history = self._recorder.history
         return stopping.Progress(
-            experiments=len(history.rows),
+            experiments=len(history.rows) - history.imported,
             call_experiments=len(history.rows) - self._rows_before,
             max_experiments=self._max_experiments,
             hours=history.running_ms / 3_600_000,

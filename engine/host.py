@@ -115,6 +115,8 @@ class _Engine:
             return diverged
         self._apply_settings()
         self._open_segment()
+        if not history.rows and history.open is None:
+            self._warn_about_target()
         recorder.write(records.Resume(by="engine"))
         if history.open is not None and died:
             history.open.died = True
@@ -210,6 +212,23 @@ class _Engine:
         fix = DIVERGED_FIX.format(branch=name, wanted=diverged.wanted[:12])
         reason = f"the branch {name} stands at {diverged.found[:12]}, the journal's incumbent is {diverged.wanted[:12]}"
         return Ended(records.Pause(reason=reason, fix=fix, by="engine"), FAILED)
+
+    def _warn_about_target(self) -> None:
+        """What a person may not expect of a new session."""
+        changed, _ = workspace.uncommitted(self._place)
+        if changed:
+            shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
+            self._recorder.warn(
+                f"Uncommitted changes are not in this session, which starts at HEAD: {shown}.", code="uncommitted"
+            )
+        scope = Scope(self._config.scope.edit)
+        named = [word for word in _words(self._config.measure.run) if scope.contains(Path(word).as_posix())]
+        if named and not self._config.measure.evaluate:
+            self._recorder.warn(
+                f"{named[0]} is in scope and prints its own score; `measure.evaluate` would read it where the agent "
+                "cannot write.",
+                code="own-score",
+            )
 
     def _apply_settings(self) -> None:
         """What simply applies (limits, agent, notify) and has changed in the toml since the last start."""

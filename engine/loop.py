@@ -7,7 +7,6 @@ has to be recorded (`Ended`), so there is one place where a session stops.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +14,8 @@ from typing import Protocol
 from autoresearch.engine import stopping, verdict
 from autoresearch.engine.agents import Agent, Exhausted, Outcome
 from autoresearch.engine.measure import Job, Slot
-from autoresearch.engine.noise import Noise
+from autoresearch.engine.noise import Noise, cut
+from autoresearch.engine.noise import mean as plain_mean
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Recorder
 from autoresearch.engine.workspace import Workspace
@@ -162,7 +162,7 @@ class Loop:
             self._conclude(opened, Verdict("crash", "nonzero_exit", f"the baseline does not pass its guard: {failure}"))
             raise Ended(_broken(f"The guard fails on the baseline: {failure}"), code=1)
         values = _values(opened.of("candidate"))
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        spread = Noise.pool([values]).sd if len(values) > 1 else 0.0
         reason = verdict.describe_baseline(values, spread)
         self._conclude(opened, Verdict("keep", "baseline", reason))
 
@@ -336,7 +336,7 @@ class Loop:
         return records.Experiment(
             run=opened.number,
             commit=opened.sha[:7],
-            metric=statistics.fmean(values) if values and status != "crash" else 0.0,
+            metric=mean(values) if values and status != "crash" else 0.0,
             metrics=means_of(samples),
             status=status,
             description=description,
@@ -374,13 +374,17 @@ def incumbent_last(opened: Open) -> bool:
     return bool(good) and good[-1].arm == "incumbent"
 
 
+def mean(values: list[float]) -> float:
+    return plain_mean([cut(value) for value in values])
+
+
 def means_of(samples: list[SampleRow]) -> dict[str, float]:
     """Means of every metric that all of the samples have."""
     good = _good(samples)
     if not good:
         return {}
     names = set.intersection(*(set(sample.metrics) for sample in good))
-    return {name: statistics.fmean(sample.metrics[name] for sample in good) for name in sorted(names)}
+    return {name: mean([sample.metrics[name] for sample in good]) for name in sorted(names)}
 
 
 def _good(samples: list[SampleRow]) -> list[SampleRow]:

@@ -68,10 +68,11 @@ def _lines_for(edit: Edit, history: History) -> list[records.Record]:
         return [records.Idea(id=id, text=edit.text, first=edit.first, by=BY, request=request)]
     if edit.kind == "dead_end" or (edit.kind == "change" and kind == "d"):
         known = history.dead_ends.get(edit.id)
+        text = edit.text or (known.text if known else "")
         return [
             records.DeadEnd(
                 id=edit.id or history.free_id("d", history.dead_ends),
-                text=edit.text or (known.text if known else ""),
+                text=text.removesuffix(_retry(known.retry_if)) if known else text,
                 list=edit.list or (known.list if known else "refuted"),
                 experiment=known.experiment if known else None,
                 retry_if=known.retry_if if known else "",
@@ -84,6 +85,11 @@ def _lines_for(edit: Edit, history: History) -> list[records.Record]:
         id = edit.id if kind == "n" else history.free_id("n", history.notes)
         text = f"{edit.id}: {edit.text}" if kind == "#" else edit.text
         return [records.Note(id=id, text=text, by=BY, request=request)]
+    if edit.kind == "first":
+        known_idea = history.ideas.get(edit.id)
+        if known_idea is None:
+            return []
+        return [records.Idea(id=edit.id, text=known_idea.text, first=True, by=BY, request=request)]
     if edit.kind == "change":
         return [records.Idea(id=edit.id, text=edit.text, first=edit.first, by=BY, request=request)]
     if edit.kind in ("veto", "close") and kind in "idn":
@@ -186,11 +192,15 @@ def _entries(name: str, history: History) -> Entries:
         if where == name and count.count > shown.get(family, 0)
     ]
     said = [
-        Entry(dead.id, dead.text + (f" (retry if {dead.retry_if})" if dead.retry_if else ""), by=dead.by)
+        Entry(dead.id, dead.text + _retry(dead.retry_if), by=dead.by)
         for dead in reversed(history.dead_ends.values())
         if dead.list == name
     ]
     return Entries([*said, *(_entry(row, history) for row in rows)], older)
+
+
+def _retry(condition: str) -> str:
+    return f" (retry if {condition})" if condition else ""
 
 
 def _entry(row: Row, history: History) -> Entry:

@@ -257,7 +257,7 @@ class Proposals:
             description=f"{verb} #{number}: {row.description}", hypothesis=note, category=row.category,
             params={} if undo else row.params or {},
         )  # fmt: skip
-        change = self._workspace.undo(row.sha, f"undo #{number}") if undo else row.sha
+        change = (self._workspace.undo if undo else self._workspace.redo)(row.sha, words.description)
         taken = self._merged(change, words) if change else None
         if taken is None:
             reason = "it no longer merges onto the incumbent"

@@ -24,7 +24,7 @@ from autoresearch.engine.scope import Scope
 from autoresearch.engine.tree import Tree
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
-from autoresearch.state.session import Place, Session, SessionError
+from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
 
 MINIMUM_GIT = (2, 38)
 """`merge-tree --write-tree`."""
@@ -173,7 +173,12 @@ class Workspace:
         return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=_message(message, facts)).strip()
 
     def join(self, incumbent: str, head: str, message: str) -> str | None:
-        """A merge commit of the session's incumbent and the user's commit; None when they conflict."""
+        """The session's incumbent and the user's commit as one: a merge of them, or `head` if it holds the incumbent.
+
+        None when they conflict.
+        """
+        if self.git.attempt("merge-base", "--is-ancestor", incumbent, head)[0] == 0:
+            return head
         code, out, err = self.git.attempt("merge-tree", "--write-tree", "--no-messages", incumbent, head)
         if code == 1:
             return None
@@ -181,6 +186,13 @@ class Workspace:
             raise GitError(("merge-tree",), code, err)
         tree = out.decode().split()[0]
         return self.git("commit-tree", tree, "-p", incumbent, "-p", head, "-m", message).strip()
+
+    def redo(self, change: str, message: str) -> str | None:
+        """The same change beside its parent: it merges again where `change` itself was merged and undone since."""
+        tree, parent = self.refs.resolve(f"{change}^{{tree}}"), self.refs.resolve(f"{change}^")
+        if tree is None or parent is None:
+            return None
+        return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message).strip()
 
     def undo(self, kept: str, message: str) -> str | None:
         """A commit that reverses `kept` when merged: its parent's tree on top of it."""
@@ -356,13 +368,17 @@ def uncommitted(place: Place) -> tuple[list[str], list[str]]:
 
 
 def tracked_hash(place: Place, commit: str, scope: Scope) -> str:
-    """One hash over the protected files of `commit`: path, mode and blob of every tracked file outside the scope."""
+    """One hash over the protected files of `commit`: path, mode and blob of every tracked file outside the scope.
+
+    Without the target's own toml: what of it measures has a hash of its own, the rest may change freely.
+    """
     digest = hashlib.sha256()
     prefix = f"{place.prefix}/" if place.prefix else ""
     for entry in filter(None, Git(place.common_dir).raw("ls-tree", "-r", "-z", commit).split(b"\0")):
         meta, _, name = entry.partition(b"\t")
         path = name.decode("utf-8", "surrogateescape")
-        if path.startswith(prefix) and scope.contains(path[len(prefix) :]):
+        inside = path[len(prefix) :] if path.startswith(prefix) else ""
+        if inside and (inside == CONFIG_FILE or scope.contains(inside)):
             continue
         digest.update(meta + b"\t" + name + b"\0")
     return digest.hexdigest()

@@ -20,7 +20,10 @@ class Bound:
     """`value` is a factor of the baseline's mean."""
 
     def limit(self, baseline: float) -> float:
-        return self.value * baseline if self.of_baseline else self.value
+        """A fifth more than -5 is -4: the factor's distance from 1 counts, so that the baseline itself always holds."""
+        if not self.of_baseline:
+            return self.value
+        return baseline + (self.value - 1) * abs(baseline)
 
     def holds(self, mean: float, baseline: float) -> bool:
         return mean <= self.limit(baseline) if self.upper else mean >= self.limit(baseline)

@@ -19,6 +19,9 @@ import orjson
 from autoresearch.state import records
 from autoresearch.state.journal import Reader
 
+_LARGEST = 1e150
+"""A candidate that prints 1e308 must not overflow a square, here or at any later reading of its line."""
+
 WINDOW = 30
 """Of how many of the last measurements the incumbent's count (design section 7)."""
 
@@ -184,10 +187,13 @@ class Spread:
     def add(self, values: list[float]) -> None:
         if len(values) < 2:
             return
-        mean = math.fsum(values) / len(values)
-        self.ss += math.fsum((value - mean) ** 2 for value in values)
         self.nu += len(values) - 1
-        self.identical = self.identical and all(value == values[0] for value in values)
+        if all(value == values[0] for value in values):
+            return  # exactly 0: rounding must not turn agreement into noise
+        self.identical = False
+        cut = [max(-_LARGEST, min(_LARGEST, value)) for value in values]
+        mean = math.fsum(cut) / len(cut)
+        self.ss += math.fsum((value - mean) ** 2 for value in cut)
 
 
 @dataclass(slots=True)
@@ -262,6 +268,8 @@ class History:
         self.segment = 0
         self.rows: list[Row] = []
         self.by_number: dict[int, Row] = {}
+        self.imported = 0
+        """Experiments that another program ran, or that were closed without being measured here."""
         self.open: Open | None = None
         self.opened_proposal: Waiting | None = None
         """The proposal that the open experiment measures."""
@@ -484,6 +492,8 @@ class History:
         if mine and self.open is not None:
             self.open.samples.append(sample)
         if sample.metric is not None and sample.cause is None:
+            if sample.arm == "incumbent" and any(v != sample.metric for v in self.incumbent_values()):
+                self.spread.identical = False
             # A candidate's race is selected for being lucky when it wins, so it never counts as the incumbent's.
             counts = sample.arm in ("incumbent", "fresh") or baseline
             self.recent.append((sample.sha, sample.metric, counts))
@@ -493,6 +503,7 @@ class History:
         row = self._row(at, data, opened)
         if self.by_number.get(row.number) is not None:
             raise ValueError(f"experiment {row.number} is there already")
+        self.imported += opened is None
         self.rows.append(row)
         self.by_number[row.number] = row
         self.counts[row.status] += 1

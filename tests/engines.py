@@ -11,6 +11,7 @@ from pathlib import Path
 
 from repos import git
 
+from autoresearch.engine.workspace import machine_name
 from autoresearch.state import records
 from autoresearch.state.history import History
 from autoresearch.state.journal import Reader
@@ -77,10 +78,10 @@ def refs(folder: Path) -> dict[str, str]:
     return {name.removeprefix(found.refs): sha for name, sha in (line.split(" ") for line in answer.splitlines())}
 
 
-def processes_of(session_name: str) -> list[int]:
-    """Measured processes that are still alive, by the session's name in their environment."""
+def processes_of(repo: Path) -> list[int]:
+    """Measured processes of the repository's latest session that are still alive, by their environment."""
     found = []
-    mark = f"AUTORESEARCH_SESSION={session_name}@".encode()
+    mark = f"AUTORESEARCH_SESSION={machine_name(place(repo), session(repo).name)}".encode()
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
@@ -89,7 +90,7 @@ def processes_of(session_name: str) -> list[int]:
             state = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0]
         except OSError:
             continue
-        if any(entry.startswith(mark) for entry in env.split(b"\0")) and state != "Z":
+        if mark in env.split(b"\0") and state != "Z":
             found.append(int(folder.name))
     return found
 
@@ -111,10 +112,11 @@ def check_agreement(folder: Path) -> History:
         branch = git(folder, "rev-parse", found.branch).strip()
         assert branch == kept[-1].sha, "the branch stands at the last keep"
         on_branch = git(folder, "rev-list", "--first-parent", found.branch).split()
-        assert [row.sha for row in reversed(kept)] == on_branch[: len(kept)], "its history is exactly the keeps"
+        distinct = list(dict.fromkeys(row.sha for row in reversed(kept)))  # a new segment's baseline is the old best
+        assert distinct == on_branch[: len(distinct)], "its history is exactly the keeps"
     assert {name for name in have if name.startswith("p")} == {f"p{id}" for id in history.waiting}
     samples = [line for line in lines(folder) if isinstance(line, records.Sample)]
     keys = [(s.experiment, s.sha, s.arm, s.k) for s in samples if s.arm != "holdout"]
     assert len(keys) == len(set(keys)), "no sample is recorded twice"
-    assert processes_of(found.name) == []
+    assert processes_of(folder) == []
     return history

@@ -101,7 +101,8 @@ def snapshot(repo: Path, *, session: str = "") -> dict[str, str]:
         info = path.lstat()
         content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
         data = content if isinstance(content, bytes) else content.encode()
-        seen[relative] = f"{info.st_mode:o} {info.st_mtime_ns} {hashlib.sha256(data).hexdigest()}"
+        stamp = 0 if path.is_dir() else info.st_mtime_ns  # a folder's changes when .autoresearch is made in it
+        seen[relative] = f"{info.st_mode:o} {stamp} {hashlib.sha256(data).hexdigest()}"
     git_dir = Path(git(repo, "rev-parse", "--absolute-git-dir").strip())
     common = (repo / git(repo, "rev-parse", "--git-common-dir").strip()).resolve()
     for path in (git_dir / "index", git_dir / "HEAD", common / "config", common / "description"):

@@ -21,7 +21,7 @@ from pathlib import Path
 from autoresearch.engine.agents import Brief, Exhausted, Lesson, Outcome, Proposal, literals, naming
 from autoresearch.engine.agents.literals import Knob, Scalar, Value
 from autoresearch.engine.agents.space import Space, space_of, way_of
-from autoresearch.engine.agents.trials import Difference, Past, Trial, elements, key_of, params_of, past_of, single
+from autoresearch.engine.agents.trials import Difference, Memory, Past, Trial, elements, key_of, params_of, single
 from autoresearch.engine.scope import Scope
 
 _MOST_BYTES = 1_000_000
@@ -54,6 +54,7 @@ class Tuner:
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
+        self._memory = Memory()
         self._parsed: dict[str, tuple[bytes, list[Knob]]] = {}
 
     async def propose(self, brief: Brief, tree: Path) -> Proposal:
@@ -63,7 +64,7 @@ class Tuner:
         if not dials:
             raise Exhausted(_nothing_to_tune(list(sources), notes))
         present: Difference = {knob.name: knob.value for knob in knobs}
-        past = past_of(brief.history, brief.incumbent, present)
+        past = self._memory.past(brief.history, brief.incumbent, present)
         search = _Search(self._seed, brief.number, dials, past)
         if search.learns:
             # In a thread: the first import takes a third of a second, and the loop has a measurement to watch.
@@ -71,7 +72,9 @@ class Tuner:
         for idea in search.ideas():
             values = _assembled(idea.turns)
             proposal = _worded(idea, values, knobs)
-            if values and key_of(values, present) not in past.tried and proposal.description not in brief.avoid:
+            key = key_of(values, present)
+            known = key in past.tried or key in past.coming or proposal.description in brief.avoid
+            if values and not known:
                 _write(tree, sources, [(knob, values[knob.name]) for knob in knobs if knob.name in values])
                 return proposal
         raise Exhausted(f"Every value of the {len(dials)} tunable literals that the tuner can think of has been tried.")
@@ -112,7 +115,7 @@ class _Search:
     @property
     def learns(self) -> bool:
         """Whether there is enough to learn from for TPE to have a say."""
-        return len(self._past.changes) >= _ENOUGH
+        return self._past.count >= _ENOUGH
 
     def ideas(self) -> Iterator[Idea]:
         yield from self._further()
@@ -143,20 +146,15 @@ class _Search:
                 way = way_of(old, new)
                 value = dial.space.steps().get(way)
                 if value is not None:
-                    yield Idea({dial: value}, f"Going {way} than {old} was kept; the best may lie further that way.")
+                    yield Idea({dial: value}, f"Going from {old} to {new} was kept; the best may lie further that way.")
 
     def _sweep(self) -> Iterator[tuple[int, Idea]]:
         """(round, idea): each dial alone, a bold step in one direction, in the next round in another."""
-        looked = {
-            (name, way_of(old, new))
-            for _, change in self._past.changes
-            for name, old, new in [single(change) or ("", 0, 0)]
-        }
         shuffled = self._order.sample(self._dials, len(self._dials))
         ways = {dial: self._order.sample(steps, len(steps)) for dial in shuffled if (steps := _ways(dial))}
         for turn in range(max(map(len, ways.values()), default=0)):
             for dial in _interleaved(list(ways)):
-                if turn < len(ways[dial]) and (dial.name, ways[dial][turn]) not in looked:
+                if turn < len(ways[dial]) and (dial.name, ways[dial][turn]) not in self._past.looked:
                     value = dial.space.steps().get(ways[dial][turn])
                     if value is not None:
                         yield turn, Idea({dial: value}, _first_look(dial, ways[dial][turn]))
@@ -171,12 +169,14 @@ class _Search:
             if dial not in chosen:
                 chosen.append(dial)
         scored = sum(trial.score is not None for trial in self._past.trials)
-        names = " and ".join(_short_name(dial) for dial in chosen)
-        why = f"The {scored} results so far make these values of {names} the most promising."
         for turns in _asked(chosen, self._past, self._draw.getrandbits(32)):
             changed = {dial: value for dial, value in turns.items() if value != dial.space.value}
             if changed:
-                yield Idea(changed, why)
+                names = _listed([_short_name(dial) for dial in changed])
+                values = "this value" if len(changed) == 1 else "these values"
+                yield Idea(
+                    changed, f"What was learned from {scored} results makes {values} of {names} the most promising."
+                )
 
     def _weights(self) -> dict[str, float]:
         """Dials whose changes did well are turned more often, those that only broke things less."""
@@ -235,7 +235,7 @@ def _asked(dials: list[Dial], past: Past, seed: int) -> Iterator[dict[Dial, Scal
         value = worst if trial.score is None else trial.score
         study.add_trial(optuna.create_trial(value=value, params=_places(dials, trial), distributions=space))
     for difference in past.pending:
-        running = Trial(difference, {}, None, "")
+        running = Trial(difference, {}, None)
         study.add_trial(
             optuna.create_trial(
                 state=optuna.trial.TrialState.RUNNING, params=_places(dials, running), distributions=space
@@ -331,6 +331,10 @@ def _first_look(dial: Dial, way: str) -> str:
     if dial.space.ordered:
         return f"{_short_name(dial)} has not been tried {way} yet; a bold step shows whether it matters."
     return f"{_short_name(dial)} has not been tried as {way} yet."
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _short_name(dial: Dial) -> str:

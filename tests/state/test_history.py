@@ -100,7 +100,8 @@ def test_incumbent_reruns_inform_the_mean_but_not_the_noise() -> None:
     assert history.incumbent_values() == [5.0, 5.0, 5.0, 7.0]
     assert history.next_k(BASE) == 5
     assert history.next_k(sha(2)) == 2
-    assert history.spread.identical
+    assert (history.spread.ss, history.spread.nu) == (0.0, 2)
+    assert not history.spread.identical, "any difference ends the claim that there is no noise"
 
 
 def test_the_incumbents_runs_fall_out_of_the_window() -> None:

@@ -6,10 +6,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from engines import check_agreement, lines, run, session, start, until
+from engines import check_agreement, lines, processes_of, run, session, start, until
 from repos import TOML, git, make_target, patch, snapshot, write
 
 from autoresearch.state import records
+from autoresearch.state.session import SessionError
 
 # A story with every kind of ending: kept, worse, crashed, guarded, unmergeable, kept again.
 STORY = [
@@ -125,7 +126,14 @@ def test_an_experiment_in_which_the_engine_died_twice_is_a_crash(tmp_path: Path)
     assert (history.rows[1].status, history.rows[1].cause) == ("crash", "interrupted")
 
 
-SLOW = "import time, os, subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\nprint('started', flush=True)\nif os.environ['AUTORESEARCH_SEED'] == '2': time.sleep(600)\n"
+SLOW = """\
+import os, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print("started", flush=True)
+if os.environ["AUTORESEARCH_SEED"] == "2":
+    time.sleep(600)
+"""
+"""A run that leaves a process behind, and whose second sample hangs."""
 
 
 def test_a_killed_engine_leaves_a_run_that_the_next_one_ends(tmp_path: Path) -> None:
@@ -136,24 +144,21 @@ def test_a_killed_engine_leaves_a_run_that_the_next_one_ends(tmp_path: Path) -> 
     patches = tmp_path / "patches"
     write(patches, {"1.patch": patch("x", "VALUE = 10.0", "VALUE = 9.0")})
     engine = start(repo, "--replay", str(patches))
-    from engines import processes_of
-
     until(lambda: _started(repo) >= 2, "the second baseline run started")
-    name = session(repo).name
     engine.kill()
     engine.wait()
-    assert processes_of(name), "the run outlives a killed engine"
+    assert processes_of(repo), "the run outlives a killed engine"
     write(repo, {"bench.py": bench})
     git(repo, "commit", "-qam", "quick")
     run(repo, "--replay", str(patches), expect=0)
-    assert processes_of(name) == []
+    assert processes_of(repo) == []
     check_agreement(repo)
 
 
 def _started(repo: Path) -> int:
     try:
         return (session(repo).run(1) / "output.log").read_text().count("started")
-    except (OSError, Exception):
+    except (OSError, SessionError):
         return 0
 
 
@@ -167,9 +172,7 @@ def test_a_signal_stops_with_the_experiment_open_and_no_process_left(number: sig
     engine.send_signal(number)
     out, _ = engine.communicate(timeout=60)
     assert engine.returncode == 130, out
-    from engines import processes_of
-
-    assert processes_of(session(repo).name) == []
+    assert processes_of(repo) == []
     history = session(repo).history()
     assert history.control.state == "stopped"
     assert history.open

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engines import check_agreement, run, session
+from engines import check_agreement, command, environment, run, session
 from repos import git, make_target, patch, snapshot, write
 
 
@@ -213,8 +214,6 @@ def test_a_read_only_git_folder_is_one_clear_sentence(tmp_path: Path, patches: P
     go(repo, patches, "--max-experiments", "1", expect=3)
     git_dir = str(repo / ".git")
     script = f'mount --bind "{git_dir}" "{git_dir}" && mount -o remount,ro,bind "{git_dir}" && exec "$@"'
-    from engines import command, environment
-
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", script, "sh", *command("run", "--headless", "--replay", str(patches))],
         cwd=repo, env=environment(), capture_output=True, text=True, timeout=60, check=False,
@@ -241,7 +240,7 @@ def test_a_full_disk_loses_nothing(size_kb: int, tmp_path: Path) -> None:
             patches,
             {
                 f"{n}.patch": patch(f"{n}", f"VALUE = {a}", f"VALUE = {b}")
-                for n, (a, b) in enumerate(zip(steps, steps[1:], strict=False))
+                for n, (a, b) in enumerate(itertools.pairwise(steps))
             },
         )
         full = run(repo, "--replay", str(patches), AUTORESEARCH_MIN_FREE_MB="0")
