@@ -71,10 +71,11 @@ class Tuner:
             await asyncio.to_thread(importlib.import_module, "optuna")
         for idea in search.ideas():
             values = _assembled(idea.turns)
-            proposal = _worded(idea, values, knobs)
             key = key_of(values, present)
-            known = key in past.tried or key in past.coming or proposal.description in brief.avoid
-            if values and not known:
+            if not key or key in past.tried or key in past.coming:
+                continue
+            proposal = _worded(idea, values, knobs)
+            if proposal.description not in brief.avoid:
                 _write(tree, sources, [(knob, values[knob.name]) for knob in knobs if knob.name in values])
                 return proposal
         raise Exhausted(f"Every value of the {len(dials)} tunable literals that the tuner can think of has been tried.")
