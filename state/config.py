@@ -90,7 +90,7 @@ class AgentSettings:
     kind: Literal["auto", "claude", "command", "tuner", "replay"] = "auto"
     model: str = "claude-opus-5-5"
     ahead: int | None = None
-    """None: 1, but 0 for `command`."""
+    """None: 1 for `claude`, 0 for the others."""
     debug: int = 2
     rework: int = 2
     tuner_every: int = 0
@@ -148,10 +148,14 @@ MEASURING = ("metric", "scope", "measure", "guard", "constraints", "holdout", "v
 
 
 def proposals_ahead(agent: AgentSettings, kind: str = "") -> int:
-    """How many proposals are prepared while one is measured; `kind` is what "auto" was resolved to."""
+    """How many proposals are prepared while one is measured; `kind` is what "auto" was resolved to.
+
+    Only a language model keeps the slot waiting. `tuner` and `replay` answer in milliseconds, and better when they know
+    the last verdict: prepared patches build on each other.
+    """
     if agent.ahead is not None:
         return agent.ahead
-    return 0 if (kind or agent.kind) == "command" else 1
+    return 1 if (kind or agent.kind) == "claude" else 0
 
 
 def load(path: Path) -> Config:

@@ -9,6 +9,7 @@ from typing import Any
 from autoresearch.state import numbers
 from autoresearch.state.history import History
 from autoresearch.state.session import Live
+from autoresearch.tui import answers
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.follow import clean
 
@@ -98,13 +99,13 @@ class Best:
     confirmed: bool
 
 
-def best_of(history: History) -> Best | None:
+def best_of(history: History, half: float | None) -> Best | None:
+    """`half`: half the width of the 95% interval of best minus baseline, where it is known."""
     incumbent, baseline, header = history.incumbent, history.baseline, history.header
     if incumbent is None or incumbent.metric is None or header is None:
         return None
-    half = _half_width(history)
     confirmed = header.verdict.get("mode", "race") != "single"
-    value = numbers.metric(incumbent.metric, half)
+    value = numbers.metric(incumbent.metric, half or answers.noise(history))
     if baseline is None or baseline.metric is None or baseline.number == incumbent.number:
         return Best(value, header.metric_unit, "", "", confirmed)
     gain = incumbent.metric - baseline.metric
@@ -122,36 +123,6 @@ def _percent(gain: float, baseline: float, half: float | None) -> str:
     decimals = min(max(-math.floor(math.log10(step)), 0), 4) if step else 0
     text = f"{percent:.{decimals}f}% {'better' if gain >= 0 else 'worse'}"
     return f"{text} ±{step:.{decimals}f}" if half else text
-
-
-def noise(history: History) -> float | None:
-    """Pooled standard deviation of repeats in this segment: it says how many digits of a value mean something."""
-    spread = history.spread
-    return math.sqrt(spread.ss / spread.nu) if spread.nu >= 1 and spread.ss > 0 else None
-
-
-def _half_width(history: History) -> float | None:
-    """Half of the 95% interval of best minus baseline: three fresh runs against the baseline's, pooled spread."""
-    nu = history.spread.nu
-    if nu < 1 or history.header is None or history.spread.identical:
-        return None
-    s = math.sqrt(history.spread.ss / nu)
-    runs = max(1, int(history.header.verdict.get("baseline_runs", 4)))
-    return student_95(nu) * s * math.sqrt(1 / 3 + 1 / runs)
-
-
-def student_95(nu: int) -> float:
-    """The 97.5% quantile of Student's t, by table and Fisher's expansion (within 0.1% from 4 degrees on)."""
-    table = (12.706, 4.303, 3.182)
-    if nu <= len(table):
-        return table[nu - 1]
-    z = 1.959964
-    return (
-        z
-        + (z**3 + z) / (4 * nu)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * nu**3)
-    )
 
 
 def spend(history: History, bounds: dict[str, Any], now_ms: int) -> list[str]:

@@ -14,7 +14,33 @@ from typing import Any, Protocol
 from autoresearch.engine.git import Git
 from autoresearch.state.config import Config
 from autoresearch.state.history import History
-from autoresearch.state.session import SessionError
+from autoresearch.state.session import Session, SessionError
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """A crashed or guarded experiment that the agent may mend with its next proposal."""
+
+    experiment: int
+    kind: str
+    """`debug` for a crash, `rework` for a failed guard."""
+    error: str
+    """What went wrong, from the run's own output: untrusted, cleaned and cut."""
+    attempt: int = 1
+    of: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Something an agent adds to the record besides its proposal: an idea, a dead end, a lesson on an experiment."""
+
+    kind: str
+    """idea, close_idea, dead_end or lesson."""
+    text: str = ""
+    id: str = ""
+    list: str = "refuted"
+    experiment: int | None = None
+    retry_if: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +55,13 @@ class Brief:
     history: History
     """The read model; agents only read it."""
     text: str = ""
-    """The written brief, for agents that read prose."""
+    """The written brief, for agents whose `reads` is true."""
+    folder: Path | None = None
+    """Where this proposal's files go: brief.md, agent.jsonl, agent.log. It becomes the experiment's folder."""
+    session: Session | None = None
+    """For looking things up; agents write nothing there."""
+    mend: Mend | None = None
+    """The failure to mend; the propose tree then holds the failed candidate's files."""
     avoid: tuple[str, ...] = ()
     """Ideas of proposals that are made but not yet judged."""
     seed: int = 0
@@ -49,6 +81,7 @@ class Proposal:
     mends: int | None = None
     tokens: dict[str, int] = field(default_factory=dict)
     cost_usd: float | None = None
+    added: tuple[Added, ...] = ()
     problem: str = ""
     """A crash cause (`conflict`, `no_proposal`) when the agent could leave no edits; `reason` says why."""
     reason: str = ""
@@ -78,6 +111,8 @@ class Exhausted(Exception):
 
 class Agent(Protocol):
     name: str
+    reads: bool
+    """Whether it reads a written brief: a language model."""
 
     async def propose(self, brief: Brief, tree: Path) -> Proposal:
         """Edit files under `tree` (the target's folder in the propose tree) and return the words.

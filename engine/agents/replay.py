@@ -38,6 +38,7 @@ class Change:
 
 class Replay:
     name = "replay"
+    reads = False
 
     def __init__(self, source: str | Path, git: Git, prefix: str = "") -> None:
         """`source` is a folder, or `BASE..TIP` in the words of git; `git` is bound to the propose tree.

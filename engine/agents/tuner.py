@@ -51,6 +51,7 @@ class Idea:
 
 class Tuner:
     name = "tuner"
+    reads = False
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed

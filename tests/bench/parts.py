@@ -55,6 +55,7 @@ class _Ready:
     """Edits one line and says so; its time is not counted."""
 
     name = "ready"
+    reads = False
 
     def __init__(self) -> None:
         self.at = 0.0

@@ -199,7 +199,7 @@ def test_a_missing_file_says_what_writes_one(tmp_path: Path) -> None:
 
 def test_the_next_proposal_is_not_prepared_ahead_for_a_command_unless_asked() -> None:
     agent = loads(MINIMAL, name="x").agent
-    assert (proposals_ahead(agent), proposals_ahead(agent, "command")) == (1, 0)
+    assert [proposals_ahead(agent, kind) for kind in ("claude", "command", "tuner", "replay")] == [1, 0, 0, 0]
     asked = loads(f'{MINIMAL}[agent]\nkind = "command"\nahead = 1', name="x").agent
     assert proposals_ahead(asked) == 1
 

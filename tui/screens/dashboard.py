@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -17,7 +16,7 @@ from textual.widgets import Static
 
 from autoresearch.state.history import History
 from autoresearch.state.session import Live, Session
-from autoresearch.tui import wording
+from autoresearch.tui import answers, wording
 from autoresearch.tui.alive import Engine, engine_of
 from autoresearch.tui.feed import Feed
 from autoresearch.tui.follow import clean
@@ -78,17 +77,6 @@ def log_of(session: Session, history: History, engine: Engine, live: Live | None
 _PANE_KEYS = "Experiments, log, ideas, dead ends, now"
 
 
-def limits_of(session: Session, history: History) -> dict[str, Any]:
-    """The limits in force by their keys: the session's config, then what people have set."""
-    try:
-        config = tomllib.loads(session.config.read_text())
-    except (OSError, tomllib.TOMLDecodeError):
-        config = {}  # the engine says what is wrong with it; the screen can do without
-    limits = config.get("limits", {})
-    changes = {key[7:]: value for key, value in history.settings.items() if key.startswith("limits.")}
-    return {**(limits if isinstance(limits, dict) else {}), **changes}
-
-
 class DashboardScreen(Screen[None]):
     AUTO_FOCUS = "#experiments"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -143,6 +131,8 @@ class DashboardScreen(Screen[None]):
         self.live: Live | None = None
         self.pid: int | None = None
         self.problem = ""
+        self.gain: dict[str, Any] = {}
+        self._gain_of: tuple[object, ...] = ()
         self.mode: Mode = "narrow"
         self.active: Pane = "experiments"
         """The pane of the narrow arrangement, and of the wide one's lower place when it can be there."""
@@ -324,12 +314,22 @@ class DashboardScreen(Screen[None]):
 
     def refresh_all(self) -> None:
         """The journal said something new."""
-        self.bounds = limits_of(self.session, self.history)
+        self.bounds = answers.limits(self.session, self.history, {})
+        self._measure_gain()
         ideas, dead = ideas_of(self.history, self.palette), dead_ends_of(self.history, self.palette)
         for name, items in (("ideas", ideas), ("ideas-aside", ideas), ("dead", dead), ("dead-aside", dead)):
             self.query_one(f"#{name}", TextList).show(items)
         self._titles()
         self.refresh_state()
+
+    def _measure_gain(self) -> None:
+        """The best against the baseline; reads their samples, so only when one of the two or the noise is another."""
+        history = self.history
+        stamp = (history.incumbent and history.incumbent.number, history.segment, history.spread.nu)
+        if stamp != self._gain_of and history.incumbent is not None:
+            baselines = sum(row.cause == "baseline" and row.status == "keep" for row in history.rows)
+            self.gain = {**answers.gain(self.session, history), "baselines": baselines}
+            self._gain_of = stamp
 
     def refresh_state(self) -> None:
         """What may change without a journal line: the engine, its phase, the clock."""
@@ -338,7 +338,9 @@ class DashboardScreen(Screen[None]):
             engine = engine_of(self.history.control, self.live, self.pid, now, begun=self.history.lines > 1)
             self.engine = self.board.starting(engine)
         bounds = self.bounds | (self.live.limits if self.live is not None and self.running else {})
-        self.query_one("#state", StateLine).show(self.heading, self.engine, self.live, self.history, bounds, now)
+        self.query_one("#state", StateLine).show(
+            self.heading, self.engine, self.live, self.history, bounds, self.gain, now
+        )
         problem = self.query_one("#problem", Static)
         if self.problem != getattr(problem, "said", ""):
             problem.said = self.problem  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autoresearch.state import numbers
 from autoresearch.state.history import History
 from autoresearch.state.session import Live
-from autoresearch.tui import wording
+from autoresearch.tui import answers, wording
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
@@ -17,7 +17,7 @@ def now_items(
 ) -> list[Item]:
     """`hypothesis` is that of the open experiment's proposal, where there is one."""
     items: list[Item] = []
-    step = wording.noise(history)
+    step = answers.noise(history)
     running = engine is not None and engine.state == "running"
     if engine is not None and engine.state not in ("running", "starting"):
         words = wording.doing(engine, live, history)

@@ -41,10 +41,11 @@ class StateLine(Widget):
         live: Live | None,
         history: History,
         bounds: dict[str, Any],
+        gain: dict[str, Any],
         now_ms: int,
     ) -> None:
-        """`bounds` are the limits in force, by their keys in the config."""
-        left = (self._doing(engine, live, history, bounds, now_ms), self._standing(history))
+        """`bounds` are the limits in force, by their keys in the config; `gain` is that of `answers.gain`."""
+        left = (self._doing(engine, live, history, bounds, now_ms), self._standing(history, gain))
         palette = self.palette
         said = wording.spend(history, bounds, now_ms)
         extra = [(3 if text.startswith("$") else 5, f" {text} ", palette.quiet) for text in said]
@@ -75,9 +76,9 @@ class StateLine(Widget):
             parts.append((3, f"  {clean(live.description)}", palette.quiet))
         return parts
 
-    def _standing(self, history: History) -> list[Part]:
+    def _standing(self, history: History, gain: dict[str, Any]) -> list[Part]:
         palette = self.palette
-        best = wording.best_of(history)
+        best = wording.best_of(history, gain.get("interval"))
         parts: list[Part] = []
         if best is not None:
             parts += [(0, " best ", palette.quiet), (0, best.value, palette.keep)]
@@ -99,8 +100,9 @@ class StateLine(Widget):
             ("crash", "!", "crash", palette.crash),
             ("checks_failed", "c", "checks", palette.checks),
         ):
-            if counts[status] or status in ("keep", "discard", "crash"):
-                number = counts[status]
+            # As in `status`: a baseline was not tried, so it is no keep.
+            number = counts[status] - (status == "keep") * gain.get("baselines", 0)
+            if number or status in ("keep", "discard", "crash"):
                 parts.append((6, f"{word} ", palette.quiet))
                 parts.append((0, f"{number}{glyph} ", style if number else palette.quiet))
         return parts

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from autoresearch.state import numbers
 from autoresearch.state.history import History, Open, Row
 from autoresearch.state.session import Live
-from autoresearch.tui import wording
+from autoresearch.tui import answers
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets.lines import LineView
@@ -149,7 +149,7 @@ class Experiments(LineView):
         cells: dict[str, tuple[str, Style]] = {
             "#": (str(row.number), quiet),
             "status": (WORDS[row.status], style),
-            "metric": (numbers.metric(row.metric, row.interval), palette.strong if strong else quiet),
+            "metric": (numbers.metric(row.metric, self._step(row)), palette.strong if strong else quiet),
             "better by": (better or ("baseline" if row.cause == "baseline" else "–"), quiet),
             "odds": (_odds(row.log_evidence), quiet),
             "runs": (str(row.runs), quiet),
@@ -157,6 +157,10 @@ class Experiments(LineView):
             "what": (what, palette.text if row.status in ("keep", "crash", "checks_failed") else palette.quiet),
         }
         return cells
+
+    def _step(self, row: Row) -> float | None:
+        """One number of digits for a segment's values: what its noise justifies, so that the column lines up."""
+        return (answers.noise(self.history) if row.segment == self.history.segment else None) or row.interval
 
     def _open_cells(self, item: Open) -> dict[str, tuple[str, Style]]:
         palette = self.palette
@@ -169,7 +173,7 @@ class Experiments(LineView):
         return {
             "#": (str(item.number), palette.run),
             "status": ("RUN >" if self.running else "OPEN >", palette.run),
-            "metric": (numbers.metric(mean, wording.noise(self.history)), palette.run),
+            "metric": (numbers.metric(mean, answers.noise(self.history)), palette.run),
             "better by": ("", palette.quiet),
             "odds": ("", palette.quiet),
             "runs": (str(len(item.of("candidate"))), palette.quiet),
