@@ -68,8 +68,11 @@ class _Race:
         spread = history.spread
         self._noise = Noise(ss=spread.ss, nu=spread.nu, identical=spread.identical)
         self._differences: list[str] = []
+        self._final: verdict.Decision | None = None
 
     def before_sample(self, history: History, sample: records.Sample) -> None:
+        if sample.arm == "fresh" and self._final is None:
+            self._final = self._judge(history)  # fresh samples push older ones out of the window
         if sample.arm not in ("candidate", "incumbent"):
             return
         assert history.open is not None
@@ -80,7 +83,7 @@ class _Race:
             self._differences.append(f"sample {sample.k} is the {sample.arm}'s where the rule says {wanted}")
 
     def conclude(self, history: History, line: records.Experiment) -> Recomputed:
-        again = self._judge(history)
+        again = self._final or self._judge(history)
         recorded = f"{line.status} {line.cause}"
         out = f"{again.action} {again.cause}"
         # A keep whose fresh samples crashed is recorded as the crash it is; the judgement before it still stands.

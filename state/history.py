@@ -407,6 +407,7 @@ class History:
         self.baseline = None
         self.incumbent = None
         self.baseline_metrics = {}
+        self.baseline_duration_s = 0.0
         self.spread = Spread()
         self.recent.clear()
         self.unproven.clear()

@@ -58,7 +58,7 @@ async def test_a_running_session_shows_state_best_counts_runs_and_log(tmp_path: 
             shown = text(pilot)
     assert " RUNNING  #61 of 100 measuring, run 2 of ≤8  12s" in shown
     assert "best 1.5606 bits/byte  18.38% better ±0.08 than 1.9119" in shown
-    assert "13✓ 41× 3! 3c" in shown
+    assert "12✓ 41× 3! 3c" in shown
     assert "$2.58 of $10  ran 1h07m" in shown
     assert "RUN >" in shown
     assert "KEEP ✓" in shown
