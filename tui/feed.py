@@ -58,7 +58,7 @@ class Feed(threading.Thread):
             self.text = text
 
     class Beat(Message):
-        """Once a second: the heartbeat and the lock."""
+        """Once a second, and with new journal lines: the heartbeat and the lock."""
 
         def __init__(self, live: Live | None, pid: int | None) -> None:
             super().__init__()
@@ -89,9 +89,11 @@ class Feed(threading.Thread):
             watch = Watch(self._folders, self._ended)
             last_beat = 0.0
             while not self._ended.is_set():
+                at = reader.offset
                 if not self._more(reader):
                     break
-                if time.monotonic() - last_beat >= 0.95:
+                # With new lines the heartbeat is another too: the screen would show the last experiment's.
+                if reader.offset != at or time.monotonic() - last_beat >= 0.95:
                     last_beat = time.monotonic()
                     self._beat()
                 if watch.changed():

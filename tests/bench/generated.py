@@ -79,8 +79,9 @@ def _experiments(count: int, base: str) -> list[records.Record]:
         lines += [_sample(n, base, k, 10.1 + n % 7 / 10) for k in range(1, 3)]
         lines.append(
             records.Experiment(
-                run=n, commit=base[:7], metric=10.1 + n % 7 / 10, status="discard", cause="worse", sha=base, parent=base,
-                proposal=n - 1, description=f"VALUE 10.0 → {10 + n % 97}", reason="worse by 0.30 ±0.04 (2 runs)",
+                run=n, commit=base[:7], metric=10.1 + n % 7 / 10, status="discard", cause="worse", sha=base,
+                parent=base, proposal=n - 1, description=f"VALUE 10.0 → {10 + n % 97}",
+                reason="worse by 0.30 ±0.04 (2 runs)",
                 estimate=-0.3, interval=0.04, hypothesis=hypothesis, category="optimizer", files=("knob.py",),
                 verdict={"rule": "race", "version": 1, "s": 0.02, "nu": 3, "delta": 0.04, "d": -0.3, "r": 2, "n": 4,
                          "log_evidence": -9.0, "threshold": 10.0},

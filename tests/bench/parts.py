@@ -26,7 +26,7 @@ import generated
 from autoresearch.engine import agents, host
 from autoresearch.state import records
 from autoresearch.state.history import History
-from autoresearch.state.session import Place
+from autoresearch.state.session import Place, find_place
 
 FOLDER = Path(os.environ.get("BENCH_FOLDER", "/tmp"))
 NO_OP = ["/bin/echo", "METRIC score=20"]
@@ -77,13 +77,8 @@ def floor(repo: Path, rounds: int) -> list[float]:
     worktree = FOLDER / "floor"
     if not worktree.exists():
         generated.git(repo, "worktree", "add", "-q", "--detach", str(worktree))
-    env = {
-        **os.environ,
-        "GIT_AUTHOR_NAME": "f",
-        "GIT_AUTHOR_EMAIL": "f@f",
-        "GIT_COMMITTER_NAME": "f",
-        "GIT_COMMITTER_EMAIL": "f@f",
-    }
+    who = {f"GIT_{role}_{what}": "floor" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    env = os.environ | who
     git = ["git", "-c", "core.fsync=loose-object,reference", "-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null"]
     journal = os.open(FOLDER / "floor.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     line = records.encode(records.Experiment(run=1, commit="abc", metric=1.0, status="discard"))
@@ -101,7 +96,7 @@ def floor(repo: Path, rounds: int) -> list[float]:
     return took
 
 
-def open(experiments: int) -> dict[str, float]:
+def opening(experiments: int) -> dict[str, float]:
     """From the call, imports done, to the `resume` line: lock, fold, leftovers, recovery, settings. Floor: parsing."""
     import orjson
 
@@ -129,26 +124,27 @@ def _engine_to_resume(place: Place, name: str) -> float:
 
 
 def memory(experiments: int) -> dict[str, float]:
+    """The engine alone in a process, beside one that imports what any such program needs."""
     repo = generated.repository(FOLDER / "r", 3)
-    place, session = generated.session(repo, experiments)
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import parts\n"
-        "from pathlib import Path\n"
-        "from autoresearch.state.session import find_place\n"
-        "ready = parts._Ready(); parts.agents.create = lambda *_, **__: ready\n"
-        "from autoresearch.engine import host\n"
-        "host.engine_main(find_place(Path(sys.argv[2])), host.RunOptions(session='bench', max_experiments=5), lambda *_: None, lambda _: None)\n"
-        "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(Path(__file__).parent), str(repo)], capture_output=True, text=True, check=True
-    )
-    bare = subprocess.run(
-        [sys.executable, "-c", "import orjson, asyncio, subprocess\nprint(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return {"ours": int(done.stdout.split()[-1]) / 1024, "floor": int(bare.stdout) / 1024}
+    generated.session(repo, experiments)
+    alone = [sys.executable, __file__, "engine_memory", json.dumps({"repo": str(repo)})]
+    ours = subprocess.run(alone, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    bare = f"import orjson, asyncio, subprocess, sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    bare += "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    floor = subprocess.run([sys.executable, "-c", bare], capture_output=True, text=True, check=True).stdout
+    return {"ours": json.loads(ours)["mb"], "floor": int(floor) / 1024}
+
+
+def engine_memory(repo: str) -> dict[str, float]:
+    agents.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
+    options = host.RunOptions(session="bench", max_experiments=5)
+    host.engine_main(find_place(Path(repo)), options, lambda *_: None, lambda _: None)
+    return {"mb": _peak_mb("self")}
+
+
+def _peak_mb(pid: int | str) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024
 
 
 def screen(experiments: int) -> dict[str, float]:
@@ -189,7 +185,7 @@ def _at_pty(command: list[str], cwd: Path, wanted: bytes, idle_s: float = 0.0) -
             if wanted in seen:
                 first = time.perf_counter() - start
         _drain(fd, 2.0)
-        memory = int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+        memory = _peak_mb(pid)
         idle = _drain(fd, idle_s) / idle_s if idle_s else 0.0
     finally:
         os.kill(pid, signal.SIGKILL)
@@ -244,7 +240,8 @@ def _time(command: list[str], cwd: Path, rounds: int = 5, before: Callable[[], N
 
 
 PARTS: dict[str, Callable[..., dict[str, Any]]] = {
-    "overhead": overhead, "open": open, "memory": memory, "screen": screen, "commands": commands,
+    "overhead": overhead, "open": opening, "memory": memory, "engine_memory": engine_memory, "screen": screen,
+    "commands": commands,
 }  # fmt: skip
 
 if __name__ == "__main__":

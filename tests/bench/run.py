@@ -1,7 +1,7 @@
 """Every figure of docs/benchmarks.md beside its floor, measured in the same run. `make bench` prints the table.
 
-A figure is ours; a floor is what the same machine needs for the part that nobody can avoid. Ratios are to be trusted more
-than absolutes. Each figure runs in a process of its own, so that one's memory is not another's.
+A figure is ours; a floor is what the same machine needs for the part that nobody can avoid. Ratios are to be trusted
+more than absolutes. Each figure runs in a process of its own, so that one's memory is not another's.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def machine() -> str:
     except (OSError, StopIteration):
         pass
     git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
-    return f"{os.cpu_count()} cores ({model}), {platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}, git {git}"
+    system = f"{platform.system()} {platform.release().split('-')[0]}"
+    return f"{os.cpu_count()} cores ({model}), {system}, Python {platform.python_version()}, git {git}"
 
 
 def main() -> None:

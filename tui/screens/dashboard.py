@@ -349,8 +349,7 @@ class DashboardScreen(Screen[None]):
         empty = wording.empty_chart(self.engine, self.live, self.history)
         self.query_one("#chart", Chart).show(points_of(self.history), empty)
         self.query_one("#experiments", Experiments).show(self.history, self.live, self.running)
-        proposal = self.history.opened_proposal
-        items = now_items(self.engine, self.live, self.history, proposal.hypothesis if proposal else "", self.palette)
+        items = now_items(self.engine, self.live, self.history, self.palette)
         for name in ("now", "now-side"):
             self.query_one(f"#{name}", TextList).show(items)
         if self.engine is not None:

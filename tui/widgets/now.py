@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoresearch.state import numbers
-from autoresearch.state.history import History
+from autoresearch.state.history import History, Open
 from autoresearch.state.session import Live
 from autoresearch.tui import answers, wording
 from autoresearch.tui.alive import Engine
@@ -12,46 +12,47 @@ from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets.lists import Item
 
 
-def now_items(
-    engine: Engine | None, live: Live | None, history: History, hypothesis: str, palette: Palette
-) -> list[Item]:
-    """`hypothesis` is that of the open experiment's proposal, where there is one."""
-    items: list[Item] = []
-    step = answers.noise(history)
+def now_items(engine: Engine | None, live: Live | None, history: History, palette: Palette) -> list[Item]:
     running = engine is not None and engine.state == "running"
+    items: list[Item] = []
     if engine is not None and engine.state not in ("running", "starting"):
         words = wording.doing(engine, live, history)
         items.append(("", palette.title, wording.badge(engine, live).capitalize(), palette.title))
         items.append(("!", palette.crash, f"{words[:1].upper()}{words[1:]}", palette.text))
-    opened = history.open
-    if opened is not None:
-        baseline = opened.proposal is None
-        what = "the baseline" if baseline else ""
-        if live is not None and live.experiment == opened.number and live.description:
-            what = clean(live.description)
-        verb = "Running" if running else "Open"
-        items.append(("", palette.title, f"{verb} #{opened.number}", palette.title))
-        if what:
-            items.append((">", palette.run, what, palette.strong))
-        if hypothesis and clean(hypothesis) != what:
-            items.append(("?", palette.quiet, clean(hypothesis), palette.quiet))
-        for arm, name in (("candidate", "runs"), ("fresh", "fresh runs")):
-            values = [numbers.metric(s.metric, step) if s.cause is None else str(s.cause) for s in opened.of(arm)]
-            if values:
-                items.append(("·", palette.quiet, f"{name} {', '.join(values)}", palette.text))
-    if history.incumbent is not None and opened is not None and opened.proposal is not None:
-        against = history.incumbent_values()[-6:]
-        if against:
-            text = f"best {', '.join(numbers.metric(value, step) for value in against)}"
-            items.append(("·", palette.quiet, text, palette.best))
+    if history.open is not None:
+        items += _opened(history.open, "Running" if running else "Open", live, history, palette)
     if live is not None and running and (live.proposing or history.waiting):
         items.append(("", palette.title, "Next", palette.title))
         for waiting in list(history.waiting.values())[:3]:
             items.append(("›", palette.quiet, clean(waiting.description or waiting.hypothesis), palette.text))
         if live.proposing:
             items.append(("·", palette.quiet, f"{clean(live.proposing)} prepares a proposal", palette.quiet))
-    items += _notices(history, palette)
-    return items + _best(history, palette)
+    return items + _notices(history, palette) + _best(history, palette)
+
+
+def _opened(opened: Open, verb: str, live: Live | None, history: History, palette: Palette) -> list[Item]:
+    """What is tried, why, its runs so far and those of the best."""
+    step = answers.noise(history)
+    baseline = opened.proposal is None
+    proposal = history.opened_proposal
+    what = "the baseline" if baseline else clean(proposal.description) if proposal else ""
+    if live is not None and live.experiment == opened.number and live.description:
+        what = clean(live.description)
+    items: list[Item] = [("", palette.title, f"{verb} #{opened.number}", palette.title)]
+    if what:
+        items.append((">", palette.run, what, palette.strong))
+    hypothesis = clean(proposal.hypothesis) if proposal else ""
+    if hypothesis and hypothesis != what:
+        items.append(("?", palette.quiet, hypothesis, palette.quiet))
+    for arm, name in (("candidate", "runs"), ("fresh", "fresh runs")):
+        values = [numbers.metric(s.metric, step) if s.cause is None else str(s.cause) for s in opened.of(arm)]
+        if values:
+            items.append(("·", palette.quiet, f"{name} {', '.join(values)}", palette.text))
+    against = [] if baseline else history.incumbent_values()[-6:]
+    if against:
+        text = f"best {', '.join(numbers.metric(value, step) for value in against)}"
+        items.append(("·", palette.quiet, text, palette.best))
+    return items
 
 
 def _best(history: History, palette: Palette) -> list[Item]:
