@@ -108,6 +108,9 @@ class Attendant:
     def attend(self) -> None:
         """Raises Ended when a pause was asked for or a limit is reached."""
         self.obey()
+        if self._max_experiments is not None:
+            done = len(self._recorder.history.rows) - self._rows_before
+            self._recorder.live.limits = {"experiments": self._max_experiments, "done": done}
         if self._wish is not None:
             raise Ended(self._wish.line, self._wish.code)
         reached = stopping.reached(self._progress(), self.limits, self._config.metric, least_free_mb())

@@ -26,6 +26,7 @@ from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.loop import Ended, Loop
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Observe, OnLive, Recorder
+from autoresearch.engine.researcher import Researcher
 from autoresearch.engine.scope import Scope
 from autoresearch.state import config as configs
 from autoresearch.state import records, session
@@ -133,17 +134,28 @@ class _Engine:
             user_folder=self._place.folder,
             on_phase=lambda phase: recorder.phase(phase),
         )
-        proposals = Proposals(
-            self._workspace,
-            recorder,
-            agent,
+        researcher = Researcher(self._workspace, recorder, agent, self._config, between=self._between(agent))
+        proposals = Proposals(self._workspace, recorder, researcher, self._config, self._prepares_ahead(agent))
+        loop = Loop(
             self._config,
-            bool(configs.proposals_ahead(self._config.agent, agent.name)),
+            recorder,
+            self._workspace,
+            slot,
+            researcher,
+            proposals,
+            attendant,
+            self._notebook.update,
         )
-        loop = Loop(self._config, recorder, self._workspace, slot, agent, proposals, attendant, self._notebook.update)
-        return await self._drive(loop, slot, proposals, attendant)
+        return await self._drive(loop, slot, proposals, researcher, attendant)
 
-    async def _drive(self, loop: Loop, slot: measure.LocalSlot, proposals: Proposals, attendant: Attendant) -> Ended:
+    async def _drive(
+        self,
+        loop: Loop,
+        slot: measure.LocalSlot,
+        proposals: Proposals,
+        researcher: Researcher,
+        attendant: Attendant,
+    ) -> Ended:
         """The loop with the attendant beside it; whichever way it ends, nothing of ours is left running."""
 
         async def work() -> None:
@@ -168,6 +180,7 @@ class _Engine:
             watch_task.cancel()
             await asyncio.gather(watch_task, return_exceptions=True)
             await proposals.close()
+            await researcher.close()
         raise AssertionError("the loop ended without a reason")
 
     async def _prepare(self, slot: measure.LocalSlot) -> None:
@@ -308,6 +321,24 @@ class _Engine:
             self._recorder.write(records.AgentEvent(event="began", agent=agent.name, text=replay or ""))
         return agent
 
+    def _between(self, agent: agents.Agent) -> agents.Agent | None:
+        """The tuner that makes every `agent.tuner_every`-th proposal beside a language model."""
+        if not (agent.reads and self._config.agent.tuner_every):
+            return None
+        return agents.create(self._config, git=self._workspace.propose.git, kind="tuner", prefix=self._place.prefix)
+
+    def _prepares_ahead(self, agent: agents.Agent) -> bool:
+        """Not where the metric is a time: the agent would share the cores that are measured."""
+        wanted = bool(configs.proposals_ahead(self._config.agent, agent.name))
+        if wanted and self._config.agent.ahead is None and _is_time(self._config.metric):
+            self._recorder.warn(
+                "The metric is a time, so the next proposal is not prepared beside a measurement; `agent.ahead = 1` "
+                "does it anyway.",
+                code="ahead",
+            )
+            return False
+        return wanted
+
     # -- ending
 
     def _end(self, ended: Ended) -> None:
@@ -444,6 +475,11 @@ def _refuse_unseen_files(place: Place, config: Config) -> None:
                     f"measure.{key} names {path}, which git does not track, so a clean checkout lacks it: "
                     f"`git add {path}` and commit, or list it in scope.link."
                 )
+
+
+def _is_time(metric: configs.Metric) -> bool:
+    units = {"s", "ms", "us", "µs", "ns", "sec", "seconds", "milliseconds", "min", "minutes"}
+    return metric.unit in units or metric.name.rpartition("_")[2] in units
 
 
 def _words(command: str | tuple[str, ...]) -> list[str]:

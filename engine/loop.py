@@ -7,17 +7,19 @@ has to be recorded (`Ended`), so there is one place where a session stops.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from autoresearch.engine import stopping, verdict
-from autoresearch.engine.agents import Agent, Exhausted, Outcome
+from autoresearch.engine.agents import Blocked, Exhausted
 from autoresearch.engine.measure import Job, Slot
 from autoresearch.engine.noise import Noise, cut
 from autoresearch.engine.noise import mean as plain_mean
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Recorder
+from autoresearch.engine.researcher import Researcher, proposal_folder
 from autoresearch.engine.workspace import Workspace
 from autoresearch.state import records
 from autoresearch.state.config import Config
@@ -26,6 +28,7 @@ from autoresearch.state.history import History, Open, SampleRow, Waiting
 from autoresearch.state.records import Arm, Status
 
 DIED_TWICE = 2
+SILENCES = 3
 
 
 class Ended(Exception):
@@ -62,7 +65,7 @@ class Loop:
         recorder: Recorder,
         workspace: Workspace,
         slot: Slot,
-        agent: Agent,
+        researcher: Researcher,
         proposals: Proposals,
         attendant: Attendant,
         write_notebook: Callable[[], None],
@@ -72,7 +75,7 @@ class Loop:
         self._recorder = recorder
         self._workspace = workspace
         self._slot = slot
-        self._agent = agent
+        self._researcher = researcher
         self._proposals = proposals
         self._attendant = attendant
         self._write_notebook = write_notebook
@@ -92,10 +95,13 @@ class Loop:
                 continue
             if stopping.environment_suspect(self._history.crash_streak):
                 await self._check_environment()
+            self._give_up_on_silence()
             try:
                 waiting = await self._proposals.next()
             except Exhausted as done:
                 raise Ended(records.Pause(reason=str(done), by="engine")) from done
+            except Blocked as blocked:
+                raise Ended(records.Pause(reason=blocked.reason, fix=blocked.fix, by="engine"), code=1) from blocked
             await self._experiment(waiting)
 
     # -- one experiment
@@ -113,7 +119,6 @@ class Loop:
             self._conclude(opened, Verdict("crash", waiting.problem, waiting.reason))
         else:
             await self._race(opened, waiting)
-        await self._learn(opened.number)
 
     def _begin(self, waiting: Waiting | None, parent: str, sha: str) -> Open:
         """Give the number: the intent line, then the ref."""
@@ -121,20 +126,25 @@ class Loop:
         id = waiting.id if waiting else None
         self._recorder.write(records.Intent(experiment=number, proposal=id, parent=parent, sha=sha))
         self._workspace.number_ref(number, sha, id)
-        self._recorder.session.run(number).mkdir(parents=True, exist_ok=True)
-        self._recorder.live.experiment = number
-        self._recorder.live.description = waiting.description if waiting else "baseline"
-        self._recorder.live.sha = sha
         assert self._history.open is not None
+        self._announce(self._history.open, waiting)
         return self._history.open
+
+    def _announce(self, opened: Open, waiting: Waiting | None) -> None:
+        """Make the experiment's folder, of the proposal's where there is one, and say what is under way."""
+        folder = self._recorder.session.run(opened.number)
+        if opened.proposal is not None and not folder.exists():
+            with contextlib.suppress(FileNotFoundError):
+                proposal_folder(self._recorder.session.runs, opened.proposal).rename(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._recorder.live.experiment = opened.number
+        self._recorder.live.description = waiting.description if waiting else "baseline"
+        self._recorder.live.sha = opened.sha
 
     async def _finish(self, opened: Open) -> None:
         """Go on with an experiment that an earlier engine left open, at its next sample."""
         waiting = self._history.opened_proposal
-        self._recorder.session.run(opened.number).mkdir(parents=True, exist_ok=True)
-        self._recorder.live.experiment = opened.number
-        self._recorder.live.description = waiting.description if waiting else "baseline"
-        self._recorder.live.sha = opened.sha
+        self._announce(opened, waiting)
         if waiting is None:
             await self._measure_baseline(opened)
             return
@@ -145,7 +155,6 @@ class Loop:
             self._conclude(opened, Verdict("crash", "interrupted", reason))
         else:
             await self._race(opened, waiting)
-        await self._learn(opened.number)
 
     async def _measure_baseline(self, opened: Open) -> None:
         self._proposals.prepare()
@@ -217,6 +226,13 @@ class Loop:
                 self._conclude(opened, Verdict("crash", sample.cause, sample.detail, reached.decision))
                 return
         self._conclude(opened, reached)
+
+    def _give_up_on_silence(self) -> None:
+        """An agent that makes no proposal several times in a row will not begin to by being asked again."""
+        last = self._history.rows[-SILENCES:]
+        if len(last) == SILENCES and all(row.cause == "no_proposal" for row in last):
+            fix = "Look at agent.log of the last experiments, then `autoresearch resume`."
+            raise Ended(records.Pause(reason=f"the agent made no proposal {SILENCES} times in a row", fix=fix), code=1)
 
     # -- samples, guards, evidence
 
@@ -314,6 +330,7 @@ class Loop:
             self._workspace.keep(line.sha, self._branch_before(opened))
         self._write_notebook()
         reach("after:notebook")
+        self._researcher.tell(line)
         if line.status == "keep":
             self._workspace.save_state(f"#{line.run} {line.cause}: {line.description}")
 
@@ -357,15 +374,6 @@ class Loop:
             cost_usd=waiting.cost_usd if waiting else None,
             warnings=_warnings(waiting),
         )
-
-    async def _learn(self, number: int) -> None:
-        row = self._history.by_number[number]
-        outcome = Outcome(number, row.status, row.cause, row.description, row.metric)
-        lesson = await self._agent.learn(outcome)
-        if lesson is not None:
-            self._recorder.write(
-                records.Lesson(experiment=number, lesson=lesson.lesson, retry_if=lesson.retry_if, by=self._agent.name)
-            )
 
 
 def incumbent_last(opened: Open) -> bool:

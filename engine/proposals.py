@@ -12,23 +12,26 @@ from dataclasses import asdict
 from typing import Any
 
 from autoresearch.engine import verdict
-from autoresearch.engine.agents import Agent, Brief, Proposal
+from autoresearch.engine.agents import Proposal
 from autoresearch.engine.recorder import Recorder
+from autoresearch.engine.researcher import Researcher
 from autoresearch.engine.workspace import Taken, Workspace
 from autoresearch.state import records
 from autoresearch.state.config import Config
-from autoresearch.state.faults import reach
 from autoresearch.state.history import History, Row, Waiting
 
 _NO_EDITS = "no_change"
 _ONLY_OUTSIDE = "out_of_scope"
+_RANK = {"overrule": 0, "retry": 2}
 
 
 class Proposals:
-    def __init__(self, workspace: Workspace, recorder: Recorder, agent: Agent, config: Config, ahead: bool) -> None:
+    def __init__(
+        self, workspace: Workspace, recorder: Recorder, researcher: Researcher, config: Config, ahead: bool
+    ) -> None:
         self._workspace = workspace
         self._recorder = recorder
-        self._agent = agent
+        self._researcher = researcher
         self._config = config
         self._ahead = ahead
         self._task: asyncio.Task[None] | None = None
@@ -50,7 +53,7 @@ class Proposals:
         """The proposal to measure now, on the incumbent. Raises agents.Exhausted when there is none to be had."""
         while True:
             self._take_up_requests()
-            waiting = self._first() or self._bundle()
+            waiting = self._first(urgent=True) or self._bundle() or self._first()
             if waiting is None:
                 await self._proposed()
                 continue
@@ -74,50 +77,33 @@ class Proposals:
     async def _proposed(self) -> None:
         task = self._task or asyncio.create_task(self._propose())
         self._task = task
-        self._recorder.phase("proposing", waiting_for=self._agent.name)
+        self._recorder.phase("proposing")
         try:
             await task
         finally:
-            self._recorder.phase("proposing", waiting_for="")
             if task.done():
                 self._task = None
 
     async def _propose(self) -> None:
-        base = self.base
-        tree = self._workspace.propose
-        tree.at(base)
-        self._recorder.phase(self._recorder.live.phase, proposing=self._agent.name)
-        brief = Brief(
-            number=self._history.next_proposal,
-            incumbent=base,
-            config=self._config,
-            history=self._history,
-            seed=self._history.next_proposal,
-        )
-        try:
-            words = await self._agent.propose(brief, tree.folder)
-        finally:
-            self._recorder.phase(self._recorder.live.phase, proposing="")
-        reach("after:propose")
-        self._take(base, words)
+        await self._researcher.propose(self.base, self._take)
 
-    def _take(self, base: str, words: Proposal) -> None:
+    def _take(self, base: str, agent: str, words: Proposal) -> None:
         if words.problem:
-            self._record(base, Taken(""), words, words.problem, words.reason)
+            self._record(base, Taken(""), words, words.problem, words.reason, agent)
             return
-        taken = self._workspace.take(base, lambda found: self._words(base, found, words))
+        taken = self._workspace.take(base, lambda found: self._words(base, found, words, agent))
         problem = reason = ""
         if not taken.sha:
             problem = _ONLY_OUTSIDE if taken.dropped else _NO_EDITS
             reason = (
-                f"only files outside the scope were changed: {', '.join(taken.dropped[:5])}"
+                f"only files outside the scope were changed: {', '.join(map(printable, taken.dropped[:5]))}"
                 if taken.dropped
                 else "the proposal changes nothing"
             )
-        self._record(base, taken, words, problem, reason)
+        self._record(base, taken, words, problem, reason, agent)
 
-    def _words(self, base: str, taken: Taken, words: Proposal) -> tuple[str, dict[str, Any]]:
-        line = self._line(base, taken, words)
+    def _words(self, base: str, taken: Taken, words: Proposal, agent: str = "") -> tuple[str, dict[str, Any]]:
+        line = self._line(base, taken, words, agent=agent)
         facts = {key: value for key, value in asdict(line).items() if key != "sha" and value}
         return message_of(words.description, words.hypothesis), facts
 
@@ -129,7 +115,7 @@ class Proposals:
             id=self._history.next_proposal,
             base=base,
             sha=taken.sha,
-            agent=agent or self._agent.name,
+            agent=agent or self._researcher.name,
             model=words.model,
             hypothesis=words.hypothesis,
             description=words.description,
@@ -165,11 +151,11 @@ class Proposals:
 
     # -- the queue
 
-    def _first(self) -> Waiting | None:
-        """A person's decision, then mends, then retries, then in order of making."""
-        waiting = self._history.waiting.values()
-        rank = {"overrule": 0, "retry": 2}
-        return min(waiting, key=lambda w: (1 if w.mends else rank.get(w.agent, 3), w.id), default=None)
+    def _first(self, urgent: bool = False) -> Waiting | None:
+        """A person's decision, then mends, then retries, then in order of making; `urgent` leaves out the last."""
+        ranked = [(_RANK.get(w.agent, 3) if w.mends is None else 1, w.id, w) for w in self._history.waiting.values()]
+        rank, _, first = min(ranked, key=lambda each: each[:2], default=(0, 0, None))
+        return None if urgent and rank == 3 else first
 
     def _onto_incumbent(self, waiting: Waiting) -> Waiting | None:
         """The proposal on the present incumbent; None when it was withdrawn because it no longer fits."""

@@ -165,6 +165,11 @@ class Tree:
                 return "/".join(parts[:depth])
         return path
 
+    def overlay(self, sha: str) -> None:
+        """Put another commit's files into the tree, while HEAD stays: an agent goes on from a failed candidate."""
+        self.git(*_GIT_FLAGS, "read-tree", "-u", "--reset", sha)
+        self._clean = False
+
     # -- what an agent changed
 
     def forget_staging(self, base: str) -> None:

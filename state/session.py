@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -26,6 +27,7 @@ from autoresearch.state.history import History
 from autoresearch.state.journal import Journal
 
 CONFIG_FILE = "autoresearch.toml"
+LOCK_PATIENCE_S = 0.3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -203,9 +205,7 @@ class Session:
         """
         fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked(fd):
                 raise Locked(self.name, self.engine_pid()) from None
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
@@ -239,6 +239,19 @@ class Session:
             except (OSError, orjson.JSONDecodeError, TypeError):
                 found.append((path, None))
         return found
+
+
+def _locked(fd: int) -> bool:
+    """Take the lock, trying for a moment: whoever asks if an engine runs holds it shared for an instant."""
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,15 @@ class Exhausted(Exception):
     """The agent has nothing left to propose; the session pauses with this reason."""
 
 
+class Blocked(Exception):
+    """The agent cannot go on until a person does something: a refused key, a missing program. The session pauses."""
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        self.reason = reason
+        self.fix = fix
+        super().__init__(reason)
+
+
 class Agent(Protocol):
     name: str
     reads: bool

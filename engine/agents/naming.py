@@ -48,6 +48,15 @@ def category_of(name: str) -> str:
     return min((_CATEGORY_OF[word] for word in words_of(name) if word in _CATEGORY_OF), default=(0, "other"))[1]
 
 
+def matters_most(name: str) -> bool:
+    """A learning rate: of all settings of a training script it decides most, so it is looked at first.
+
+    (Bengio, "Practical recommendations for gradient-based training of deep architectures", 2012, section 3.1.)
+    """
+    words = words_of(name)
+    return "lr" in words or ("learning" in words and "rate" in words)
+
+
 def is_setting(name: str) -> bool:
     """Whether a name may be tuned without a word from its author."""
     return not is_special(name) and NOT_SETTINGS.isdisjoint(words_of(name))

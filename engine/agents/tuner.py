@@ -153,6 +153,7 @@ class _Search:
     def _sweep(self) -> Iterator[tuple[int, Idea]]:
         """(round, idea): each dial alone, a bold step in one direction, in the next round in another."""
         shuffled = self._order.sample(self._dials, len(self._dials))
+        shuffled.sort(key=lambda dial: not naming.matters_most(dial.knob.label))
         ways = {dial: self._order.sample(steps, len(steps)) for dial in shuffled if (steps := _ways(dial))}
         for turn in range(max(map(len, ways.values()), default=0)):
             for dial in _interleaved(list(ways)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from engines import check_agreement, lines, processes_of, run, session, start, until
-from repos import TOML, git, make_target, patch, snapshot, write
+from repos import TOML, git, make_repo, make_target, patch, snapshot, write
 
 from autoresearch.state import records
 from autoresearch.state.session import SessionError
@@ -189,3 +189,42 @@ def test_sighup_is_ignored(tmp_path: Path) -> None:
     engine.send_signal(signal.SIGTERM)
     engine.communicate(timeout=60)
     assert engine.returncode == 130
+
+
+AHEAD = TOML.replace('["knob.py"]', '["[abc].py"]').replace('kind = "replay"', 'kind = "replay"\nahead = 1')
+SUM = """\
+import os, random
+from a import A
+from b import B
+from c import C
+noise = random.Random(os.environ["AUTORESEARCH_SEED"]).gauss(0, 0.01)
+print(f"METRIC score={A + B + C + noise:.6f}")
+"""
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "",
+        "after:proposal#2",
+        "after:intent#3",
+        "after:experiment#2",
+        "after:branch#2",
+        "after:withdrawn",
+        "after:ref-p#3",
+    ],
+)
+def test_a_proposal_made_ahead_is_put_onto_the_new_incumbent_once(place: str, tmp_path: Path) -> None:
+    """While one is measured the next is made on the old incumbent; a keep moves it over, a kill loses none of it."""
+    files = {f"{n}.py": f"{n.upper()} = 2.5\n" for n in "abc"}
+    repo = make_repo(tmp_path / "r", {"autoresearch.toml": AHEAD, "bench.py": SUM, **files})
+    for n, (name, value) in enumerate((("a", "2.0"), ("b", "2.0"), ("c", "3.0")), 1):
+        diff = f"--- a/{name}.py\n+++ b/{name}.py\n@@ -1 +1 @@\n-{name.upper()} = 2.5\n+{name.upper()} = {value}\n"
+        write(tmp_path / "p", {f"{n}.patch": f"Subject: {name}\n\n---\ndiff --git a/{name}.py b/{name}.py\n{diff}"})
+    if place:
+        assert run(repo, "--replay", str(tmp_path / "p"), fault=place).returncode == -signal.SIGKILL
+    run(repo, "--replay", str(tmp_path / "p"), expect=0)
+    history = check_agreement(repo)
+    told = [(row.description, row.status) for row in history.rows]
+    assert told == [("baseline", "keep"), ("a", "keep"), ("b", "keep"), ("c", "discard")]
+    assert git(repo, "diff", "--name-only", "main", session(repo).branch).split() == ["a.py", "b.py"]

@@ -1,0 +1,139 @@
+"""Runs one agent CLI and leaves nothing of it behind: `python -m autoresearch.engine.agents.supervisor … -- CLI …`.
+
+A process of its own and a subreaper of its own: what the CLI detaches is inherited here, not by the engine, so a
+measurement that ends meanwhile never takes an agent's children for its own leftovers, and they never outlive the agent.
+It ends everything when the CLI has ended, when it gets TERM, and when the engine is gone.
+
+A CLI's stream of JSON lines is stored as it is (`--raw`) and rendered to stdout; its stderr, and the stdout of a CLI
+that writes text, go to stdout directly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from autoresearch.engine import process
+from autoresearch.engine.agents.transcript import Transcript
+
+GRACE_S = 3.0
+"""Less than the engine grants us, so that we are done first."""
+RAW_MB = 256.0
+"""Of the raw stream; what comes beyond it is rendered and not stored."""
+_NO_LIMIT_S = 10 * 365 * 86400.0
+_LONGEST_LINE = 16 * 2**20
+NICE = 10
+
+
+def argv(
+    command: Sequence[str], *, log: Path, stdin: Path | None = None, raw: Path | None = None, form: str = "text",
+    cpus: frozenset[int] = frozenset(),
+) -> list[str]:  # fmt: skip
+    """The command line that runs `command` under a supervisor. -P: the tree may hold an `autoresearch` of its own."""
+    words = [sys.executable, "-P", "-m", "autoresearch.engine.agents.supervisor", "--log", str(log), "--form", form]
+    for flag, value in (("--stdin", stdin), ("--raw", raw)):
+        words += [flag, str(value)] if value is not None else []
+    words += ["--cpus", ",".join(map(str, sorted(cpus)))] if cpus else []
+    return [*words, "--", *command]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="supervisor")
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--form", default="text")
+    parser.add_argument("--stdin", type=Path)
+    parser.add_argument("--raw", type=Path)
+    parser.add_argument("--cpus", default="")
+    parser.add_argument("command", nargs="+")
+    options = parser.parse_args(arguments)
+    halt = process.Halt()
+    signal.signal(signal.SIGTERM, lambda *_: halt.set())
+    threading.Thread(target=_watch_parent, args=(os.getppid(), halt), daemon=True).start()
+    os.nice(NICE)
+    if options.cpus and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(cpu) for cpu in options.cpus.split(",")})
+    command = process.Command(
+        argv=options.command,
+        cwd=Path.cwd(),
+        env=dict(os.environ),
+        output=options.log,
+        timeout_s=_NO_LIMIT_S,
+        output_mb=0,
+        grace_s=GRACE_S,
+    )
+    streams = _Streams(options.stdin, options.raw, options.form)
+    done = process.run(command, halt, streams.spawn)
+    streams.finish()
+    if done.cause == "interrupted":
+        return 128 + signal.SIGTERM
+    return 1 if done.code is None else done.code if done.code >= 0 else 128 - done.code
+
+
+def _watch_parent(parent: int, halt: process.Halt) -> None:
+    """An engine that was killed cannot tell us: we are somebody else's child then."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    halt.set()
+
+
+class _Streams:
+    """The CLI's stdin, and its stdout where that is a stream of JSON lines."""
+
+    def __init__(self, stdin: Path | None, raw: Path | None, form: str) -> None:
+        self._stdin = stdin
+        self._raw = raw
+        self._form = form
+        self._reader: threading.Thread | None = None
+
+    def spawn(self, command: process.Command, env: Mapping[str, str], output: int) -> subprocess.Popen[bytes]:
+        with contextlib.ExitStack() as stack:
+            source: BinaryIO | int = subprocess.DEVNULL
+            if self._stdin is not None:
+                source = stack.enter_context(self._stdin.open("rb"))
+            child = subprocess.Popen(
+                list(command.argv),
+                cwd=command.cwd,
+                env=env,
+                stdin=source,
+                stdout=subprocess.PIPE if self._raw else output,
+                stderr=output,
+                start_new_session=True,
+            )
+        if self._raw is not None:
+            assert child.stdout is not None
+            log = os.dup(output)
+            self._reader = threading.Thread(target=self._read, args=(child.stdout, log, self._raw), daemon=True)
+            self._reader.start()
+        return child
+
+    def _read(self, pipe: BinaryIO, log: int, raw: Path) -> None:
+        transcript = Transcript(self._form)
+        with pipe, raw.open("ab") as stored:
+            room = RAW_MB * 2**20 - stored.tell()
+            while line := pipe.readline(_LONGEST_LINE):
+                room -= len(line)
+                if room >= 0:
+                    stored.write(line)
+                    stored.flush()
+                text = transcript.feed(line)
+                if text:
+                    os.write(log, text.encode("utf-8", "replace") + b"\n")
+        os.close(log)
+
+    def finish(self) -> None:
+        """Everything that held the pipe has ended, so what is left in it is soon read."""
+        if self._reader is not None:
+            self._reader.join(timeout=30)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
