@@ -24,6 +24,7 @@ from autoresearch.engine import agents, devices, measure, outlook, process, reco
 from autoresearch.engine.attendant import Attendant
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.loop import Ended, Loop
+from autoresearch.engine.notify import Notifier
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Observe, OnLive, Recorder
 from autoresearch.engine.researcher import Researcher
@@ -91,12 +92,15 @@ class _Engine:
         self._recorder = recorder
         self._workspace = workspace.Workspace(place, opened, config, recorder.warn)
         self._notebook = outlook.Notebook(recorder, config)
+        self._notifier = Notifier(config.notify.command, place.folder, lambda text: recorder.warn(text, code="notify"))
+        recorder.also(lambda record, history: self._notifier.see(record, history, opened.name))
         self._rows_before = len(recorder.history.rows)
 
     async def run(self) -> int:
         try:
             ended = await self._until_ended()
             self._end(ended)
+            await self._notifier.close()
         except JournalLost:
             raise
         except Exception as error:

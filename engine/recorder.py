@@ -27,7 +27,7 @@ class Recorder:
         self.session = session
         self.history = history
         self._journal = journal
-        self._observe = observe
+        self._observers = [observe]
         self._on_live = on_live
         self._changed = True
         now = now_ms()
@@ -38,7 +38,12 @@ class Recorder:
         for at, line in self._journal.append(*lines):
             self.history.feed(at, line[:-1])
         for record in lines:
-            self._observe(record, self.history)
+            for observe in self._observers:
+                observe(record, self.history)
+
+    def also(self, observe: Observe) -> None:
+        """Let somebody else see every line too."""
+        self._observers.append(observe)
 
     def warn(self, text: str, code: str = "", experiment: int | None = None) -> None:
         """A line for people, once per text while it stays among the recent ones."""

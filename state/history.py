@@ -289,6 +289,10 @@ class History:
         self.crash_streak = 0
         self.cost_usd = 0.0
         self.tokens = 0
+        self.measured_s = 0.0
+        """Seconds the slot spent in `run`."""
+        self.withdrawn_usd = 0.0
+        """What proposals cost that were made ahead and never measured."""
         self.running_ms = 0
         self.started_ms = 0
         self.last_ms = 0
@@ -450,6 +454,8 @@ class History:
 
     def _withdrawn(self, at: int, data: dict[str, Any]) -> None:
         waiting = self.waiting.pop(int(data["proposal"]), None)
+        if waiting is not None and "as p" not in data.get("reason", ""):
+            self.withdrawn_usd += waiting.cost_usd or 0.0
         if waiting and waiting.idea in self.ideas:
             self.ideas[waiting.idea].state = "open"
 
@@ -486,6 +492,8 @@ class History:
             at=at,
         )
         self.sampled[sample.sha] = max(self.sampled.get(sample.sha, 0), sample.k)
+        self.measured_s += sample.duration_s
+        self.cost_usd += _finite(sample.metrics.get("cost_usd")) or 0.0
         if sample.arm == "holdout":
             return
         mine = self.open is not None and data.get("experiment") == self.open.number

@@ -1,0 +1,94 @@
+"""Tell somebody outside what happened: `notify.command` gets one JSON object on stdin.
+
+It never holds the loop up and never fails it: the command runs beside it with a time limit, and what goes wrong is a
+warning in the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from autoresearch.engine import environment
+from autoresearch.engine.descendants import disown, starting
+from autoresearch.engine.stopping import environment_suspect
+from autoresearch.state import records
+from autoresearch.state.history import History
+
+TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    event: str
+    """keep, crashes, limit, pause or stop."""
+    session: str
+    text: str
+    experiment: int | None = None
+    metric: float | None = None
+    fix: str = ""
+
+
+def notice_of(record: records.Record, history: History, session: str) -> Notice | None:
+    """What is worth a notice; None for most lines."""
+    match record:
+        case records.Experiment(status="keep") if record.cause != "baseline":
+            text = f"#{record.run} kept: {record.description}, {record.reason}"
+            return Notice("keep", session, text, record.run, record.metric)
+        case records.Experiment(status="crash") if environment_suspect(history.crash_streak):
+            return Notice("crashes", session, f"{history.crash_streak} crashes in a row: {record.reason}", record.run)
+        case records.Pause():
+            return Notice("limit" if record.limit else "pause", session, record.reason, fix=record.fix)
+        case records.Stop():
+            return Notice("stop", session, record.reason)
+    return None
+
+
+class Notifier:
+    def __init__(self, command: str | tuple[str, ...], folder: Path, warn: Callable[[str], None]) -> None:
+        self._command = command
+        self._folder = folder
+        self._warn = warn
+        self._running: set[asyncio.Task[None]] = set()
+
+    def see(self, record: records.Record, history: History, session: str) -> None:
+        notice = notice_of(record, history, session) if self._command else None
+        if notice is not None:
+            task = asyncio.get_running_loop().create_task(self._send(notice))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _send(self, notice: Notice) -> None:
+        argv = environment.argv(self._command)
+        try:
+            with starting() as own:
+                child = await asyncio.create_subprocess_exec(
+                    *argv,
+                    cwd=self._folder,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+                own(child.pid)
+        except OSError as error:
+            self._warn(f"notify.command could not be started: {error.strerror}")
+            return
+        try:
+            await asyncio.wait_for(child.communicate(orjson.dumps(asdict(notice))), TIMEOUT_S)
+            if child.returncode:
+                self._warn(f"notify.command ended with exit code {child.returncode}")
+        except TimeoutError:
+            child.kill()
+            await child.wait()
+            self._warn(f"notify.command took longer than {TIMEOUT_S:.0f} s and was ended")
+        finally:
+            disown(child.pid)
+
+    async def close(self) -> None:
+        """Wait for what is under way: the notice of a pause is sent as the engine ends."""
+        await asyncio.gather(*self._running, return_exceptions=True)
