@@ -118,6 +118,7 @@ def summary(session: Session, history: History) -> Document:
             for row in kept
         ],
         "keep_if_better": keep_if_better(history),
+        "lessons": best_lessons(history),
         "spend": spend(history),
         "branch": branch,
         "merge": f"git merge {branch}" if kept else None,
@@ -125,6 +126,18 @@ def summary(session: Session, history: History) -> Document:
         "reason": history.control.reason,
         "fix": history.control.fix,
     }
+
+
+def best_lessons(history: History, count: int = 3) -> list[Document]:
+    """The lessons of the experiments that said most: keeps by their gain first, then the rest, newest first."""
+
+    def rank(number: int) -> tuple[int, float, int]:
+        row = history.by_number.get(number)
+        kept = row is not None and row.status == "keep"
+        return (0 if kept else 1, -(row.estimate or 0.0) if kept and row else 0.0, -number)
+
+    chosen = sorted(history.lessons, key=rank)[:count]
+    return [{"experiment": n, "lesson": history.lessons[n][0], "retry_if": history.lessons[n][1]} for n in chosen]
 
 
 def ideas(history: History) -> Document:
@@ -167,6 +180,8 @@ def spend(history: History, now_ms: int | None = None) -> Document:
         "usd": round(history.cost_usd, 6),
         "tokens": history.tokens,
         "running_s": round((history.running_ms + since) / 1000, 3),
+        "measured_s": round(history.measured_s, 3),
+        "unused_usd": round(history.withdrawn_usd, 6),
     }
 
 

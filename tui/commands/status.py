@@ -13,6 +13,9 @@ from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import Console, clean, emit_json, plural
 
+_BUSY_FROM_S = 60.0
+"""Below this much running the share of measuring says nothing."""
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -114,8 +117,11 @@ def counts_text(counts: dict[str, int]) -> str:
 
 def spend_text(spend: dict[str, Any]) -> str:
     parts = [f"{numbers.duration(spend['running_s'])} of running"]
+    if spend["running_s"] >= _BUSY_FROM_S and spend["measured_s"]:
+        parts.append(f"measuring {min(1.0, spend['measured_s'] / spend['running_s']):.0%} of it")
     if spend["usd"]:
-        parts.append(f"${spend['usd']:,.2f}")
+        unused = f" (${spend['unused_usd']:,.2f} of it for proposals never measured)" if spend["unused_usd"] else ""
+        parts.append(f"${spend['usd']:,.2f}{unused}")
     if spend["tokens"]:
         parts.append(plural(spend["tokens"], "token"))
     return " · ".join(parts)

@@ -48,6 +48,8 @@ def print_summary(console: Console, document: dict[str, Any], history: History) 
             ("merge", document["merge"] or ""),
         ]
     )
+    for said in document["lessons"]:
+        console.say(f"  lesson   #{said['experiment']} {clean(said['lesson'])}")
     kept = document["kept"][-_KEPT_SHOWN:]
     if kept:
         console.say()
