@@ -4,7 +4,8 @@
 template of a person's own: a command line for bash, in which `{brief}` is the brief's file, `{tree}` the folder to work
 in and `{model}` the config's `agent.model`. A template that does not name `{brief}` gets the brief on its stdin.
 
-No preset skips its CLI's permissions: those flags refuse root, and a research loop needs files edited, not commands run.
+No preset skips its CLI's permissions: those flags refuse root, and a research loop needs files edited, not commands
+run.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from autoresearch.engine import process
-from autoresearch.engine.agents.transcript import Transcript
+from autoresearch.engine.agents.clistream import CliStream
 
 GRACE_S = 3.0
 """Less than the engine grants us, so that we are done first."""
@@ -116,7 +116,7 @@ class _Streams:
         return child
 
     def _read(self, pipe: BinaryIO, log: int, raw: Path) -> None:
-        transcript = Transcript(self._form)
+        transcript = CliStream(self._form)
         with pipe, raw.open("ab") as stored:
             room = RAW_MB * 2**20 - stored.tell()
             while line := pipe.readline(_LONGEST_LINE):
