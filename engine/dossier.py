@@ -279,7 +279,7 @@ def _feedback(session: Session, history: History, config: Config, hidden: _Hidde
     setting = config.measure.feedback
     if not setting:
         return
-    name = PurePosixPath(setting).name if os.path.isabs(setting) else setting
+    name = PurePosixPath(setting).name if PurePosixPath(setting).is_absolute() else setting
     best = [history.incumbent.number] if history.incumbent is not None else []
     numbers = dict.fromkeys([*best, *(row.number for row in recent(history))])
     found = 0
@@ -295,7 +295,7 @@ def _feedback(session: Session, history: History, config: Config, hidden: _Hidde
 def _produced(folder: Path, name: str) -> str:
     """The beginning of a file that a run left, never through a link; "" when there is none."""
     try:
-        with open(produce.open_regular(folder, name), "rb") as file:
+        with os.fdopen(produce.open_regular(folder, name), "rb") as file:
             return file.read(_OUTPUT_BYTES).decode("utf-8", "replace")
     except (produce.NotTaken, FileNotFoundError, NotADirectoryError):
         return ""

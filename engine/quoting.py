@@ -26,13 +26,14 @@ def printed(words: str, limit: int = 300) -> str:
     return f"{_LEFT}{inner}{_RIGHT}" if inner else ""
 
 
-def quoted(words: str, limit: int, *, end: bool = False) -> str:
-    """A block, each line behind `MARK`, at most `limit` characters: the beginning, or with `end` the last lines.
+def quoted(words: str, limit: int, *, end: bool = False, mark: str = MARK, longest: int = _LONGEST_LINE) -> str:
+    """A block, each line behind `mark`, at most `limit` characters: the beginning, or with `end` the last lines.
 
-    What is left out is said on a line of its own. "" when there is nothing to quote.
+    What is left out is said on a line of its own. A line has at most `longest` characters (0: any). "" when there is
+    nothing to quote.
     """
     lines = [line.rstrip() for line in text.clean(words).strip("\n").split("\n")]
-    marked = [_marked(line) for line in lines]
+    marked = [f"{mark}{_short(line, longest)}".rstrip() for line in lines]
     if not any(lines):
         return ""
     if sum(map(len, marked)) + len(marked) - 1 <= limit:
@@ -40,9 +41,11 @@ def quoted(words: str, limit: int, *, end: bool = False) -> str:
     room = limit - len(_left_out(len(marked))) - 1
     kept: list[str] = []
     for line in reversed(marked) if end else marked:
-        room -= len(line) + 1
-        if room < 0:
+        if len(line) + 1 > room:
+            if not kept and room > len(mark) + 1:
+                kept.append(_short(line, room - 1))
             break
+        room -= len(line) + 1
         kept.append(line)
     note = _left_out(len(marked) - len(kept))
     shown = [note, *reversed(kept)] if end else [*kept, note]
@@ -55,9 +58,8 @@ def numbered(words: str) -> str:
     return "\n".join(f"{n}\t{line}" for n, line in enumerate(lines, 1))
 
 
-def _marked(line: str) -> str:
-    cut = line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…"
-    return (MARK + cut).rstrip()
+def _short(line: str, longest: int) -> str:
+    return line[: longest - 1] + "…" if 0 < longest < len(line) else line
 
 
 def _left_out(count: int) -> str:
