@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Attendant:
         self._tick = tick
         self._rows_before = len(recorder.history.rows)
         self._started = datetime.now().astimezone()
+        self._since_ms = recorder.live.since
         self._wish: Wish | None = None
         self._loop_task: asyncio.Task[None] | None = None
         self._stagnant = False
@@ -74,6 +75,8 @@ class Attendant:
             self._recorder.warn(sentence, code="refused")
 
     def _control(self, request: Request) -> None:
+        if request.timestamp < self._since_ms:
+            return  # meant for an earlier engine: whoever started this one wants it to run
         who = inbox.by_name()
         if request.kind == "unpause":
             if self._wish is not None and not self._wish.now:
@@ -93,6 +96,8 @@ class Attendant:
     def _want(self, wish: Wish) -> None:
         if self._wish is not None and self._wish.now:
             return
+        if self._recorder.live.phase == "proposing" and self._recorder.live.waiting_for:
+            wish = replace(wish, now=True)  # an outage may last for hours, and there is no experiment to finish
         self._wish = wish
         self._recorder.phase(self._recorder.live.phase, pausing=wish.line.type)
         if wish.now and self._loop_task is not None:

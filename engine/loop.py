@@ -102,6 +102,7 @@ class Loop:
                 raise Ended(records.Pause(reason=str(done), by="engine")) from done
             except Blocked as blocked:
                 raise Ended(records.Pause(reason=blocked.reason, fix=blocked.fix, by="engine"), code=1) from blocked
+            self._attendant.attend()  # a pause that was asked for meanwhile leaves the proposal waiting
             await self._experiment(waiting)
 
     # -- one experiment

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -77,9 +77,9 @@ class Budget:
     def spend(self, begun: float) -> None:
         self._left_s -= self._clock() - begun
 
-    @property
-    def used_up(self) -> bool:
-        return self._left_s <= 0
+    def used_up(self, begun: float | None = None) -> bool:
+        """Whether nothing is left, also of what has run since `begun` and is not yet spent."""
+        return self._left_s <= (0.0 if begun is None else self._clock() - begun)
 
 
 class Api:
@@ -98,12 +98,12 @@ class Api:
     async def ask(
         self, request: dict[str, Any], transcript: Transcript, budget: Budget, *, patient: bool = True
     ) -> Answer:
-        """The answer to a request. Raises Blocked, TooLong, and Transient when it is not `patient`."""
+        """The answer to a request. Raises Blocked, TooLong, OutOfTime; Transient when it is not `patient`."""
         failures = 0
         while True:
             begun = budget.begin()
             try:
-                answer = await self._once(request, transcript)
+                answer = await self._once(request, transcript, lambda: budget.used_up(begun))
             except Transient as fault:
                 if not patient:
                     raise
@@ -124,13 +124,13 @@ class Api:
 
     # -- one attempt
 
-    async def _once(self, request: dict[str, Any], transcript: Transcript) -> Answer:
+    async def _once(self, request: dict[str, Any], transcript: Transcript, used_up: Callable[[], bool]) -> Answer:
         client = self._connected()
         answer = Answer()
         try:
             stream = await client.messages.create(**request, stream=True)
             async with stream:
-                await read(stream, answer, transcript, 3 * self._pace.stall_s)
+                await read(stream, answer, transcript, 3 * self._pace.stall_s, used_up)
         except Exception as error:
             raise self._meaning(error) from None  # the SDK's errors carry the request, and it the key
         finally:
@@ -233,8 +233,8 @@ def retry_after(headers: Any) -> float:
                 until = parsedate_to_datetime(text)
             except ValueError:
                 continue
-            until = until if until.tzinfo else until.replace(tzinfo=timezone.utc)
-            seconds = (until - datetime.now(timezone.utc)).total_seconds()
+            until = until if until.tzinfo else until.replace(tzinfo=UTC)
+            seconds = (until - datetime.now(UTC)).total_seconds()
         if seconds >= 0:
             return min(seconds, _LONGEST_RETRY_AFTER_S)
     return 0.0

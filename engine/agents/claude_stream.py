@@ -7,7 +7,7 @@ to us that is an answer the model can correct.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,10 @@ from autoresearch.engine.agents.transcript import Transcript
 
 class Broken(Exception):
     """The stream ended before the answer did, or it is none."""
+
+
+class OutOfTime(Exception):
+    """The time for one proposal is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,13 @@ class Answer:
     """Also of an answer that broke off: what was reported until then is paid."""
 
 
-async def read(stream: AsyncIterator[Any], answer: Answer, transcript: Transcript, quiet_s: float) -> None:
+async def read(
+    stream: AsyncIterator[Any], answer: Answer, transcript: Transcript, quiet_s: float, used_up: Callable[[], bool]
+) -> None:
     """Read a stream of raw events into `answer`.
 
-    Raises Broken when it ends early, TimeoutError when no event comes for `quiet_s` seconds: pings keep a connection
-    alive, but a stream of nothing else is dead.
+    Raises Broken when it ends early, TimeoutError when no event comes for `quiet_s` seconds (pings keep a connection
+    alive, but a stream of nothing else is dead), OutOfTime as soon as `used_up` says so.
     """
     inputs: dict[int, list[str]] = {}
     ended = False
@@ -55,6 +61,8 @@ async def read(stream: AsyncIterator[Any], answer: Answer, transcript: Transcrip
     async with asyncio.timeout(quiet_s) as limit:
         async for event in stream:
             limit.reschedule(loop.time() + quiet_s)
+            if used_up():
+                raise OutOfTime
             match getattr(event, "type", ""):
                 case "message_start":
                     answer.model = event.message.model or ""

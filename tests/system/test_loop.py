@@ -451,3 +451,16 @@ def test_the_same_story_gives_the_same_history_in_another_process(tmp_path: Path
     once, again = session(repo).history(), History().load(session(repo).journal)
     assert once.incumbent == again.incumbent
     assert [row.sha for row in once.rows] == [row.sha for row in again.rows]
+
+
+def test_a_pause_meant_for_a_dead_engine_does_not_stop_the_next_one(gated: tuple[Path, Path, str]) -> None:
+    repo, gate, source = gated
+    engine = start(repo, "--replay", source)
+    until(lambda: running(repo, 1), "the baseline started")
+    engine.kill()
+    engine.wait()
+    session(repo).ask("pause", now=False)
+    gate.write_text("")
+    run(repo, "--replay", source, expect=0)
+    assert len(check_agreement(repo).rows) == 3
+    assert list(session(repo).inbox.iterdir()) == []
