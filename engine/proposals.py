@@ -63,6 +63,8 @@ class Proposals:
 
     def prepare(self) -> None:
         """Let the agent make the next proposal while an experiment is measured."""
+        if self._task is not None and self._task.done() and self._task.exception() is None:
+            self._task = None  # an exception stays: it is raised when its proposal is wanted
         if self._ahead and self._task is None and not self._history.waiting:
             self._task = asyncio.create_task(self._propose())
 

@@ -57,14 +57,15 @@ class _Ready:
     name = "ready"
     reads = False
 
-    def __init__(self) -> None:
+    def __init__(self, thinks_s: float = 0.0) -> None:
+        self.thinks_s = thinks_s
         self.at = 0.0
         self.count = 0
 
     async def propose(self, brief: agents.Brief, tree: Path) -> agents.Proposal:
         self.count += 1
         (tree / "knob.py").write_text(f"VALUE = {10 + self.count / 1000}\n")
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.thinks_s)
         self.at = time.perf_counter()
         return agents.Proposal(description=f"VALUE {self.count}", hypothesis="for the clock")
 
@@ -229,6 +230,30 @@ def commands(experiments: int) -> dict[str, float]:
     }
 
 
+def slot(run_s: float, think_s: float, rounds: int) -> dict[str, float]:
+    """The share of the time in which the slot measures, with a model that thinks for a fifth of a measurement."""
+    return {f"ahead_{ahead}": _busy(run_s, think_s, rounds, ahead) for ahead in (1, 0)}
+
+
+def _busy(run_s: float, think_s: float, rounds: int, ahead: int) -> float:
+    repo = generated.repository(FOLDER / f"r{ahead}", 3)
+    toml = (repo / "autoresearch.toml").read_text()
+    toml = toml.replace('run = ["/bin/echo", "METRIC score=20"]', f'run = "sleep {run_s}; echo METRIC score=20"')
+    (repo / "autoresearch.toml").write_text(toml + f"ahead = {ahead}\n")
+    thinking = _Ready(think_s)
+    agents.create = lambda *_, **__: thinking  # type: ignore[assignment]
+    spans: list[tuple[float, float]] = []
+
+    def observe(record: records.Record, _: History) -> None:
+        if isinstance(record, records.Sample) and record.experiment != 1:
+            now = time.perf_counter()
+            spans.append((now - record.duration_s, now))
+
+    options = host.RunOptions(max_experiments=rounds)
+    host.engine_main(find_place(repo), options, observe, lambda live: None)
+    return sum(end - start for start, end in spans) / (spans[-1][1] - spans[0][0])
+
+
 def _time(command: list[str], cwd: Path, rounds: int = 5, before: Callable[[], None] = lambda: None) -> float:
     took = []
     for _ in range(rounds):
@@ -241,7 +266,7 @@ def _time(command: list[str], cwd: Path, rounds: int = 5, before: Callable[[], N
 
 PARTS: dict[str, Callable[..., dict[str, Any]]] = {
     "overhead": overhead, "open": opening, "memory": memory, "engine_memory": engine_memory, "screen": screen,
-    "commands": commands,
+    "commands": commands, "slot": slot,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -228,3 +228,18 @@ def test_a_proposal_made_ahead_is_put_onto_the_new_incumbent_once(place: str, tm
     told = [(row.description, row.status) for row in history.rows]
     assert told == [("baseline", "keep"), ("a", "keep"), ("b", "keep"), ("c", "discard")]
     assert git(repo, "diff", "--name-only", "main", session(repo).branch).split() == ["a.py", "b.py"]
+
+
+def test_every_measurement_has_the_next_proposal_made_beside_it(tmp_path: Path) -> None:
+    files = {f"{n}.py": f"{n.upper()} = 2.5\n" for n in "abc"}
+    repo = make_repo(tmp_path / "r", {"autoresearch.toml": AHEAD, "bench.py": SUM, **files})
+    for name in "abc":
+        diff = f"--- a/{name}.py\n+++ b/{name}.py\n@@ -1 +1 @@\n-{name.upper()} = 2.5\n+{name.upper()} = 3.0\n"
+        write(tmp_path / "p", {f"{name}.patch": f"Subject: {name}\n\n---\ndiff --git a/{name}.py b/{name}.py\n{diff}"})
+    run(repo, "--replay", str(tmp_path / "p"), expect=0)
+    order = [
+        f"proposal {line.id}" if isinstance(line, records.Proposal) else f"verdict {line.run}"
+        for line in lines(repo)
+        if isinstance(line, (records.Proposal, records.Experiment))
+    ]
+    assert order == ["proposal 1", "verdict 1", "proposal 2", "verdict 2", "proposal 3", "verdict 3", "verdict 4"]
