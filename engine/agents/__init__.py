@@ -139,19 +139,33 @@ class Unavailable(SessionError):
     """The agent that was asked for cannot work; says what to do instead."""
 
 
+def _silent(_: str) -> None:
+    """Where nobody listens."""
+
+
 def create(
-    config: Config, *, git: Git, kind: str = "", replay: str | None = None, prefix: str = "", seed: int = 0
+    config: Config,
+    *,
+    git: Git,
+    kind: str = "",
+    replay: str | None = None,
+    prefix: str = "",
+    seed: int = 0,
+    say: Callable[[str], None] = _silent,
+    warn: Callable[[str], None] = _silent,
 ) -> Agent:
     """The agent of a short name: `kind`, else the config's.
 
     `git` is bound to the propose tree, `prefix` is the target's folder in it. `replay` is the folder or range of
-    `--replay`; given, it decides. Raises Unavailable.
+    `--replay`; given, it decides. A language model tells with `say` what it waits for ("" when no longer), and with
+    `warn` what should stay on record. Raises Unavailable.
     """
     kind = "replay" if replay is not None else kind or config.agent.kind
     makers: dict[str, Callable[[], Agent]] = {
         "auto": lambda: _tuner(seed),
         "tuner": lambda: _tuner(seed),
         "replay": lambda: _replay(replay, git, prefix),
+        "command": lambda: _command(config, git, prefix, say, warn),
     }
     if kind not in makers:
         raise Unavailable(f"The agent {kind!r} comes with the next release; use tuner or replay.")
@@ -173,3 +187,13 @@ def _replay(source: str | None, git: Git, prefix: str) -> Agent:
         return Replay(source, git, prefix)
     except ValueError as error:
         raise Unavailable(str(error)) from error
+
+
+def _command(config: Config, git: Git, prefix: str, say: Callable[[str], None], warn: Callable[[str], None]) -> Agent:
+    from autoresearch.engine.agents.command import Command
+
+    agent = Command(config.agent, git=git, prefix=prefix, say=say, warn=warn)
+    missing = agent.missing()
+    if missing is not None:
+        raise Unavailable(f"{missing.reason} {missing.fix}")
+    return agent

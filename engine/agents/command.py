@@ -107,6 +107,7 @@ class Command:
         settings: AgentSettings,
         *,
         git: Git,
+        prefix: str = "",
         say: Callable[[str], None] = lambda text: None,
         warn: Callable[[str], None] = lambda text: None,
         user_environ: Mapping[str, str] = os.environ,
@@ -114,14 +115,17 @@ class Command:
         now: Callable[[], float] = time.time,
         cpus: frozenset[int] = frozenset(),
     ) -> None:
-        """`git` is bound to the propose tree. `say` tells what is waited for ("" when no longer), `warn` is a warning
-        to keep. `cpus`: the processors the agent may use, all when empty; may be set between proposals.
+        """`git` is bound to the propose tree, `prefix` is the target's folder in it.
+
+        `say` tells what is waited for ("" when no longer), `warn` gives a warning to keep. `cpus` are the processors
+        the agent may use, all when empty; they may be set between proposals.
         """
         self.settings = settings
         self.say = say
         self.warn = warn
         self.cpus = cpus
         self._git = git
+        self._prefix = f"{prefix}/" if prefix else ""
         self._environ = user_environ
         self._sleep = sleep
         self._now = now
@@ -252,13 +256,8 @@ class Command:
             return []
         scope = Scope(brief.config.scope.edit)
         listed = self._git("ls-tree", "-r", "-z", "--name-only", brief.incumbent).split("\0")
-        prefix = self._prefix(brief)
-        names = (path.removeprefix(prefix) for path in listed if path.startswith(prefix))
+        names = (path.removeprefix(self._prefix) for path in listed if path.startswith(self._prefix))
         return [name for name in names if name and scope.contains(name)][:MOST_FILES]
-
-    def _prefix(self, brief: Brief) -> str:
-        target = brief.history.header.target if brief.history.header else ""
-        return f"{target}/" if target else ""
 
     def _tidy(self, call: Call) -> None:
         """The CLI's own files are no part of a proposal."""

@@ -39,7 +39,7 @@ def own_git(git: Git, base: str) -> Iterator[Path]:
 
 def stashed(own: Path) -> bool:
     """Whether the agent left edits in a stash, where nobody takes them."""
-    return (own / "refs" / "stash").exists()
+    return (own / "logs" / "refs" / "stash").exists()  # the ref itself may have been packed
 
 
 def _make(own: Path, git: Git, base: str) -> None:
