@@ -32,7 +32,7 @@ def render(dossier: Dossier, chars: int, *, for_cli: bool = False) -> str:
     look = _Look(dossier.session if for_cli else "")
     sections = [
         Section(f"# Brief: the next proposal for {said(dossier.config.name, 60)}", list(_task()), 0, look.plain, 0.5),
-        Section("## First: mend this", list(_mend(dossier, chars)), 0, look.plain, 0.3),
+        Section("## First: mend this", list(_mend(dossier, chars)), 1, look.plain, 0.3),
         Section("## Objective", list(_objective(dossier, chars)), 1, look.program(dossier), 0.3),
         Section("## How it is measured and judged", list(_measured(dossier)), 1, look.plain, 0.2),
         Section("## Where we stand", list(telling.stand(dossier)), 1, look.plain, 0.2),
@@ -122,7 +122,7 @@ def _mend(dossier: Dossier, chars: int) -> Iterator[str]:
         yield f"- It ended with: {printed(words.reason)}"
     error = quoted(mend.error, max(200, int(chars * 0.12)), end=True)
     if error:
-        yield f"What it printed:\n\n{error}"
+        yield f"\nWhat it printed:\n\n{error}"
     diff = quoted(dossier.mend_diff, max(200, int(chars * 0.12)))
     if diff:
         yield f"\nWhat it had changed:\n\n{diff}"
@@ -165,7 +165,7 @@ def _objective(dossier: Dossier, chars: int) -> Iterator[str]:
         return
     text = quoted(dossier.program, max(300, int(chars * 0.25)), mark="> ", longest=0)
     cut = f"\nIt goes on; read `{name}` in your tree for the rest." if dossier.program_cut else ""
-    yield f"\nThe strategy of the people you work for, from `{name}`; behind >. Follow it:\n\n{text}{cut}"
+    yield f"\nThe strategy of the people you work for (`{name}`), each line behind >. Follow it:\n\n{text}{cut}"
 
 
 def _measured(dossier: Dossier) -> Iterator[str]:

@@ -112,7 +112,7 @@ def gather(
         tails=tuple(_tails(session, history, hidden, mend)),
         unheard=_unheard(session, history),
         mend=None if mend is None else hidden.in_mend(mend),
-        mend_diff=_diff(git, failed) if failed else "",
+        mend_diff=_diff(git, failed, place.prefix) if failed else "",
     )
 
 
@@ -178,30 +178,30 @@ def _files(git: Git, sha: str, prefix: str, config: Config) -> tuple[SourceFile,
     wanted: list[tuple[str, str, int]] = []
     for entry in filter(None, listed.split("\0")):
         facts, _, path = entry.partition("\t")
-        mode, _, blob, size = facts.split()
+        mode, _, blob, length = facts.split()
         name = path.removeprefix(below)
         if mode in ("100644", "100755") and scope.contains(name):
-            wanted.append((name, blob, int(size)))
+            wanted.append((name, blob, int(length)))
     wanted.sort(key=lambda file: file[0])
-    room, read = _FILES_BYTES, list[str]()
+    room, blobs = _FILES_BYTES, list[str]()
     for _, blob, size in wanted:
         if size <= min(room, _FILE_BYTES):
             room -= size
-            read.append(blob)
-    texts = dict(zip(read, _blobs(git, read), strict=True))
+            blobs.append(blob)
+    texts = dict(zip(blobs, _contents(git, blobs), strict=True))
     return tuple(SourceFile(_printable(name), size, _text(texts.get(blob))) for name, blob, size in wanted)
 
 
-def _blobs(git: Git, blobs: list[str]) -> Iterator[bytes]:
+def _contents(git: Git, blobs: list[str]) -> Iterator[bytes]:
     if not blobs:
         return
     answer = git.raw("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs))
     at = 0
     for _ in blobs:
         end = answer.index(b"\n", at)
-        size = int(answer[at:end].split()[2])
-        yield answer[end + 1 : end + 1 + size]
-        at = end + 2 + size
+        length = int(answer[at:end].split()[2])
+        yield answer[end + 1 : end + 1 + length]
+        at = end + 2 + length
 
 
 def _text(data: bytes | None) -> str | None:
@@ -214,12 +214,13 @@ def _printable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _diff(git: Git, row: Row) -> str:
-    """What an experiment changed; "" when git has its commit no longer."""
+def _diff(git: Git, row: Row, prefix: str) -> str:
+    """What an experiment changed in the target's folder; "" when git has its commit no longer."""
     if not row.sha or not row.parent or row.sha == row.parent:
         return ""
+    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--abbrev=7")
     try:
-        data = git.raw("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", row.parent, row.sha)
+        data = git.raw("diff", *options, *([f"--relative={prefix}/"] if prefix else []), row.parent, row.sha)
     except GitError:
         return ""
     return data[:_OUTPUT_BYTES].decode("utf-8", "replace")

@@ -26,7 +26,7 @@ class Section:
         """With its first `count` pieces."""
         missing = len(self.pieces) - count
         parts = [*self.pieces[:count], *([self.left_out(missing)] if missing else [])]
-        return f"{self.title}\n\n" + "\n".join(parts) + "\n\n"
+        return f"{self.title}\n\n" + "\n".join(parts).rstrip("\n") + "\n\n"
 
 
 def fit(sections: Sequence[Section], chars: int) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from autoresearch.engine import agents, devices, measure, outlook, process, recovery, verdict, workspace
+from autoresearch.engine import agents, brief, devices, dossier, measure, outlook, process, recovery, verdict, workspace
 from autoresearch.engine.attendant import Attendant
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.loop import Ended, Loop
@@ -138,7 +138,14 @@ class _Engine:
             user_folder=self._place.folder,
             on_phase=lambda phase: recorder.phase(phase),
         )
-        researcher = Researcher(self._workspace, recorder, agent, self._config, between=self._between(agent))
+        researcher = Researcher(
+            self._workspace,
+            recorder,
+            agent,
+            self._config,
+            between=self._between(agent),
+            write_brief=self._write_brief,
+        )
         proposals = Proposals(self._workspace, recorder, researcher, self._config, self._prepares_ahead(agent))
         loop = Loop(
             self._config,
@@ -318,12 +325,26 @@ class _Engine:
         tree = self._workspace.propose
         tree.at(history.header.base)
         try:
-            agent = agents.create(self._config, git=tree.git, kind=kind, replay=replay, prefix=self._place.prefix)
+            agent = agents.create(
+                self._config,
+                git=tree.git,
+                kind=kind,
+                replay=replay,
+                prefix=self._place.prefix,
+                say=lambda text: self._recorder.phase(self._recorder.live.phase, waiting_for=text),
+                warn=lambda text: self._recorder.warn(text, code="agent"),
+            )
         except agents.Unavailable as no:
             raise SessionError(str(no)) from no
         if (agent.name, replay or "") != history.agent:
             self._recorder.write(records.AgentEvent(event="began", agent=agent.name, text=replay or ""))
         return agent
+
+    def _write_brief(self, asked: agents.Brief, chars: int, for_cli: bool) -> str:
+        gathered = dossier.gather(
+            self._place, self._session, asked.history, self._config, self._workspace.git, asked.incumbent, asked.mend
+        )
+        return brief.render(gathered, chars, for_cli=for_cli)
 
     def _between(self, agent: agents.Agent) -> agents.Agent | None:
         """The tuner that makes every `agent.tuner_every`-th proposal beside a language model."""

@@ -26,8 +26,8 @@ MENDABLE = frozenset({"nonzero_exit", "no_metric", "not_finite", "out_of_memory"
 ERROR_LINES, ERROR_CHARS = 60, 6000
 FEEDBACK_CHARS = 4000
 
-Write = Callable[[Brief, int], str]
-"""Makes the written brief under so many characters."""
+Write = Callable[[Brief, int, bool], str]
+"""Makes the written brief under so many characters; the last argument: for an agent without tools of ours."""
 
 
 class Researcher:
@@ -115,7 +115,7 @@ class Researcher:
     def _with_text(self, brief: Brief) -> Brief:
         assert self._write_brief is not None
         assert brief.folder is not None
-        written = self._write_brief(brief, self._config.agent.brief_chars)
+        written = self._write_brief(brief, self._config.agent.brief_chars, self._agent.name == "command")
         (brief.folder / "brief.md").write_text(written)
         return replace(brief, text=written)
 

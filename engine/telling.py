@@ -14,7 +14,9 @@ from autoresearch.state.history import History, Row, list_of
 
 MIX = 20
 _DEAD = {"refuted": "worse", "unproven": "unproven", "crashed": "crashed or blocked"}
-_ENDED = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed a guard"}
+_ENDED = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed a guard",
+          "simpler": "kept as simpler", "overruled": "kept by a person's decision",
+          "unproven": "discarded as unproven"}  # fmt: skip
 
 
 def noise(history: History) -> Noise:
@@ -81,7 +83,7 @@ def stand(dossier: Dossier) -> Iterator[str]:
 
 
 def _stagnant(history: History, mix: Counter[str]) -> str:
-    usual = " and ".join(name for name, _ in _ordered(mix)[:2])
+    usual = " and ".join(name for name, count in _ordered(mix)[:2] if 3 * count >= sum(mix.values()))
     return (
         f"\nSTAGNATION: no keep in {history.since_keep} experiments. Change the mechanism, not the number: no further "
         "value of a setting that was tried, but something that works in a different way. "
@@ -134,13 +136,12 @@ def last(dossier: Dossier) -> Iterator[str]:
     history = dossier.history
     for row in recent(history):
         words = dossier.words.get(row.number, Words())
-        ended = f"{_ENDED[row.status]}, {_cause(row)}" if row.cause else _ENDED[row.status]
         category = f" ({said(row.category, 30)})" if row.category else ""
         lines = [f"- #{row.number} {said(row.description)}{category}{_mended(row, history)}"]
         if words.hypothesis:
             expected = f" Expected: {said(words.expected_effect, 120)}" if words.expected_effect else ""
             lines.append(f"  Why: {_sentence(said(words.hypothesis))}{expected}")
-        lines.append(f"  Result: {ended}: {_result(row, words, history)}")
+        lines.append(f"  Result: {_ENDED.get(row.cause, _ENDED[row.status])}: {_result(row, words, history)}")
         lines += [f"  {line}" for line in _taught(row, history)]
         yield "\n".join(lines)
 
@@ -190,7 +191,7 @@ def _entry(row: Row, dossier: Dossier) -> str:
 def _result(row: Row, words: Words, history: History) -> str:
     """The value and the engine's reason. A failure's reason holds what the run printed."""
     if row.status in ("crash", "checks_failed"):
-        return f"{_cause(row)}. {printed(words.reason)}".rstrip() if words.reason else f"{_cause(row)}."
+        return printed(words.reason) or f"{_cause(row)}."
     reason = said(words.reason) or _cause(row)
     return _sentence(f"{value(row.metric, history)}, {reason}" if row.metric is not None else reason)
 

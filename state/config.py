@@ -98,6 +98,9 @@ class AgentSettings:
     brief_chars: int = 48_000
     timeout_s: float = 1800.0
     command: str = "claude-code"
+    thinking: int | str = "auto"
+    """`auto`, an effort from `low` to `max`, a budget in tokens for models that want one, 0: off."""
+    context_tokens: int = 120_000
 
 
 @dataclass(frozen=True, slots=True)

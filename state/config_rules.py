@@ -12,6 +12,7 @@ from autoresearch.state.constraint import bound
 from autoresearch.state.validate import Rule, Unfit, show
 
 AGENT_PRESETS = ("claude-code", "codex", "opencode", "pi", "gemini", "aider")
+THINKING = ("auto", "low", "medium", "high", "xhigh", "max")
 
 _NAME = re.compile(r"[^\s=:]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -127,6 +128,11 @@ def _agent_command(value: str) -> str | None:
     )
 
 
+def _thinking(value: int | str) -> str | None:
+    fits = value == 0 or value >= 1024 if isinstance(value, int) else value in THINKING
+    return None if fits else f"one of {', '.join(show(word) for word in THINKING)}, 0 for off, or 1024 tokens or more"
+
+
 RULES: dict[str, Rule] = {
     "name": _one_line,
     "metric.name": _metric_name,
@@ -169,6 +175,8 @@ RULES: dict[str, Rule] = {
     "agent.brief_chars": at_least(1000),
     "agent.timeout_s": above(0),
     "agent.command": _agent_command,
+    "agent.thinking": _thinking,
+    "agent.context_tokens": at_least(8000),
     "limits.experiments": at_least(0, " (0: no limit)"),
     "limits.hours": at_least(0, " (0: no limit)"),
     "limits.until": _until,

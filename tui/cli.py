@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "summary": ("Read", "summary:summary", "What was tried, kept and gained, and how to merge it."),
     "log": ("Read", "reading:log", "The experiments, oldest first."),
     "show": ("Read", "show:show", "One experiment whole: what, why, diff, samples, log."),
+    "brief": ("Read", "brief:brief", "What a fresh agent would be told now."),
     "ideas": ("Read", "reading:ideas", "Ideas, dead ends and notes."),
     "search": ("Read", "reading:search", "Full-text search over all experiments of the repository."),
     "import": ("Exchange", "exchange:import_", "Make a session of a pi-autoresearch log or a results.tsv."),

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 from autoresearch.engine.agents import Blocked
@@ -103,7 +104,7 @@ class Api:
         while True:
             begun = budget.begin()
             try:
-                answer = await self._once(request, transcript, lambda: budget.used_up(begun))
+                answer = await self._once(request, transcript, partial(budget.used_up, begun))
             except Transient as fault:
                 if not patient:
                     raise

@@ -229,6 +229,8 @@ def configs() -> st.SearchStrategy[Config]:
         "VerdictSettings.odds": st.floats(1.01, 1e9), "VerdictSettings.bundle": st.sampled_from([0, 2, 7]),
         "AgentSettings.model": line, "AgentSettings.ahead": st.sampled_from([None, 0, 1]),
         "AgentSettings.command": st.just("aider") | text.map(lambda words: f"{words} {{brief}}"),
+        "AgentSettings.thinking": st.sampled_from(["auto", "max", 0, 1024]),
+        "AgentSettings.context_tokens": st.integers(8000, 10**6),
         "Limits.until": st.sampled_from(["", "7:30", "23:59"]),
         "AgentSettings.brief_chars": st.integers(1000, 10**6),
     }  # fmt: skip
@@ -343,6 +345,7 @@ def kind_of(hint: Any) -> str:
     named = {str: "text", bool: "true or false", int: "whole number", float: "number", tuple[str, ...]: "list of text"}
     named |= {dict[str, str]: "table of text", dict[str, float | str]: "table of numbers or text"}
     named |= {str | tuple[str, ...]: "command", float | None: "number", int | None: "whole number"}
+    named |= {int | str: "whole number or text"}
     return named[hint]
 
 
