@@ -1,0 +1,43 @@
+"""`autoresearch brief`: what a fresh agent would be told now."""
+
+from __future__ import annotations
+
+import click
+
+from autoresearch.tui.cli import Where, common
+from autoresearch.tui.console import emit_json
+
+
+@click.command()
+@click.option("--chars", type=click.IntRange(min=1000), default=None, metavar="N",
+              help="At most N characters; without it, the session's agent.brief_chars.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@common
+@click.pass_obj
+def brief(where: Where, chars: int | None, as_json: bool) -> None:
+    """The brief that a fresh agent would get now."""
+    from autoresearch.engine.brief import render
+    from autoresearch.engine.dossier import gather
+    from autoresearch.engine.git import Git
+    from autoresearch.state import config as configs
+    from autoresearch.state.session import SessionError
+
+    place, session = where.open()
+    try:
+        text = session.config.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SessionError(
+            f"The session's {session.config} cannot be read ({error.strerror}); `autoresearch resume` writes it again."
+        ) from error
+    config = configs.loads(text, str(session.config))
+    history = session.history()
+    if history.header is None:
+        raise SessionError(f"The journal {session.journal} has no header; start a session with `autoresearch run`.")
+    start = history.incumbent.sha if history.incumbent is not None else history.header.base
+    dossier = gather(place, session, history, config, Git(place.common_dir), start)
+    kind = history.agent[0] or config.agent.kind
+    written = render(dossier, chars or config.agent.brief_chars, for_cli=kind == "command")
+    if as_json:
+        emit_json({"text": written, "chars": len(written)})
+    else:
+        click.echo(written, nl=False)
