@@ -20,6 +20,9 @@ from autoresearch.state.constraint import bound
 CATEGORIES = ("architecture", "optimizer", "schedule", "data", "regularization", "numerics", "systems",
               "simplification", "other")  # fmt: skip
 _FILES_SHARE = 0.45
+"""The part of the budget that whole files may take, or more where the rest of the brief leaves it."""
+_MARGIN = 1500
+"""For the heading and the list of the files."""
 _LISTED_FILES = 60
 
 
@@ -45,9 +48,10 @@ def render(dossier: Dossier, chars: int, *, for_cli: bool = False) -> str:
         Section("## What the evaluation reported", list(_outputs(dossier.feedback, dossier, chars)), 5, look.runs, 0.1),
         Section("## How the last failures ended", list(_outputs(dossier.tails, dossier, chars, end=True)), 6, look.runs,
                 0.1),
-        Section("## Files in scope", list(_files(dossier, int(_FILES_SHARE * chars))), 3, look.files, 0.5),
         Section("## How to hand in", list(_hand_in(dossier)) if for_cli else [], 0, look.plain, 0.4),
     ]  # fmt: skip
+    room = max(int(_FILES_SHARE * chars), chars - len(fit(sections, chars)) - _MARGIN)
+    sections.insert(-1, Section("## Files in scope", list(_files(dossier, room)), 3, look.files, 0.5))
     return fit(sections, chars)
 
 

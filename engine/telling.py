@@ -52,7 +52,8 @@ def stand(dossier: Dossier) -> Iterator[str]:
     elif best.number == base.number:
         yield f"The best is still the baseline, {value(base.metric, history)} (#{base.number})."
     else:
-        line = f"The best is {value(best.metric, history)} (#{best.number})"
+        once = ", one unconfirmed run" if config.verdict.mode == "single" else ""
+        line = f"The best is {value(best.metric, history)} (#{best.number}{once})"
         if best.metric is not None and base.metric is not None:
             gain = (base.metric - best.metric) * (1 if config.metric.direction == "lower" else -1)
             percent = f", {abs(gain / base.metric):.1%}" if base.metric else ""

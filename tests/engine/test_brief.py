@@ -182,7 +182,7 @@ def test_a_target_in_a_folder_names_its_files_from_there(tmp_path: Path) -> None
 
 
 def test_large_files_are_outlined_and_binary_ones_named(tmp_path: Path) -> None:
-    big = '"""Big."""\n' + "\n".join(f"def step_{n}(x: int) -> int:\n    return x + {n}\n" for n in range(400))
+    big = '"""Big."""\n' + "\n".join(f"def step_{n}(x: int) -> int:\n    return x + {n}\n" for n in range(1600))
     night = Night(tmp_path / "repo", {"model/big.py": big, "model/notes.py": "x = '\0'\n"})
     files = section(night.brief(), "Files in scope")
     assert "### model/big.py, " in files
@@ -190,6 +190,14 @@ def test_large_files_are_outlined_and_binary_ones_named(tmp_path: Path) -> None:
     assert "return x + 3" not in files
     assert "model/notes.py (8 bytes)" in files
     assert "10\tdef main" in files
+
+
+def test_files_take_the_room_that_the_rest_leaves(tmp_path: Path) -> None:
+    middling = "".join(f"SETTING_{n} = {n}\n" for n in range(1500))
+    night = Night(tmp_path / "repo", {"model/big.py": middling})
+    assert len(middling) > 0.45 * 48_000
+    assert "1500\tSETTING_1499 = 1499\n" in night.brief()
+    assert "### model/big.py, " in night.brief(30_000)
 
 
 def test_the_hand_in_is_told_to_clis_alone_and_asks_for_the_lesson_that_is_due(told: Night) -> None:
