@@ -62,7 +62,7 @@ class _Look:
         command = f" -s {session}`"
         self._show = f"`autoresearch show N{command}" if session else "the tool `show`"
         self._search = f"`autoresearch search WORDS{command}" if session else "the tool `search`"
-        self._list = f"`autoresearch ideas{command}" if session else "the tool `ideas`"
+        self._ideas = f"; `autoresearch ideas{command} shows all" if session else ""
 
     def plain(self, count: int) -> str:
         return f"[{count} more left out for room]"
@@ -71,7 +71,7 @@ class _Look:
         return f"[{count} more entries left out; {self._search} finds them, {self._show} shows one whole]"
 
     def ideas(self, count: int) -> str:
-        return f"[{count} more left out; {self._list} shows all]"
+        return f"[{count} more left out{self._ideas}]"
 
     def runs(self, count: int) -> str:
         return f"[{count} more left out; {self._show} shows how the logs of an experiment end]"
