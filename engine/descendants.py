@@ -31,6 +31,8 @@ MARKER = "AUTORESEARCH_PROCESS"
 """In the environment of each command: which run of which engine it is."""
 SESSION = "AUTORESEARCH_SESSION"
 
+_QUIET = 200
+"""Looks without a new child after which a hunt is over."""
 KILL_S = 10.0
 """How long processes that got KILL are waited for: only an uninterruptible one (a hung file system) needs more."""
 
@@ -212,6 +214,7 @@ def end(find: Callable[[], Found], grace_s: float, group: int = 0) -> tuple[set[
     Returns the pids that were signalled and those that even KILL did not end within KILL_S.
     """
     asked: dict[int, int] = {}
+    rounds = 0
     gentle_until = time.monotonic() + grace_s
     give_up = gentle_until + KILL_S
     while (found := find()).alive or found.reaped:
@@ -228,6 +231,8 @@ def end(find: Callable[[], Found], grace_s: float, group: int = 0) -> tuple[set[
             asked[seen.pid] = seen.start
         if group and not gentle:
             _kill_groups({group} | {seen.group for seen in found.alive.values() if seen.session != os.getsid(0)})
+            if rounds := rounds + 1 if _subreaper else 0:
+                _hunt(min(0.05 * rounds, give_up - now))
         if found.alive:
             # In the gentle phase a look now and then finds what was forked since; killing does not wait for it.
             _wait_gone(found.alive.values(), min(gentle_until - now, 0.5) if gentle else 0.2)
@@ -360,6 +365,27 @@ def _children() -> list[int]:
         ):
             found.extend(map(int, file.read().split()))
     return found
+
+
+def _hunt(seconds: float) -> None:
+    """Kill whatever becomes our child, at once and again: each link of a chain that forks and exits is orphaned to us.
+
+    Reading the kernel's list takes microseconds where a whole look takes milliseconds, so a chain that leaves its group
+    at every link is caught even on a busy machine.
+    """
+    ours = os.getsid(0)
+    until = time.monotonic() + seconds
+    quiet = 0
+    while quiet < _QUIET and time.monotonic() < until:
+        quiet += 1
+        for pid in _children():
+            if pid in _running or pid in _own:
+                continue
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getsid(pid) != ours:
+                    os.kill(pid, signal.SIGKILL)
+                    quiet = 0
+                    _reap(pid)
 
 
 def _kill_groups(groups: Iterable[int]) -> None:
