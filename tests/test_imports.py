@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "anthropic", "optuna", "sqlite_utils", "git", "numpy")
+HEAVY = ("torch", "anthropic", "optuna", "sqlite_utils", "git", "numpy", "genai_prices", "httpx2", "pydantic")
 SCREEN = ("textual", "rich")
 
 

@@ -166,9 +166,10 @@ def create(
         "tuner": lambda: _tuner(seed),
         "replay": lambda: _replay(replay, git, prefix),
         "command": lambda: _command(config, git, prefix, say, warn),
+        "claude": lambda: _claude(config, say),
     }
     if kind not in makers:
-        raise Unavailable(f"The agent {kind!r} comes with the next release; use tuner or replay.")
+        raise Unavailable(f"There is no agent {kind!r}; there are {', '.join(makers)}.")
     return makers[kind]()
 
 
@@ -187,6 +188,12 @@ def _replay(source: str | None, git: Git, prefix: str) -> Agent:
         return Replay(source, git, prefix)
     except ValueError as error:
         raise Unavailable(str(error)) from error
+
+
+def _claude(config: Config, say: Callable[[str], None]) -> Agent:
+    from autoresearch.engine.agents.claude import Claude
+
+    return Claude(config.agent, say=say)
 
 
 def _command(config: Config, git: Git, prefix: str, say: Callable[[str], None], warn: Callable[[str], None]) -> Agent:

@@ -35,7 +35,7 @@ class Key:
     def __init__(self, value: str, bearer: bool = False) -> None:
         self._value = value
         self.bearer = bearer
-        """Sent as `Authorization: Bearer`, not as `x-api-key`."""
+        """A token of a proxy or gateway, not a key of the API."""
 
     def __repr__(self) -> str:
         return f"Key({REDACTED})"
