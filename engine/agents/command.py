@@ -20,6 +20,7 @@ from pathlib import Path
 from autoresearch.engine import process
 from autoresearch.engine.agents import Added, Blocked, Brief, Lesson, Outcome, Proposal, supervisor, troubles, words
 from autoresearch.engine.agents.clistream import CliStream
+from autoresearch.engine.agents.credentials import Secrets
 from autoresearch.engine.agents.owngit import own_git, stashed
 from autoresearch.engine.agents.presets import (
     ANSWER_FOLDER,
@@ -33,6 +34,7 @@ from autoresearch.engine.agents.presets import (
 from autoresearch.engine.git import Git
 from autoresearch.engine.scope import Scope
 from autoresearch.state.config import AgentSettings
+from autoresearch.state.history import History
 from autoresearch.state.text import clean_line
 
 OUTPUT_MB = 256.0
@@ -81,7 +83,7 @@ class _Done:
     """One finished call."""
 
     exit: process.Exit
-    transcript: CliStream
+    stream: CliStream
     words: words.Words | None
     """From the file that was asked for."""
     tail: str
@@ -89,13 +91,13 @@ class _Done:
 
     @property
     def failed(self) -> bool:
-        return self.exit.code != 0 or self.transcript.failed
+        return self.exit.code != 0 or self.stream.failed
 
     @property
     def last_words(self) -> str:
         """What the CLI said at last: its error, else its message, else the end of its log."""
-        errors = self.transcript.errors
-        return (errors[-1] if errors and self.failed else "") or self.transcript.message or self.tail.strip()
+        errors = self.stream.errors
+        return (errors[-1] if errors and self.failed else "") or self.stream.message or self.tail.strip()
 
 
 class Command:
@@ -130,6 +132,8 @@ class Command:
         self._sleep = sleep
         self._now = now
         self._told: Outcome | None = None
+        self._asked: int | None = None
+        """The experiment on which a lesson was asked for."""
 
     def missing(self) -> Blocked | None:
         """Why no call can work, known without one."""
@@ -148,11 +152,13 @@ class Command:
         while True:
             before = self._edits()
             done = await self._call(brief, tree, cut_off)
-            spent.add(done.transcript)
+            spent.add(done.stream)
             edited = self._edits() != before
             trouble = None
             if done.failed or not (edited or done.words):
                 trouble = self._trouble(done)
+                if trouble is None and done.exit.code in (126, 127) and not (edited or done.words):
+                    raise _not_installed(self.settings.command.split()[0], "")
             if trouble is None or done.words is not None or done.exit.cause in ("timeout", "output_limit"):
                 return self._proposal(brief, done, spent, edited or cut_off)
             if trouble.kind in ("login", "credit"):
@@ -183,19 +189,19 @@ class Command:
                 _head(log, call)
                 start, raw_start = _size(log), _size(raw)
                 exit = await process.run_async(self._command(call, tree, answer, log, raw, folder, brief))
-                found = words.read(_text(answer / WORDS_FILE))
+                found = words.read(Secrets(self._environ).scrub(_text(answer / WORDS_FILE)))
                 if stashed(own):
                     self.warn("The agent left edits in a git stash; what is stashed is not taken.")
             finally:
                 _clear(answer)
                 self._tidy(call)
         tail = _tail(log, start)
-        transcript = CliStream(call.form)
+        stream = CliStream(call.form)
         if call.form == "text":
-            transcript.feed_text(tail)
+            stream.feed_text(tail)
         else:
-            _feed(transcript, raw, raw_start)
-        return _Done(exit, transcript, found, tail)
+            _feed(stream, raw, raw_start)
+        return _Done(exit, stream, found, tail)
 
     def _command(
         self, call: Call, tree: Path, answer: Path, log: Path, raw: Path, folder: Path, brief: Brief
@@ -240,7 +246,8 @@ class Command:
         }
 
     def _prompt(self, brief: Brief, cut_off: bool) -> str:
-        told = self._told
+        told = self._told or _without_lesson(brief.history)
+        self._asked = told.experiment if told else None
         lesson = LESSON.format(
             number=told.experiment, status=told.status, cause=told.cause, reason=told.reason,
             metric="" if told.metric is None else f", {brief.config.metric.name} {told.metric:g}",
@@ -288,14 +295,14 @@ class Command:
     # -- what came of it
 
     def _proposal(self, brief: Brief, done: _Done, spent: _Spent, edited: bool) -> Proposal:
-        found = done.words or words.from_message(done.transcript.message)
+        found = done.words or words.from_message(done.stream.message)
         proposal = Proposal(
             description=found.description or "a change without a description",
             hypothesis=found.hypothesis,
             category=found.category,
             expected_effect=found.expected_effect,
             idea=found.idea or None,
-            model=done.transcript.model or preset_model(self.settings),
+            model=done.stream.model or preset_model(self.settings),
             mends=brief.mend.experiment if brief.mend else None,
             tokens=spent.tokens,
             cost_usd=spent.cost_usd,
@@ -309,9 +316,10 @@ class Command:
 
     def _added(self, found: words.Words) -> tuple[Added, ...]:
         added = [Added(kind="idea", text=idea) for idea in found.ideas]
-        if found.lesson and self._told is not None:
-            told, self._told = self._told.experiment, None
-            added.append(Added(kind="lesson", text=found.lesson, experiment=told, retry_if=found.retry_if))
+        if found.lesson and self._asked is not None:
+            added.append(Added(kind="lesson", text=found.lesson, experiment=self._asked, retry_if=found.retry_if))
+            if self._told is not None and self._told.experiment == self._asked:
+                self._told = None
         return tuple(added)
 
     def _reason(self, done: _Done) -> str:
@@ -325,14 +333,12 @@ class Command:
 
     def _trouble(self, done: _Done) -> troubles.Trouble | None:
         now = datetime.fromtimestamp(self._now()).astimezone()
-        errors = "\n".join(done.transcript.errors)
-        said = "\n".join((errors, done.transcript.message[-2000:], done.tail[-2000:]))
-        trouble = troubles.read(errors, now) or troubles.read(said, now)
-        if done.transcript.resets_at is not None and (trouble is None or trouble.kind in ("limit", "outage")):
-            until = done.transcript.resets_at.astimezone(now.tzinfo)
+        errors = "\n".join(done.stream.errors)
+        # Where the CLI names its errors, what else was printed (the output of some test) is not one of them.
+        trouble = troubles.read(errors or f"{done.stream.message[-500:]}\n{done.tail[-1000:]}", now)
+        if done.stream.resets_at is not None and (trouble is None or trouble.kind in ("limit", "outage")):
+            until = done.stream.resets_at.astimezone(now.tzinfo)
             return troubles.Trouble("limit", trouble.words if trouble else done.last_words, until)
-        if trouble is None and done.exit.code in (126, 127):
-            raise _not_installed(self.settings.command.split()[0], "")
         return trouble
 
     def _blocked(self, trouble: troubles.Trouble) -> Blocked:
@@ -361,6 +367,14 @@ class Command:
 def preset_model(settings: AgentSettings) -> str:
     """The model a person asked for; "" when it is left to the CLI."""
     return settings.model if settings.model != AgentSettings().model else ""
+
+
+def _without_lesson(history: History) -> Outcome | None:
+    """Our last experiment, where nothing was learned from it yet: an engine that was started again was told nothing."""
+    row = next((row for row in reversed(history.rows) if row.agent == Command.name), None)
+    if row is None or row.number in history.lessons:
+        return None
+    return Outcome(row.number, row.status, row.cause, "its record has the reason", row.metric)
 
 
 def _problem(done: _Done, edited: bool) -> str:
@@ -416,13 +430,13 @@ def _tail(path: Path, start: int) -> str:
         return file.read(TAIL_BYTES).decode("utf-8", "replace")
 
 
-def _feed(transcript: CliStream, raw: Path, start: int) -> None:
+def _feed(stream: CliStream, raw: Path, start: int) -> None:
     if not raw.exists():
         return
     with raw.open("rb") as file:
         file.seek(start)
         for line in file:
-            transcript.feed(line)
+            stream.feed(line)
 
 
 def _clear(path: Path) -> None:

@@ -73,7 +73,6 @@ PRESETS: dict[str, Preset] = {
             protection="Claude Code's permissions: it edits files in its folder and runs no commands",
             install="npm install -g @anthropic-ai/claude-code",
             login="call `claude` once and log in, or set ANTHROPIC_API_KEY",
-            check=("auth", "status"),
             keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK",
                   "CLAUDE_CODE_USE_VERTEX"),
             credentials=(".claude/.credentials.json",),

@@ -4,8 +4,8 @@ A process of its own and a subreaper of its own: what the CLI detaches is inheri
 measurement that ends meanwhile never takes an agent's children for its own leftovers, and they never outlive the agent.
 It ends everything when the CLI has ended, when it gets TERM, and when the engine is gone.
 
-A CLI's stream of JSON lines is stored as it is (`--raw`) and rendered to stdout; its stderr, and the stdout of a CLI
-that writes text, go to stdout directly.
+A CLI's stream of JSON lines is stored as it is (`--raw`) and rendered into the log; its stderr, and the stdout of a CLI
+that writes text, go into the log line by line. The values of the user's keys are taken out of everything.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from autoresearch.engine import process
 from autoresearch.engine.agents.clistream import CliStream
+from autoresearch.engine.agents.credentials import Secrets
 
 GRACE_S = 3.0
 """Less than the engine grants us, so that we are done first."""
@@ -86,13 +87,13 @@ def _watch_parent(parent: int, halt: process.Halt) -> None:
 
 
 class _Streams:
-    """The CLI's stdin, and its stdout where that is a stream of JSON lines."""
+    """The CLI's stdin, stdout and stderr. What it prints passes through here: no key of the user's is stored."""
 
     def __init__(self, stdin: Path | None, raw: Path | None, form: str) -> None:
         self._stdin = stdin
         self._raw = raw
         self._form = form
-        self._reader: threading.Thread | None = None
+        self._readers: list[threading.Thread] = []
 
     def spawn(self, command: process.Command, env: Mapping[str, str], output: int) -> subprocess.Popen[bytes]:
         with contextlib.ExitStack() as stack:
@@ -104,35 +105,51 @@ class _Streams:
                 cwd=command.cwd,
                 env=env,
                 stdin=source,
-                stdout=subprocess.PIPE if self._raw else output,
-                stderr=output,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if self._raw else subprocess.STDOUT,
                 start_new_session=True,
             )
+        secrets = Secrets(env)
+        assert child.stdout is not None
         if self._raw is not None:
-            assert child.stdout is not None
-            log = os.dup(output)
-            self._reader = threading.Thread(target=self._read, args=(child.stdout, log, self._raw), daemon=True)
-            self._reader.start()
+            assert child.stderr is not None
+            self._start(self._render, child.stdout, os.dup(output), secrets, self._raw)
+            self._start(self._copy, child.stderr, os.dup(output), secrets)
+        else:
+            self._start(self._copy, child.stdout, os.dup(output), secrets)
         return child
 
-    def _read(self, pipe: BinaryIO, log: int, raw: Path) -> None:
-        transcript = CliStream(self._form)
-        with pipe, raw.open("ab") as stored:
+    def _start(self, read: Callable[..., None], *args: object) -> None:
+        reader = threading.Thread(target=read, args=args, daemon=True)
+        self._readers.append(reader)
+        reader.start()
+
+    def _render(self, pipe: BinaryIO, log: int, secrets: Secrets, raw: Path) -> None:
+        stream = CliStream(self._form)
+        with pipe, open(log, "wb", 0) as shown, raw.open("ab") as stored:
             room = RAW_MB * 2**20 - stored.tell()
-            while line := pipe.readline(_LONGEST_LINE):
+            for line in _lines(pipe, secrets):
                 room -= len(line)
                 if room >= 0:
                     stored.write(line)
                     stored.flush()
-                text = transcript.feed(line)
-                if text:
-                    os.write(log, text.encode("utf-8", "replace") + b"\n")
-        os.close(log)
+                if text := stream.feed(line):
+                    shown.write(text.encode("utf-8", "replace") + b"\n")
+
+    def _copy(self, pipe: BinaryIO, log: int, secrets: Secrets) -> None:
+        with pipe, open(log, "wb", 0) as shown:
+            for line in _lines(pipe, secrets):
+                shown.write(line)
 
     def finish(self) -> None:
-        """Everything that held the pipe has ended, so what is left in it is soon read."""
-        if self._reader is not None:
-            self._reader.join(timeout=30)
+        """Everything that held the pipes has ended, so what is left in them is soon read."""
+        for reader in self._readers:
+            reader.join(timeout=30)
+
+
+def _lines(pipe: BinaryIO, secrets: Secrets) -> Iterator[bytes]:
+    while line := pipe.readline(_LONGEST_LINE):
+        yield secrets.scrub(line.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 if __name__ == "__main__":

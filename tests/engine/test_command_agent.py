@@ -225,6 +225,20 @@ async def test_the_environment_is_the_users_without_what_leads_to_our_files(worl
     assert int(world.out("nice")) >= min(19, os.nice(0) + 10)
 
 
+@pytest.mark.parametrize("name", ["claude-code", "aider"])
+async def test_a_key_that_an_agent_prints_is_stored_nowhere(world: World, name: str) -> None:
+    key = "sk-canary-0123456789"
+    world.environ["SOME_API_KEY"] = key
+    told = json.dumps({"type": "assistant", "message": {"content": [{"type": "text", "text": f"it is {key}"}]}})
+    world.cli(PRESETS[name].program, f"cat > /dev/null\necho '{told}'\necho $SOME_API_KEY >&2\n{EDIT}"
+              "echo \"description: uses $SOME_API_KEY\" > $AUTORESEARCH_PROPOSAL\n")  # fmt: skip
+    proposal = await world.propose(world.agent(name))
+    assert proposal.description == "uses [redacted]"
+    assert "it is [redacted]" in world.log
+    for file in (world.folder / "run").iterdir():
+        assert key not in file.read_text()
+
+
 async def test_a_targets_folder_is_where_the_agent_works(tmp_path: Path) -> None:
     world = World(tmp_path, prefix="sub")
     world.cli("aider", f'pwd > $OUT/cwd; printf "%s\\n" "$@" > $OUT/args\ntouch ../.aider.tags .aider.chat\n{EDIT}')
@@ -527,6 +541,33 @@ async def test_the_lesson_on_the_last_experiment_comes_with_the_next_proposal(wo
     (added,) = proposal.added
     assert (added.kind, added.text, added.experiment, added.retry_if) == ("lesson", "it diverged", 7, "with warm-up")
     assert (await world.propose(agent)).added == ()
+
+
+async def test_an_engine_that_was_started_again_asks_for_the_lesson_that_is_missing(world: World) -> None:
+    lines: list[records.Record] = [
+        records.Proposal(id=1, base=world.base, sha="a" * 40, agent="command", description="d"),
+        records.Intent(experiment=1, proposal=1, parent=world.base, sha="a" * 40),
+        records.Experiment(run=1, commit="a" * 7, metric=3.0, status="discard", cause="worse", sha="a" * 40,
+                           parent=world.base, proposal=1, description="d", reason="worse by 1"),
+    ]  # fmt: skip
+    for at, line in enumerate(lines):
+        world.history.feed(10_000 + at, records.encode(line).rstrip(b"\n"))
+    world.cli("codex", f"cat > $OUT/stdin\n{EDIT}echo 'lesson: too high' > $AUTORESEARCH_PROPOSAL\n")
+    (added,) = (await world.propose(world.agent("codex"))).added
+    assert "#1, ended as discard (worse)" in world.out("stdin")
+    assert (added.kind, added.text, added.experiment) == ("lesson", "too high", 1)
+    world.history.feed(20_000, records.encode(records.Lesson(experiment=1, lesson="too high")).rstrip(b"\n"))
+    await world.propose(world.agent("codex"))
+    assert "lesson" not in world.out("stdin")
+
+
+async def test_a_failed_call_whose_tests_spoke_of_refused_connections_is_taken(world: World) -> None:
+    events = [{"type": "item.completed", "item": {"type": "command_execution", "aggregated_output": "HTTP 429"}},
+              {"type": "turn.failed", "error": {"message": "context window exceeded"}}]  # fmt: skip
+    world.streaming("codex", events, code=1)
+    assert (await world.propose(world.agent("codex"))).problem == ""
+    assert world.slept == []
+    assert "context window exceeded" in world.warnings[-1]
 
 
 async def test_a_mend_names_what_it_mends_and_sees_the_failed_files(world: World) -> None:
