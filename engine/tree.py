@@ -102,8 +102,11 @@ class Tree:
     def check(self) -> tuple[str, ...]:
         """Protected files changed since `at`, which are restored now; () when a run touched none.
 
-        New files are not tampering; they are removed before the next use.
+        New files are not tampering; they are removed before the next use. A run that deletes the whole tree, or a
+        cache cleaner that does, finds it made again: git cannot restore single files into a folder that is gone.
         """
+        if not self.root.is_dir():
+            return self._make_again()
         found = self._look()
         changed = [path for path in found.changed if self._protected(path)]
         if self._prepared is not None:
@@ -121,6 +124,17 @@ class Tree:
             self.git("checkout-index", "-f", "-u", "-z", "--stdin", stdin="\0".join(tracked) + "\0")
             self._load_index()
         return tuple(sorted(changed))
+
+    def _make_again(self) -> tuple[str, ...]:
+        """A tree that vanished under a run; gives the protected files that vanished with it."""
+        assert self._sha is not None
+        gone = [path for path in (*self._index, *(self._prepared or ())) if self._protected(path)]
+        sha = self._sha
+        self._warn(f"The {self.role} tree was deleted while it was used; it was made again.")
+        self._make(sha)
+        self._link()
+        self._sha = sha
+        return tuple(sorted(gone))
 
     # -- what setup left
 

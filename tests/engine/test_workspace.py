@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -193,6 +194,21 @@ def test_a_changed_protected_file_is_found_and_restored(
     assert not (tree.root / "bench.py").is_symlink()
     assert (tree.root / "bench.py").stat().st_mode & 0o777 == 0o644
     assert tree.check() == ()
+
+
+def test_a_tree_that_a_run_deleted_is_made_again_and_the_run_tampered(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {"data/big.bin": "data"})
+    workspace = open_workspace(repo, link=("data",))
+    base = head_of(workspace.place)
+    tree = workspace.measure
+    tree.at(base)
+    shutil.rmtree(tree.root.parent)
+    assert "bench.py" in tree.check()
+    assert (tree.root / "bench.py").read_text() == (repo / "bench.py").read_text()
+    assert (tree.root / "data/big.bin").read_text() == "data"
+    assert tree.check() == ()
+    assert "deleted" in open_workspace.warnings[0]  # type: ignore[attr-defined]
 
 
 def _same_size_and_times(file: Path) -> None:
