@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 from autoresearch.engine.agents import Added, Brief, Lesson, Outcome, Proposal, Unavailable
 from autoresearch.engine.agents.claude_api import Api, Budget, Pace, TooLong, Transient
@@ -64,8 +63,8 @@ class _Patience:
 
 
 class Claude:
-    name: ClassVar[str] = "claude"
-    reads: ClassVar[bool] = True
+    name = "claude"
+    reads = True
 
     def __init__(
         self,

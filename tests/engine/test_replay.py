@@ -299,13 +299,18 @@ async def test_a_range_that_does_not_exist_is_one_sentence(repo: Repo) -> None:
         await repo.propose(Replay("nothing..main", repo.git, repo.prefix))
 
 
-def test_agents_are_made_by_short_name(repo: Repo) -> None:
+def test_agents_are_made_by_short_name(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(create(config(), git=repo.git), Tuner)
     assert isinstance(create(config(kind="tuner"), git=repo.git), Tuner)
     assert isinstance(create(config(), git=repo.git, replay="a..b"), Replay)
-    for kind in ("claude", "command"):
-        with pytest.raises(Unavailable, match="comes with the next release; use tuner or replay"):
-            create(config(kind=kind), git=repo.git)
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY_FILE", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(Unavailable, match="needs a key: set ANTHROPIC_API_KEY"):
+        create(config(kind="claude"), git=repo.git)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-none")
+    assert create(config(kind="claude"), git=repo.git).name == "claude"
+    with pytest.raises(Unavailable, match="There is no agent 'oracle'; there are auto, tuner"):
+        create(config(), kind="oracle", git=repo.git)
     with pytest.raises(Unavailable, match="needs --replay"):
         create(config(), kind="replay", git=repo.git)
     with pytest.raises(Unavailable, match="neither"):
