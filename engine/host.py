@@ -10,21 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 
-from autoresearch.engine import agents, brief, devices, dossier, measure, outlook, process, recovery, verdict, workspace
+from autoresearch.engine import agents, brief, dossier, measure, outlook, process, recovery, workspace
 from autoresearch.engine.attendant import Attendant
-from autoresearch.engine.git import Git, GitError
+from autoresearch.engine.git import GitError
 from autoresearch.engine.loop import Ended, Loop
 from autoresearch.engine.notify import Notifier
+from autoresearch.engine.opening import RunOptions, header_for, is_time, open_or_create, read_config, resolved, words_of
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Observe, OnLive, Recorder
 from autoresearch.engine.researcher import Researcher
@@ -43,19 +42,6 @@ FAILED = 1
 DIVERGED_FIX = "Look at both, then `git branch -f {branch} {wanted}` to go on from the journal's incumbent."
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a person says for one call of `run`."""
-
-    session: str | None = None
-    new: bool = False
-    max_experiments: int | None = None
-    agent: str | None = None
-    replay: str | None = None
-    budget_s: float | None = None
-    trust: bool = False
-
-
 # -- the engine
 
 
@@ -67,7 +53,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     # A handler, not SIG_IGN: what is ignored must be reset in every child, which costs a full fork (3.5 ms a command).
     signal.signal(signal.SIGHUP, lambda *_: None)
     process.become_subreaper()
-    options = _resolved(place, options)
+    options = resolved(place, options)
     config = read_config(place, options)
     opened = open_or_create(place, config, options)
     workspace.refuse_held_branch(place, opened)
@@ -246,7 +232,7 @@ class _Engine:
                 f"Uncommitted changes are not in this session, which starts at HEAD: {shown}.", code="uncommitted"
             )
         scope = Scope(self._config.scope.edit)
-        named = [word for word in _words(self._config.measure.run) if scope.contains(Path(word).as_posix())]
+        named = [word for word in words_of(self._config.measure.run) if scope.contains(Path(word).as_posix())]
         if named and not self._config.measure.evaluate:
             self._recorder.warn(
                 f"{named[0]} is in scope and prints its own score; `measure.evaluate` would read it where the agent "
@@ -355,7 +341,7 @@ class _Engine:
     def _prepares_ahead(self, agent: agents.Agent) -> bool:
         """Not where the metric is a time: the agent would share the cores that are measured."""
         wanted = bool(configs.proposals_ahead(self._config.agent, agent.name))
-        if wanted and self._config.agent.ahead is None and _is_time(self._config.metric):
+        if wanted and self._config.agent.ahead is None and is_time(self._config.metric):
             self._recorder.warn(
                 "The metric is a time, so the next proposal is not prepared beside a measurement; `agent.ahead = 1` "
                 "does it anyway.",
@@ -410,112 +396,6 @@ def _journal(opened: Session) -> Iterator[Journal]:
         journal.close()
 
 
-# -- before an engine
-
-
-def _resolved(place: Place, options: RunOptions) -> RunOptions:
-    """`--replay` as it means where the person stands: an absolute folder, or commits instead of names like HEAD."""
-    if not options.replay:
-        return options
-    from autoresearch.engine.agents.replay import fixed_range
-
-    folder = Path(options.replay).expanduser()
-    if folder.is_dir():
-        return replace(options, replay=str(folder.resolve()))
-    return replace(options, replay=fixed_range(Git(place.git_dir), options.replay))
-
-
-def read_config(place: Place, options: RunOptions) -> Config:
-    """The target's config with what this call says. Raises SessionError without one, ConfigError when it is wrong."""
-    if not place.config_file.is_file():
-        raise SessionError(
-            f"There is no {session.CONFIG_FILE} in {place.folder}; write one with `autoresearch init`, "
-            "or look at an example with `autoresearch demo`."
-        )
-    config = configs.load(place.config_file)
-    if options.budget_s is not None:
-        config = configs.with_change(config, "measure.budget_s", options.budget_s, "--budget")
-    return config
-
-
-def open_or_create(place: Place, config: Config, options: RunOptions) -> Session:
-    """The session to run: the named one, else the target's latest, else a new one named by the date."""
-    workspace.check_git()
-    if options.session is not None and not options.new:
-        with contextlib.suppress(SessionError):
-            return session.open_session(place, options.session)
-        restored = workspace.restore(place, options.session)
-        if restored is not None:
-            return restored
-    elif not options.new:
-        with contextlib.suppress(SessionError):
-            return session.open_session(place)
-    return _create(place, config, options)
-
-
-def _create(place: Place, config: Config, options: RunOptions) -> Session:
-    head = workspace.head_of(place)
-    _refuse_unseen_files(place, config)
-    branches = Git(place.common_dir)("for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/autoresearch/")
-    name = options.session or session.free_name(place, datetime.now(), set(branches.split()))
-    if name in branches.split():
-        raise SessionError(f"The branch autoresearch/{name} exists; choose another name with --session.")
-    header = header_for(place, Session(place.sessions_dir / name), config, head)
-    return session.create_session(place, name, header, configs.dumps(config))
-
-
-def header_for(place: Place, opened: Session, config: Config, base: str) -> records.Header:
-    scope = Scope(config.scope.edit, place.prefix)
-    return records.Header(
-        name=config.name,
-        metric_name=config.metric.name,
-        metric_unit=config.metric.unit,
-        direction=config.metric.direction,
-        session=opened.name,
-        target=place.prefix,
-        base=base,
-        branch=opened.branch.removeprefix("refs/heads/"),
-        scope=config.scope.edit,
-        config_sha=configs.sha(config),
-        evaluator_sha=workspace.tracked_hash(place, base, scope),
-        host=devices.host_name(),
-        accelerator=devices.accelerator(),
-        protection="worktrees and checksums",
-        verdict=verdict.Settings.from_config(config).for_header(),
-        constraints=config.constraints,
-    )
-
-
-def _refuse_unseen_files(place: Place, config: Config) -> None:
-    """A command that names an untracked file would not find it in a clean checkout: say so before anything runs."""
-    _, untracked = workspace.uncommitted(place)
-    linked = {link.strip("/") for link in config.scope.link}
-    for key in ("setup", "build", "run", "evaluate"):
-        for word in _words(getattr(config.measure, key)):
-            path = Path(word).as_posix()
-            inside = f"{place.prefix}/{path}" if place.prefix else path
-            hit = any(inside == u or (u.endswith("/") and inside.startswith(u)) for u in untracked)
-            if hit and path.split("/")[0] not in linked and path not in linked:
-                raise SessionError(
-                    f"measure.{key} names {path}, which git does not track, so a clean checkout lacks it: "
-                    f"`git add {path}` and commit, or list it in scope.link."
-                )
-
-
-def _is_time(metric: configs.Metric) -> bool:
-    units = {"s", "ms", "us", "µs", "ns", "sec", "seconds", "milliseconds", "min", "minutes"}
-    return metric.unit in units or metric.name.rpartition("_")[2] in units
-
-
-def _words(command: str | tuple[str, ...]) -> list[str]:
-    if isinstance(command, tuple):
-        return list(command)
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return command.split()
-
-
 # -- detached
 
 
@@ -524,7 +404,7 @@ def start_detached(place: Place, options: RunOptions) -> Session:
 
     Raises SessionError with the engine's last words when it ends before that.
     """
-    options = _resolved(place, options)
+    options = resolved(place, options)
     config = read_config(place, options)
     opened = open_or_create(place, config, options)
     workspace.refuse_held_branch(place, opened)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -33,8 +34,8 @@ from autoresearch.engine.agents.presets import (
 )
 from autoresearch.engine.git import Git
 from autoresearch.engine.scope import Scope
+from autoresearch.engine.telling import lesson_due
 from autoresearch.state.config import AgentSettings
-from autoresearch.state.history import History
 from autoresearch.state.text import clean_line
 
 OUTPUT_MB = 256.0
@@ -53,24 +54,9 @@ _NESTED = frozenset({"CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PO
 """By these Claude Code knows that it was called from within itself, and refuses."""
 
 ANSWER = """
-# How to answer
 
-You work in a checkout of the target's repository; your working directory is the target's folder. Make one change, in
-files within the scope, now: nobody answers questions. Do not commit. Do not run the whole measurement to decide; the
-engine measures what you leave here.
-
-Then write the file `{file}` (below your working directory; it is not part of the change) with one JSON object:
-
-{{"description": "one line: what was changed", "hypothesis": "why it should help", "category": "one word or two",
- "expected_effect": "how much, roughly", "idea": "the id of the open idea it uses, if any",
- "ideas": ["further ideas worth trying, if any"]{lesson}}}
-
-If that file cannot be written, end your last message with the same as lines of the form `description: ...`.
-"""
-LESSON = """
-
-Your last experiment, #{number}, ended as {status} ({cause}){metric}: {reason}
-Say in "lesson" in one or two sentences why, and in "retry_if" when trying it again would make sense.
+Your working directory is the target's folder. AUTORESEARCH_PROPOSAL is `{file}` below it; that file is no part
+of the change. Where it cannot be written, end your last message with the same keys as lines, `description: ...`.
 """
 CUT_OFF = """
 
@@ -131,9 +117,6 @@ class Command:
         self._environ = user_environ
         self._sleep = sleep
         self._now = now
-        self._told: Outcome | None = None
-        self._asked: int | None = None
-        """The experiment on which a lesson was asked for."""
 
     def missing(self) -> Blocked | None:
         """Why no call can work, known without one."""
@@ -146,6 +129,7 @@ class Command:
         missing = self.missing()
         if missing is not None:
             raise missing
+        due = lesson_due(brief.history)  # as the brief was written: a verdict may come while the CLI works
         spent = _Spent()
         wait_s = FIRST_WAIT_S
         cut_off = False
@@ -160,7 +144,7 @@ class Command:
                 if trouble is None and done.exit.code in (126, 127) and not (edited or done.words):
                     raise _not_installed(self.settings.command.split()[0], "")
             if trouble is None or done.words is not None or done.exit.cause in ("timeout", "output_limit"):
-                return self._proposal(brief, done, spent, edited or cut_off)
+                return self._proposal(brief, done, spent, edited or cut_off, due)
             if trouble.kind in ("login", "credit"):
                 raise self._blocked(trouble)
             cut_off = cut_off or edited
@@ -168,8 +152,7 @@ class Command:
             wait_s = FIRST_WAIT_S if trouble.until else min(wait_s * 2, LONGEST_WAIT_S)
 
     async def learn(self, outcome: Outcome) -> Lesson | None:
-        """The lesson comes with the next proposal: there is no session to ask now."""
-        self._told = outcome
+        """Nothing now: there is no session to ask. The next brief tells the verdict and asks for the lesson."""
         return None
 
     # -- one call
@@ -236,7 +219,10 @@ class Command:
         }
         for name, value in (call.preset.environment if call.preset else {}).items():
             env.setdefault(name, value)
+        ours = str(Path(sys.executable).parent)
         return env | {
+            # Last: only so that `autoresearch show N` is found, to which the brief refers.
+            "PATH": os.pathsep.join((env.get("PATH", os.defpath), ours)),
             "AUTORESEARCH_BRIEF": str(answer / BRIEF_FILE),
             "AUTORESEARCH_PROPOSAL": str(answer / WORDS_FILE),
             "GIT_CEILING_DIRECTORIES": str(self._git.work_tree.parent),
@@ -246,15 +232,8 @@ class Command:
         }
 
     def _prompt(self, brief: Brief, cut_off: bool) -> str:
-        told = self._told or _without_lesson(brief.history)
-        self._asked = told.experiment if told else None
-        lesson = LESSON.format(
-            number=told.experiment, status=told.status, cause=told.cause, reason=told.reason,
-            metric="" if told.metric is None else f", {brief.config.metric.name} {told.metric:g}",
-        ) if told else ""  # fmt: skip
-        keys = ',\n "lesson": "...", "retry_if": "..."' if told else ""
-        answer = ANSWER.format(file=f"{ANSWER_FOLDER}/{WORDS_FILE}", lesson=keys)
-        return f"{brief.text.rstrip()}\n{answer}{lesson}{CUT_OFF if cut_off else ''}"
+        answer = ANSWER.format(file=f"{ANSWER_FOLDER}/{WORDS_FILE}")
+        return f"{brief.text.rstrip()}\n{answer}{CUT_OFF if cut_off else ''}"
 
     def _files(self, brief: Brief) -> list[str]:
         """The in-scope files of the target, as its folder names them."""
@@ -294,7 +273,7 @@ class Command:
 
     # -- what came of it
 
-    def _proposal(self, brief: Brief, done: _Done, spent: _Spent, edited: bool) -> Proposal:
+    def _proposal(self, brief: Brief, done: _Done, spent: _Spent, edited: bool, due: int | None) -> Proposal:
         found = done.words or words.from_message(done.stream.message)
         proposal = Proposal(
             description=found.description or "a change without a description",
@@ -306,7 +285,7 @@ class Command:
             mends=brief.mend.experiment if brief.mend else None,
             tokens=spent.tokens,
             cost_usd=spent.cost_usd,
-            added=self._added(found),
+            added=self._added(found, due),
             problem=(problem := _problem(done, edited)),
             reason=self._reason(done) if problem else "",
         )
@@ -314,12 +293,11 @@ class Command:
             self.warn(f"The agent's call failed ({self._reason(done)}); what it had edited by then was taken.")
         return proposal
 
-    def _added(self, found: words.Words) -> tuple[Added, ...]:
+    def _added(self, found: words.Words, due: int | None) -> tuple[Added, ...]:
+        """`due` is the experiment whose lesson the brief asked for."""
         added = [Added(kind="idea", text=idea) for idea in found.ideas]
-        if found.lesson and self._asked is not None:
-            added.append(Added(kind="lesson", text=found.lesson, experiment=self._asked, retry_if=found.retry_if))
-            if self._told is not None and self._told.experiment == self._asked:
-                self._told = None
+        if found.lesson and due is not None:
+            added.append(Added(kind="lesson", text=found.lesson, experiment=due, retry_if=found.retry_if))
         return tuple(added)
 
     def _reason(self, done: _Done) -> str:
@@ -367,14 +345,6 @@ class Command:
 def preset_model(settings: AgentSettings) -> str:
     """The model a person asked for; "" when it is left to the CLI."""
     return settings.model if settings.model != AgentSettings().model else ""
-
-
-def _without_lesson(history: History) -> Outcome | None:
-    """Our last experiment, where nothing was learned from it yet: an engine that was started again was told nothing."""
-    row = next((row for row in reversed(history.rows) if row.agent == Command.name), None)
-    if row is None or row.number in history.lessons:
-        return None
-    return Outcome(row.number, row.status, row.cause, "its record has the reason", row.metric)
 
 
 def _problem(done: _Done, edited: bool) -> str:

@@ -52,6 +52,9 @@ def _make(own: Path, git: Git, base: str) -> None:
     (own / "HEAD").write_text(f"ref: {BRANCH}\n")
     (own / BRANCH).write_text(f"{base}\n")
     (own / "config").write_text(_config(git, base))
+    # For reading: `autoresearch show N` works in the tree as it does in the user's.
+    if (common / "autoresearch").is_dir():
+        (own / "autoresearch").symlink_to(common / "autoresearch")
     # With the index come the times of the files: git in the tree has nothing to read again.
     for source, name in ((git.git_dir, "index"), (common, "shallow"), (common / "info", "info/exclude"),
                          (common / "info", "info/attributes")):  # fmt: skip

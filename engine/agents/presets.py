@@ -57,6 +57,8 @@ class Preset:
 
 
 _CLAUDE_TOOLS = "Read,Edit,MultiEdit,Write,NotebookEdit,Glob,Grep,LS,TodoWrite"
+_LOOK_UPS = ",".join(f"Bash(autoresearch {name}:*)" for name in ("show", "search", "ideas", "log"))
+"""What the brief refers to for what it leaves out."""
 _ANY_KEY = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "GROQ_API_KEY",
             "MISTRAL_API_KEY", "DEEPSEEK_API_KEY", "XAI_API_KEY")  # fmt: skip
 
@@ -67,10 +69,10 @@ PRESETS: dict[str, Preset] = {
             name="claude-code",
             program="claude",
             arguments=("-p", "--output-format", "stream-json", "--verbose", "--permission-mode", "acceptEdits",
-                       "--allowedTools", _CLAUDE_TOOLS),
+                       "--allowedTools", f"{_CLAUDE_TOOLS},{_LOOK_UPS}"),
             shell=("--allowedTools", f"{_CLAUDE_TOOLS},Bash"),
             form="claude",
-            protection="Claude Code's permissions: it edits files in its folder and runs no commands",
+            protection="Claude Code's permissions: it edits files in its folder and runs no commands but ours",
             install="npm install -g @anthropic-ai/claude-code",
             login="call `claude` once and log in, or set ANTHROPIC_API_KEY",
             keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK",

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from repos import git, make_repo
 
-from autoresearch.engine import host
+from autoresearch.engine import opening
 from autoresearch.engine.git import Git
 from autoresearch.state import config as configs
 from autoresearch.state import records
@@ -46,7 +46,7 @@ def session(repo: Path, experiments: int, name: str = "bench") -> tuple[Place, S
     config = configs.load(place.config_file)
     base = git(repo, "rev-parse", "HEAD").strip()
     made = Session(place.sessions_dir / name)
-    header = host.header_for(place, made, config, base)
+    header = opening.header_for(place, made, config, base)
     made = create_session(place, name, header, configs.dumps(config))
     with made.journal.open("ab") as file:
         for record in _experiments(experiments, base):

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import generated
 
-from autoresearch.engine import agents, host
+from autoresearch.engine import agents, host, opening
 from autoresearch.state import records
 from autoresearch.state.history import History
 from autoresearch.state.session import Place, find_place
@@ -45,7 +45,7 @@ def overhead(files: int, experiments: int, rounds: int) -> dict[str, float]:
             took.append(time.perf_counter() - ready.at)
 
     before = floor(repo, rounds // 2)
-    options = host.RunOptions(session=session.name, max_experiments=rounds)
+    options = opening.RunOptions(session=session.name, max_experiments=rounds)
     host.engine_main(place, options, observe, lambda live: None)
     after = floor(repo, rounds // 2)
     return {"ours": statistics.median(took[3:]), "floor": statistics.median(before + after)}
@@ -97,7 +97,7 @@ def floor(repo: Path, rounds: int) -> list[float]:
     return took
 
 
-def opening(experiments: int) -> dict[str, float]:
+def open_and_recover(experiments: int) -> dict[str, float]:
     """From the call, imports done, to the `resume` line: lock, fold, leftovers, recovery, settings. Floor: parsing."""
     import orjson
 
@@ -120,7 +120,7 @@ def _engine_to_resume(place: Place, name: str) -> float:
             at.append(time.perf_counter())
 
     start = time.perf_counter()
-    host.engine_main(place, host.RunOptions(session=name, max_experiments=0), observe, lambda live: None)
+    host.engine_main(place, opening.RunOptions(session=name, max_experiments=0), observe, lambda live: None)
     return at[0] - start
 
 
@@ -138,7 +138,7 @@ def memory(experiments: int) -> dict[str, float]:
 
 def engine_memory(repo: str) -> dict[str, float]:
     agents.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
-    options = host.RunOptions(session="bench", max_experiments=5)
+    options = opening.RunOptions(session="bench", max_experiments=5)
     host.engine_main(find_place(Path(repo)), options, lambda *_: None, lambda _: None)
     return {"mb": _peak_mb("self")}
 
@@ -249,7 +249,7 @@ def _busy(run_s: float, think_s: float, rounds: int, ahead: int) -> float:
             now = time.perf_counter()
             spans.append((now - record.duration_s, now))
 
-    options = host.RunOptions(max_experiments=rounds)
+    options = opening.RunOptions(max_experiments=rounds)
     host.engine_main(find_place(repo), options, observe, lambda live: None)
     return sum(end - start for start, end in spans) / (spans[-1][1] - spans[0][0])
 
@@ -265,7 +265,7 @@ def _time(command: list[str], cwd: Path, rounds: int = 5, before: Callable[[], N
 
 
 PARTS: dict[str, Callable[..., dict[str, Any]]] = {
-    "overhead": overhead, "open": opening, "memory": memory, "engine_memory": engine_memory, "screen": screen,
+    "overhead": overhead, "open": open_and_recover, "memory": memory, "engine_memory": engine_memory, "screen": screen,
     "commands": commands, "slot": slot,
 }  # fmt: skip
 

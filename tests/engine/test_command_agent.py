@@ -529,36 +529,52 @@ async def test_words_are_not_read_through_a_link(world: World) -> None:
     assert "secret" not in (await world.propose(world.agent("codex"))).description
 
 
+def feed(world: World, at: int, *lines: records.Record) -> None:
+    for line in lines:
+        at += 1
+        world.history.feed(at, records.encode(line).rstrip(b"\n"))
+
+
+def experiment(world: World, number: int, agent: str = "command") -> list[records.Record]:
+    sha = f"{number:040x}"
+    return [
+        records.Proposal(id=number, base=world.base, sha=sha, agent=agent, description="d"),
+        records.Intent(experiment=number, proposal=number, parent=world.base, sha=sha),
+        records.Experiment(run=number, commit=sha[:7], metric=3.0, status="discard", cause="worse", sha=sha,
+                           parent=world.base, proposal=number, description="d", reason="worse by 1"),
+    ]  # fmt: skip
+
+
 async def test_the_lesson_on_the_last_experiment_comes_with_the_next_proposal(world: World) -> None:
     lesson = json.dumps({**WORDS, "ideas": [], "lesson": "it diverged", "retry_if": "with warm-up"})
-    world.cli("codex", f"cat > $OUT/stdin\n{EDIT}echo '{lesson}' > \"$AUTORESEARCH_PROPOSAL\"\n")
+    world.cli("codex", f"{EDIT}echo '{lesson}' > \"$AUTORESEARCH_PROPOSAL\"\n")
     agent = world.agent("codex")
-    assert (await world.propose(agent)).added == ()
-    assert '"lesson"' not in world.out("stdin")
-    assert await agent.learn(Outcome(7, "discard", "worse", "worse by 0.3", 10.3)) is None
-    proposal = await world.propose(agent)
-    assert "#7, ended as discard (worse), score 10.3: worse by 0.3" in world.out("stdin")
-    (added,) = proposal.added
-    assert (added.kind, added.text, added.experiment, added.retry_if) == ("lesson", "it diverged", 7, "with warm-up")
+    assert (await world.propose(agent)).added == ()  # there is nothing to learn from yet
+    feed(world, 10_000, *experiment(world, 1), *experiment(world, 2, "tuner"))
+    assert await agent.learn(Outcome(1, "discard", "worse", "worse by 1", 3.0)) is None
+    (added,) = (await world.propose(agent)).added
+    assert (added.kind, added.text, added.experiment, added.retry_if) == ("lesson", "it diverged", 1, "with warm-up")
+    feed(world, 20_000, records.Lesson(experiment=1, lesson="it diverged"))
     assert (await world.propose(agent)).added == ()
 
 
-async def test_an_engine_that_was_started_again_asks_for_the_lesson_that_is_missing(world: World) -> None:
-    lines: list[records.Record] = [
-        records.Proposal(id=1, base=world.base, sha="a" * 40, agent="command", description="d"),
-        records.Intent(experiment=1, proposal=1, parent=world.base, sha="a" * 40),
-        records.Experiment(run=1, commit="a" * 7, metric=3.0, status="discard", cause="worse", sha="a" * 40,
-                           parent=world.base, proposal=1, description="d", reason="worse by 1"),
-    ]  # fmt: skip
-    for at, line in enumerate(lines):
-        world.history.feed(10_000 + at, records.encode(line).rstrip(b"\n"))
-    world.cli("codex", f"cat > $OUT/stdin\n{EDIT}echo 'lesson: too high' > $AUTORESEARCH_PROPOSAL\n")
-    (added,) = (await world.propose(world.agent("codex"))).added
-    assert "#1, ended as discard (worse)" in world.out("stdin")
-    assert (added.kind, added.text, added.experiment) == ("lesson", "too high", 1)
-    world.history.feed(20_000, records.encode(records.Lesson(experiment=1, lesson="too high")).rstrip(b"\n"))
+async def test_a_verdict_that_comes_while_the_agent_writes_does_not_take_its_lesson(world: World) -> None:
+    feed(world, 10_000, *experiment(world, 1))
+    world.cli("codex", "touch $OUT/started\nwhile [ ! -e $OUT/go ]; do sleep 0.02; done\n"
+              f"{EDIT}echo 'lesson: too high' > $AUTORESEARCH_PROPOSAL\n")  # fmt: skip
+    task = asyncio.create_task(world.propose(world.agent("codex")))
+    await until(lambda: (world.folder / "started").exists(), "it did not start")
+    feed(world, 20_000, *experiment(world, 2))
+    (world.folder / "go").touch()
+    (added,) = (await task).added
+    assert (added.text, added.experiment) == ("too high", 1)
+
+
+async def test_what_the_brief_leaves_out_can_be_looked_up_from_the_tree(world: World) -> None:
+    world.environ |= {name: os.environ[name] for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")}
+    world.cli("codex", f"autoresearch status -s s --json > $OUT/status 2>&1\n{EDIT}{WRITE_WORDS}")
     await world.propose(world.agent("codex"))
-    assert "lesson" not in world.out("stdin")
+    assert json.loads(world.out("status"))["session"] == "s"
 
 
 async def test_a_failed_call_whose_tests_spoke_of_refused_connections_is_taken(world: World) -> None:

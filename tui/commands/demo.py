@@ -53,7 +53,7 @@ def demo(
 
     TARGET is nanogpt (a small GPT; taken when torch is installed) or templates (a template engine, without torch).
     """
-    from autoresearch.engine.host import RunOptions
+    from autoresearch.engine.opening import RunOptions
 
     source = _source(target)
     at = (where.start() / (folder or Path(f"autoresearch-demo-{source.name}"))).absolute()
@@ -81,7 +81,7 @@ def demo(
 
 
 def _over(place: Place, where: Where, headless: bool) -> int:
-    from autoresearch.engine.host import RunOptions
+    from autoresearch.engine.opening import RunOptions
 
     session = open_session(place, where.session)
     if headless or not interactive():

@@ -49,7 +49,7 @@ def import_(where: Where, file: Path) -> None:
 def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     """Make the session; gives the sentences to say. Raises SessionError, ConfigError."""
     from autoresearch.engine import git as gits
-    from autoresearch.engine import host, workspace
+    from autoresearch.engine import opening, workspace
 
     if not file.is_file():
         raise SessionError(f"There is no file {file}; name a results.tsv or a pi-autoresearch log.")
@@ -68,7 +68,7 @@ def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     if name in branches:
         raise SessionError(f"The branch autoresearch/{name} exists; choose another name with --session.")
     imported = imported.with_commits(_commits(git, imported))
-    header = host.header_for(place, Session(place.sessions_dir / name), config, head)
+    header = opening.header_for(place, Session(place.sessions_dir / name), config, head)
     own = replace(header, reason="measured here, after the imported history", timestamp=now_ms())
     first = imports.first_header(imported, header, file.name)
     lines = imports.to_records(imported, first, file.name)

@@ -148,9 +148,9 @@ def limit(where: Where, name: str, value: str) -> None:
     _say(f"The limit {name} is now {shown}.", how)
     if how != "done" or before.control.state != "paused" or before.control.limit != name:
         return
-    from autoresearch.engine import host
+    from autoresearch.engine import host, opening
 
-    started = host.start_detached(place, host.RunOptions(session=session.name))
+    started = host.start_detached(place, opening.RunOptions(session=session.name))
     click.echo(f"Session {started.name} goes on (engine pid {started.engine_pid()}).")
 
 

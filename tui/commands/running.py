@@ -18,7 +18,7 @@ from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import interactive, is_terminal
 
 if TYPE_CHECKING:
-    from autoresearch.engine.host import RunOptions
+    from autoresearch.engine.opening import RunOptions
 
 AGENTS = ("auto", "claude", "command", "tuner", "replay")
 
@@ -68,7 +68,7 @@ def run(
 
     Without --session it continues the target's latest one, or makes one named by the date.
     """
-    from autoresearch.engine.host import RunOptions
+    from autoresearch.engine.opening import RunOptions
 
     _check_agent(agent, replay)
     place = _place_or_new(where, git_init)
@@ -90,7 +90,7 @@ def run(
 @click.pass_obj
 def resume(where: Where, headless: bool) -> int:
     """Go on with a paused or stopped session; a pause that is asked for and not yet done is taken back."""
-    from autoresearch.engine.host import RunOptions
+    from autoresearch.engine.opening import RunOptions
 
     place, session = where.open()
     pid = session.engine_pid()
@@ -143,9 +143,9 @@ def view(place: Place, session: Session, options: RunOptions | None = None, demo
     """The screen on a session. Resuming from it starts an engine with `options`, without what was said once."""
 
     def start_engine() -> None:
-        from autoresearch.engine import host
+        from autoresearch.engine import host, opening
 
-        again = options or host.RunOptions(session=session.name)
+        again = options or opening.RunOptions(session=session.name)
         host.start_detached(place, replace(again, session=session.name, new=False))
 
     from autoresearch.tui.app import run_dashboard
