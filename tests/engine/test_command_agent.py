@@ -204,8 +204,9 @@ def test_a_persons_flags_and_model_reach_the_cli(tmp_path: Path) -> None:
     assert "--model" not in call_of(AgentSettings(command="codex"), tmp_path / "b", tmp_path).argv
     plain = call_of(AgentSettings(command="claude-code"), tmp_path / "b", tmp_path).argv
     shell = call_of(AgentSettings(command="claude-code", shell=True), tmp_path / "b", tmp_path).argv
-    assert not any("Bash" in word for word in plain)
-    assert sum("Bash" in word for word in shell) == 1
+    assert all(word.startswith("Bash(autoresearch ") for word in ",".join(plain).split(",") if "Bash" in word)
+    assert "Bash" in ",".join(shell).split(",")
+    assert shell.count("--allowedTools") == 1
     assert call_of(AgentSettings(command="codex exec --fast"), tmp_path / "b", tmp_path).argv[0] == "bash"
 
 
