@@ -88,6 +88,8 @@ class Claude:
         self._untold: list[Outcome] = []
         self._told: int | None = None
         self._added: list[Added] = []
+        self._submitted: list[str] = []
+        """Descriptions of the live session's proposals that it has not been told the fate of."""
         self._history = History()
         self._session: Session | None = None
 
@@ -149,14 +151,24 @@ class Claude:
         fresh = talk is None or talk.context >= self._settings.context_tokens
         if talk is None or fresh:
             talk = Conversation(self._settings.model, self._settings.thinking, SYSTEM, text)
-            self._untold, self._told = [], None
+            self._untold, self._told, self._submitted = [], None, []
         else:
-            talk.say(self._secrets.scrub(go_on(brief, talk.brief, text)))
+            talk.say(self._secrets.scrub(go_on(brief, self._dropped(brief.history), talk.brief, text)))
             talk.brief = text
         self._talk = talk
         transcript.event("began", proposal=brief.number, fresh=fresh, model=self._settings.model)
         transcript.line(f"proposal p{brief.number}, {'a fresh session' if fresh else 'the same session'}")
         return talk
+
+    def _dropped(self, history: History) -> list[str]:
+        """Proposals that will never be measured: one was kept before them, and they do not merge with it."""
+        alive = {waiting.description for waiting in history.waiting.values()}
+        if history.opened_proposal is not None:
+            alive.add(history.opened_proposal.description)
+        done = {row.description for row in history.rows}
+        dropped = [text for text in self._submitted if text not in alive | done]
+        self._submitted = [text for text in self._submitted if text in alive]
+        return dropped
 
     async def _work(self, talk: Conversation, desk: Desk, budget: Budget, transcript: Transcript) -> Proposal:
         """Ask and run tools until something is submitted. Raises _GaveUp."""
@@ -179,6 +191,7 @@ class Claude:
             budget.spend(begun)
             if desk.submission is not None:
                 said = desk.submission
+                self._submitted.append(said.description)
                 return Proposal(
                     said.description, said.hypothesis, said.category, said.expected_effect, said.idea,
                     model=answer.model or self._settings.model,

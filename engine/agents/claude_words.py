@@ -59,8 +59,8 @@ def verdict(outcome: Outcome, description: str) -> str:
     return "\n".join(lines)
 
 
-def go_on(brief: Brief, old: str, new: str) -> str:
-    """What a live session is told when it is to make another proposal."""
+def go_on(brief: Brief, dropped: list[str], old: str, new: str) -> str:
+    """What a live session is told when it is to make another proposal; `old` and `new` are briefs."""
     parts = [f"Make the next proposal (p{brief.number})."]
     if brief.mend is not None:
         what = "failed its guard" if brief.mend.kind == "rework" else "crashed"
@@ -74,6 +74,11 @@ def go_on(brief: Brief, old: str, new: str) -> str:
         parts.append(
             f"The files in the tree are those of the best so far ({where}) again: edits of yours that were not kept "
             "are gone from them, and line numbers may have changed."
+        )
+    if dropped:
+        parts.append(
+            "Never measured, because it no longer merged with what was kept meanwhile: "
+            f"{'; '.join(said(text, 150) for text in dropped)}. Propose it again if it still makes sense."
         )
     if brief.avoid:
         waiting = "; ".join(said(text, 150) for text in brief.avoid)

@@ -12,6 +12,7 @@ from researchers import TRAIN, Bench, bench, outcome
 
 from autoresearch.engine.agents import Added, Lesson, Mend
 from autoresearch.engine.agents.claude_conversation import thinking_of
+from autoresearch.state import records
 
 EDIT = use("edit", path="train.py", old="DEPTH = 8", new="DEPTH = 9")
 SUBMIT = use(
@@ -166,6 +167,18 @@ async def test_the_next_proposal_goes_on_in_the_same_session(at: Bench) -> None:
     assert "Be bold." not in asked
     assert "do something else: wider layers." in asked
     assert words.tokens["output"] == 3 * 40, "the lesson's tokens come with the next proposal"
+
+
+async def test_a_session_hears_of_a_proposal_that_was_put_back(at: Bench) -> None:
+    at.server.will(says(EDIT), says(SUBMIT), says(EDIT), says(SUBMIT), says(EDIT), says(SUBMIT))
+    await at.propose()
+    id, base = at.told.session.history().next_proposal, at.told.incumbent
+    at.told.write(records.Proposal(id=id, base=base, sha=base, description="depth 9"))
+    await at.propose()
+    assert "Never measured" not in at.server.told(2)
+    at.told.write(records.Withdrawn(proposal=id, reason="it conflicts"))
+    await at.propose()
+    assert "no longer merged with what was kept meanwhile: depth 9" in at.server.told(4)
 
 
 async def test_a_mend_tells_what_went_wrong(at: Bench) -> None:
