@@ -7,6 +7,7 @@ made under a temporary name and renamed, so a session that can be listed is whol
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -29,6 +30,8 @@ from autoresearch.state.journal import Journal
 CONFIG_FILE = "autoresearch.toml"
 LOCK_PATIENCE_S = 0.3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_GIT_POINTERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE")
+"""Set inside git hooks and `git rebase --exec`: they would name another repository than the folder's."""
 
 
 class SessionError(Exception):
@@ -37,6 +40,10 @@ class SessionError(Exception):
     def __init__(self, message: str, code: int = 2) -> None:
         self.code = code
         super().__init__(message)
+
+
+class NoRepository(SessionError):
+    """There is none around a folder, so that one could be made there."""
 
 
 class Locked(SessionError):
@@ -84,12 +91,14 @@ class Place:
 def find_place(start: Path) -> Place:
     """The repository around `start` and the nearest folder with an autoresearch.toml (else `start` itself).
 
-    Raises SessionError when `start` is in no git repository or in a bare one.
+    Raises NoRepository when `start` is in no git repository, another SessionError when it is in a bare one or one of
+    somebody else.
     """
     start = start.resolve()
     command = ["git", "-C", str(start), "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir"]
+    env = {key: value for key, value in os.environ.items() if key not in _GIT_POINTERS} | {"LC_ALL": "C"}
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     except FileNotFoundError:
         raise SessionError("git is not installed; install git 2.38 or newer.") from None
     if answer.returncode:
@@ -97,7 +106,12 @@ def find_place(start: Path) -> Place:
             raise SessionError(
                 f"{start} belongs to another user; allow it with `git config --global --add safe.directory {start}`."
             )
-        raise SessionError(f"{start} is not in a git repository; say `--git-init` to make one there.")
+        if "must be run in a work tree" in answer.stderr:
+            raise SessionError(
+                f"{start} is a bare git repository or inside a .git folder; "
+                f"go to a working tree, or make one with `git clone`."
+            )
+        raise NoRepository(f"{start} is not in a git repository; say `--git-init` to make one there.")
     top_text, git_dir, common = answer.stdout.splitlines()
     top = Path(top_text).resolve()
     folder = next(
@@ -373,7 +387,7 @@ def free_name(place: Place, today: datetime, taken_branches: set[str]) -> str:
 def create_session(place: Place, name: str, header: records.Header, config_text: str, *more: records.Record) -> Session:
     """Make the folder whole under a temporary name, then rename it into place. Raises SessionError if it exists.
 
-    The journal begins with `header` and `more`.
+    Of two processes that make the same one, the second gets a SessionError with code 4. The journal begins with `header` and `more`.
     """
     if not _NAME.fullmatch(name) or name.endswith((".lock", ".")) or ".." in name or name == "index.db":
         raise SessionError(f"{name!r} cannot name a session: use letters, digits, dot, dash and underscore.")
@@ -391,7 +405,15 @@ def create_session(place: Place, name: str, header: records.Header, config_text:
     journal = Journal(made.journal)
     journal.append(header, *more)
     journal.close()
-    folder.rename(final)
+    try:
+        folder.rename(final)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise SessionError(
+            f"Session {name!r} was made by another engine at this moment; watch it with `autoresearch attach`.", code=4
+        ) from None
     show_to_people(place, final)
     return Session(final)
 

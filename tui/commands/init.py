@@ -211,7 +211,12 @@ def _summary(path: Path, config: Config, found: Found, said: Values, settled: bo
 
 
 def _in_repository(folder: Path) -> bool:
-    return any((place / ".git").exists() for place in (folder, *folder.parents))
+    """Raises SessionError where none can be made either: in a bare repository, or one of somebody else."""
+    try:
+        sessions.find_place(folder)
+    except sessions.NoRepository:
+        return False
+    return True
 
 
 def _ask_for_repository(folder: Path) -> bool:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.state.session import Place, Session, SessionError, list_sessions, open_session, target_of
+from autoresearch.state.session import (
+    NoRepository,
+    Place,
+    Session,
+    SessionError,
+    list_sessions,
+    open_session,
+    target_of,
+)
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import interactive, is_terminal
 
@@ -158,10 +166,8 @@ def _place_or_new(where: Where, git_init: bool) -> Place:
     """The place, made a repository when it is none and the person says so, by the option or when asked."""
     try:
         return where.place()
-    except SessionError as error:
+    except NoRepository:
         folder = where.start()
-        if "is not in a git repository" not in str(error):
-            raise
         if not git_init and not (
             interactive()
             and click.confirm(f"{folder} is not in a git repository. Make one there and commit what is in it?")
