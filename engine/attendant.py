@@ -135,6 +135,7 @@ class Attendant:
 
     def _progress(self) -> stopping.Progress:
         history = self._recorder.history
+        free_mb, free_at = self._fullest()
         return stopping.Progress(
             experiments=len(history.rows) - history.imported,
             call_experiments=len(history.rows) - self._rows_before,
@@ -146,12 +147,14 @@ class Attendant:
             tokens=history.tokens,
             best=history.incumbent.metric if history.incumbent else None,
             since_keep=history.since_keep,
-            free_mb=self._free_mb(),
+            free_mb=free_mb,
+            free_at=str(free_at),
         )
 
-    def _free_mb(self) -> float:
+    def _fullest(self) -> tuple[float, Path]:
+        """(free MB, folder) of the fuller of the two file systems that are written to."""
         folders = [path for path in (self._recorder.session.folder, self._trees) if path.is_dir()]
-        return min(shutil.disk_usage(path).free for path in folders) / 1e6
+        return min((shutil.disk_usage(path).free / 1e6, path) for path in folders)
 
     def _note_stagnation(self) -> None:
         since = self._recorder.history.since_keep

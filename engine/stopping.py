@@ -39,6 +39,8 @@ class Progress:
     since_keep: int
     free_mb: float
     """On the fullest of the file systems that are written to."""
+    free_at: str = ""
+    """A folder on that file system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,11 @@ def deadline(started: datetime, until: str) -> datetime | None:
 def _reached(progress: Progress, limits: Limits, metric: Metric, least_free_mb: float) -> Iterator[Reached]:
     if progress.free_mb < least_free_mb:
         free, least = numbers.metric(round(progress.free_mb)), numbers.metric(least_free_mb)
+        at = f" at {progress.free_at}" if progress.free_at else ""
         yield Reached(
-            "disk", f"only {free} MB of disk are free", f"free at least {least} MB, then `autoresearch resume`"
+            "disk",
+            f"only {free} MB of disk are free{at}",
+            f"free at least {least} MB there, then `autoresearch resume`",
         )
     if metric.goal is not None and progress.best is not None and _goal_met(progress.best, metric.goal, metric):
         best, goal = numbers.metric(progress.best), numbers.metric(metric.goal)

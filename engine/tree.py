@@ -20,7 +20,7 @@ import orjson
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.gitindex import GITLINK, SYMLINK, Entry, UnreadableIndex, read_index
 from autoresearch.engine.scope import Scope
-from autoresearch.state.session import Place, write_atomic
+from autoresearch.state.session import Place, SessionError, write_atomic
 
 _GIT_FLAGS = ("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "core.sparseCheckout=false")
 _SECOND = 1_000_000_000
@@ -241,7 +241,14 @@ class Tree:
         self._prepared_file.unlink(missing_ok=True)
         if self.admin.exists():
             _remove(self.admin)
-        self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise SessionError(
+                f"{self.root.parent} cannot be made ({error.strerror}), and experiments run there; "
+                f"set AUTORESEARCH_TREES to a folder that can be written.",
+                code=1,
+            ) from None
         git = Git(self._place.common_dir)
         git("worktree", "add", "-f", "--detach", "--no-checkout", str(self.root), sha)
         if not self._is_registered():

@@ -110,6 +110,9 @@ def test_a_nearly_full_disk_comes_before_everything_else() -> None:
     assert found is not None
     assert found.limit == "disk"
     assert found.reason == "only 1,999 MB of disk are free"
+    named = reached(replace(BUSY, free_mb=1999, free_at="/scratch"), Limits(experiments=1), LOSS)
+    assert named is not None
+    assert named.reason == "only 1,999 MB of disk are free at /scratch"
     assert reached(replace(BUSY, free_mb=1999), NO_LIMITS, LOSS, least_free_mb=1000) is None
 
 

@@ -211,6 +211,16 @@ def test_a_tree_that_a_run_deleted_is_made_again_and_the_run_tampered(tmp_path: 
     assert "deleted" in open_workspace.warnings[0]  # type: ignore[attr-defined]
 
 
+def test_a_cache_that_cannot_be_written_names_the_way_out(
+    tmp_path: Path, open_workspace: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AUTORESEARCH_TREES", str(tmp_path / "file"))
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    with pytest.raises(SessionError, match="AUTORESEARCH_TREES"):
+        workspace.measure.at(head_of(workspace.place))
+
+
 def _same_size_and_times(file: Path) -> None:
     info = file.stat()
     data = file.read_bytes()
