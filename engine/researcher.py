@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoresearch.engine import metrics
-from autoresearch.engine.agents import Added, Agent, Brief, Exhausted, Mend, Outcome, Proposal
+from autoresearch.engine.agents import Added, Agent, Brief, Exhausted, Mend, Outcome, Proposal, Spender
 from autoresearch.engine.recorder import Recorder
 from autoresearch.engine.workspace import Workspace
 from autoresearch.state import records, text
@@ -205,6 +205,10 @@ class Researcher:
         for task in list(self._telling):
             task.cancel()
         await asyncio.gather(*self._telling, return_exceptions=True)
+        if isinstance(self._agent, Spender):
+            tokens, cost = self._agent.settle()
+            if tokens:
+                self._recorder.write(records.AgentEvent(event="usage", agent=self.name, tokens=tokens, cost_usd=cost))
 
 
 def proposal_folder(runs: Path, id: int) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from autoresearch.engine.git import Git
 from autoresearch.state.config import Config
@@ -132,6 +132,15 @@ class Agent(Protocol):
 
     async def learn(self, outcome: Outcome) -> Lesson | None:
         """Told the verdict; may answer with a lesson."""
+        ...
+
+
+@runtime_checkable
+class Spender(Protocol):
+    """An agent that spends outside proposals too: on lessons, on proposals that were cancelled."""
+
+    def settle(self) -> tuple[dict[str, int], float | None]:
+        """Tokens and dollars that no proposal has reported yet."""
         ...
 
 
