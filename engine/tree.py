@@ -237,11 +237,9 @@ class Tree:
             return False
 
     def _make(self, sha: str) -> None:
-        _remove(self.root)
-        self._prepared_file.unlink(missing_ok=True)
-        if self.admin.exists():
-            _remove(self.admin)
         try:
+            _remove(self.root)
+            self._prepared_file.unlink(missing_ok=True)
             self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise SessionError(
@@ -249,6 +247,8 @@ class Tree:
                 f"set AUTORESEARCH_TREES to a folder that can be written.",
                 code=1,
             ) from None
+        if self.admin.exists():
+            _remove(self.admin)
         git = Git(self._place.common_dir)
         git("worktree", "add", "-f", "--detach", "--no-checkout", str(self.root), sha)
         if not self._is_registered():
