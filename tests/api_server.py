@@ -36,6 +36,8 @@ class Reply:
     """`cut` closes the connection in the middle, `stall` goes silent, `pings` sends nothing but pings, `error` sends
     an error event, `garbage` sends no events at all."""
     latency_s: float = 0.0
+    between_s: float = 0.0
+    """Pause before each event."""
     model: str = ""
 
 
@@ -233,6 +235,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             events = list(_events(body, reply))
             whole = events if not reply.ends else events[: max(1, len(events) // 2)]
             for kind, data in whole:
+                time.sleep(reply.between_s)
                 self._event(kind, {"type": kind, **data})
             if reply.ends == "error":
                 self._event(

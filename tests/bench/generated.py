@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -13,7 +17,7 @@ from autoresearch.engine import opening
 from autoresearch.engine.git import Git
 from autoresearch.state import config as configs
 from autoresearch.state import records
-from autoresearch.state.session import Place, Session, create_session, find_place
+from autoresearch.state.session import Live, Place, Session, create_session, find_place, write_live
 
 NO_OP = """\
 name = "no-op"
@@ -56,6 +60,47 @@ def session(repo: Path, experiments: int, name: str = "bench") -> tuple[Place, S
     plumbing("update-ref", "--stdin", stdin=refs + f"create {made.branch} {base}\n")
     plumbing("pack-refs", "--all")
     return place, made
+
+
+LOG_LINE = "step {n:7d} | loss 2.{n:07d} | lr 6.00e-04 | tokens/s 123456 | grad norm 0.12345\n"
+
+
+def log(session: Session, number: int, lines: int) -> Path:
+    """An output.log of that many lines for one experiment."""
+    folder = session.run(number)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "output.log").open("w") as file:
+        for start in range(0, lines, 10_000):
+            file.write("".join(LOG_LINE.format(n=n) for n in range(start, min(start + 10_000, lines))))
+    return folder / "output.log"
+
+
+@contextlib.contextmanager
+def running(session: Session, number: int, lines_per_s: int = 1_700) -> Iterator[None]:
+    """What an engine does to the files while it measures: the lock, the heartbeat, a log of 100,000 lines a minute."""
+    over = threading.Event()
+    live = Live(pid=os.getpid(), host="bench", phase="measuring", since=records.now_ms(), updated=0, experiment=number)
+
+    def write() -> None:
+        n = 0
+        with (session.run(number) / "output.log").open("a") as file:
+            while not over.wait(0.05):
+                file.write("".join(LOG_LINE.format(n=n + k) for k in range(lines_per_s // 20)))
+                file.flush()
+                n += lines_per_s // 20
+                live.updated = records.now_ms()
+                write_live(session, live)
+
+    with session.lock(), session.journal.open("ab") as journal:
+        journal.write(records.encode(records.Resume(by="bench")))
+        journal.flush()
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            yield
+        finally:
+            over.set()
+            writer.join()
 
 
 def _experiments(count: int, base: str) -> list[records.Record]:

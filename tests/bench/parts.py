@@ -151,7 +151,8 @@ def _peak_mb(pid: int | str) -> float:
 def screen(experiments: int) -> dict[str, float]:
     """The real app at a 120x40 pty, beside an app that shows one line."""
     repo = generated.repository(FOLDER / "r", 3)
-    generated.session(repo, experiments)
+    _, session = generated.session(repo, experiments)
+    generated.log(session, experiments, lines=1_000_000)
     hello = FOLDER / "hello.py"
     hello.write_text(
         "from textual.app import App\nfrom textual.widgets import Static\n"
@@ -159,11 +160,17 @@ def screen(experiments: int) -> dict[str, float]:
         "Hello().run()\n"
     )
     app = [sys.executable, "-P", "-m", "autoresearch", "attach"]
-    frames = [_at_pty(app, repo, b"DISCARD") for _ in range(3)]
+    frames = [_at_pty(app, repo, b"Experiments") for _ in range(3)]
+    filled = [_at_pty(app, repo, b"DISCARD") for _ in range(3)]
     floors = [_at_pty([sys.executable, str(hello)], repo, b"DISCARD") for _ in range(3)]
     last = _at_pty(app, repo, b"DISCARD", idle_s=8.0)
+    with generated.running(session, experiments):
+        busy = _at_pty(app, repo, b"DISCARD", idle_s=10.0)
     return {
+        "busy": busy["idle"],
+        "busy_memory": busy["memory"],
         "frame": statistics.median(frame["first"] for frame in frames),
+        "filled": statistics.median(frame["first"] for frame in filled),
         "frame_floor": statistics.median(frame["first"] for frame in floors),
         "idle": last["idle"],
         "memory": last["memory"],
@@ -188,6 +195,7 @@ def _at_pty(command: list[str], cwd: Path, wanted: bytes, idle_s: float = 0.0) -
         _drain(fd, 2.0)
         memory = _peak_mb(pid)
         idle = _drain(fd, idle_s) / idle_s if idle_s else 0.0
+        memory = max(memory, _peak_mb(pid))
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -58,6 +58,13 @@ async def test_a_fault_that_passes_is_waited_out_and_told(at: Bench, fault: Repl
     assert at.server.requests[1] == at.server.requests[0]
 
 
+async def test_a_slow_stream_is_not_a_dead_one(at: Bench) -> None:
+    """It takes longer than any silence that is allowed, and is never silent."""
+    at.server.will(Reply((think("slowly " * 20), EDIT), between_s=0.04), says(SUBMIT))
+    assert (await at.propose()).problem == ""
+    assert at.slept == []
+
+
 async def test_a_long_storm_is_outlasted_and_does_not_count_as_working_time(at: Bench) -> None:
     at.server.will(*[OVERLOADED] * 60, says(EDIT), says(SUBMIT))
     assert (await at.propose()).problem == ""
@@ -367,6 +374,7 @@ async def test_no_secret_is_written_or_sent_but_in_the_auth_header(tmp_path: Pat
         shown += [
             repr(header) for header in at.server.headers for header in header.items() if "authorization" not in header
         ]
+        shown.append(repr(words))
         # What the model itself said comes back to it; it cannot have it from us.
         for body in at.server.requests:
             ours = [m for m in body["messages"] if m["role"] == "user"]

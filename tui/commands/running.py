@@ -157,9 +157,13 @@ def view(place: Place, session: Session, options: RunOptions | None = None, demo
         host.start_detached(place, replace(again, session=session.name, new=False))
 
     from autoresearch.tui.app import run_dashboard
+    from autoresearch.tui.commands.leaving import parting_words
 
     can_start = (place.folder / "autoresearch.toml").is_file() and target_of(session) == place.prefix
-    return run_dashboard(place, session, demo=demo, start_engine=start_engine if can_start else None)
+    code = run_dashboard(place, session, demo=demo, start_engine=start_engine if can_start else None)
+    for line in parting_words(place, session):
+        click.echo(line)
+    return code
 
 
 def _place_or_new(where: Where, git_init: bool) -> Place:
