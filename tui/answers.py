@@ -14,6 +14,7 @@ from autoresearch.state import numbers, records
 from autoresearch.state.config import Limits
 from autoresearch.state.history import History, Row
 from autoresearch.state.journal import read_objects
+from autoresearch.state.model import LISTED, list_of
 from autoresearch.state.session import Session
 from autoresearch.tui.alive import engine_now
 
@@ -98,6 +99,31 @@ def experiment(row: Row, history: History) -> Document:
     }
 
 
+def chain(number: int, history: History) -> list[Document]:
+    """The experiments that mend one another, the first failure first; empty where nothing was mended."""
+    opened, proposal = history.open, history.opened_proposal
+    mending = proposal.mends if opened is not None and opened.number == number and proposal is not None else None
+    row = history.by_number.get(number if mending is None else mending)
+    while row is not None and row.mends is not None and row.mends in history.by_number:
+        row = history.by_number[row.mends]
+    if row is None:
+        return []
+    # A mend takes a later number than what it mends, and is itself mended at most once.
+    found = [row]
+    for later in history.rows:
+        if later.mends is not None and later.mends == found[-1].number:
+            found.append(later)
+    document: list[Document] = [{"number": link.number, "status": link.status} for link in found]
+    if opened is not None and proposal is not None and proposal.mends == found[-1].number:
+        document.append({"number": opened.number, "status": "open"})
+    return document if len(document) > 1 else []
+
+
+def mending_text(mends: int | None, description: str) -> str:
+    """A description as a list shows it: a mend points at what it mends."""
+    return f"↳ #{mends} {description}" if mends is not None else description
+
+
 def summary(session: Session, history: History) -> Document:
     """What was tried, kept and gained in the present segment, and what keep-if-better would have claimed."""
     header = history.header or records.Header()
@@ -143,12 +169,39 @@ def best_lessons(history: History, count: int = 3) -> list[Document]:
 def ideas(history: History) -> Document:
     return {
         "ideas": [asdict(idea) for idea in history.ideas.values()],
-        "dead_ends": [asdict(entry) for entry in history.dead_ends.values()],
+        "dead_ends": dead_ends(history),
         "notes": [
             {"id": note.id, "text": note.text, "by": note.by, "timestamp": note.timestamp}
             for note in history.notes.values()
         ],
     }
+
+
+def dead_ends(history: History) -> list[Document]:
+    """What an agent or a person wrote down, then the failed experiments that nobody wrote about, newest first.
+
+    Those have no id: nothing can be vetoed about them. Of each list the newest are given, as in the notebook.
+    """
+    entries = [asdict(entry) for entry in history.dead_ends.values()]
+    told = {entry["experiment"] for entry in entries}
+    room = {"refuted": LISTED, "unproven": LISTED, "crashed": LISTED}
+    for row in reversed(history.rows):
+        name = list_of(row)
+        if room.get(name, 0) and row.number not in told and row.cause != "baseline":
+            room[name] -= 1
+            lesson, retry_if = history.lessons.get(row.number, ("", ""))
+            text = row.description + (f": {lesson}" if lesson else "")
+            entries.append(
+                {
+                    "id": None,
+                    "text": text,
+                    "list": name,
+                    "experiment": row.number,
+                    "retry_if": retry_if,
+                    "by": row.agent,
+                }
+            )
+    return entries
 
 
 def point(row: Row | None) -> Document | None:
@@ -174,15 +227,23 @@ def counts(history: History) -> Document:
 
 
 def spend(history: History, now_ms: int | None = None) -> Document:
-    """`running_s` goes on counting to `now_ms` while an engine lives."""
+    """`running_s` goes on counting to `now_ms` while an engine lives. What a keep cost is all that was spent for it."""
     since = max(0, now_ms - history.last_ms) if now_ms is not None and history.last_ms else 0
+    count = counts(history)
     return {
         "usd": round(history.cost_usd, 6),
         "tokens": history.tokens,
         "running_s": round((history.running_ms + since) / 1000, 3),
         "measured_s": round(history.measured_s, 3),
         "unused_usd": round(history.withdrawn_usd, 6),
+        "usd_per_experiment": _each(history.cost_usd, count["tried"]),
+        "usd_per_keep": _each(history.cost_usd, count["kept"]),
     }
+
+
+def _each(usd: float, count: int) -> float | None:
+    """None where nothing was spent, or where the agent's cost is not known."""
+    return round(usd / count, 6) if usd and count else None
 
 
 def gain(session: Session, history: History) -> Document:

@@ -95,6 +95,12 @@ class Console:
     def say(self, text: str = "") -> None:
         self.stream.write(text + "\n")
 
+    def prose(self, text: str) -> None:
+        """Sentences, broken between words where a terminal would break within them."""
+        for paragraph in text.split("\n"):
+            for line in wrap(paragraph, self.width):
+                self.say(line)
+
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Aligned `label  value` lines; pairs without a value are left out."""
         shown = [(label, value) for label, value in pairs if value]

@@ -163,9 +163,11 @@ def test_ideas_by_state_with_ids(session: Told) -> None:
     session.write(records.Veto(id="i1", reason="no", by="person"))
     found = document(session.repo, "ideas")
     assert [(idea["id"], idea["state"]) for idea in found["ideas"]] == [("i1", "vetoed"), ("i2", "open")]
-    assert [entry["id"] for entry in found["dead_ends"]] == ["d1"]
+    ends = [(entry["id"], entry["list"], entry["experiment"]) for entry in found["dead_ends"]]
+    assert ends == [("d1", "refuted", 3), (None, "crashed", 5), (None, "unproven", 4)]
     text = call(session.repo, "ideas").stdout
     assert "turn it red" in text
+    assert "knob to boom" in text, "what failed without a word of the agent is a dead end too"
     assert "\x1b" not in text
 
 

@@ -16,7 +16,7 @@ from autoresearch.state import numbers
 from autoresearch.state.session import Place, SessionError, find_place, list_sessions, open_session
 from autoresearch.tui.cli import Where, common, did_you_mean
 from autoresearch.tui.commands.running import AGENTS, start, view
-from autoresearch.tui.console import interactive, plural
+from autoresearch.tui.console import Console, interactive, plural
 
 EXPERIMENTS = 25
 """Of a demo in all, unless --max-experiments says how many more."""
@@ -66,7 +66,7 @@ def demo(
     done = _experiments(place, where.session)
     more = max_experiments if max_experiments is not None else EXPERIMENTS - done
     facts = _facts(place, budget)
-    click.echo(_announce(source.name, at, fresh, done, more, facts, agent))
+    Console().prose(_announce(source.name, at, fresh, done, more, facts, agent))
     if more <= 0:
         return _over(place, where, headless)
     options = RunOptions(

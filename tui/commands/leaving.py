@@ -27,9 +27,8 @@ def parting_words(place: Place, session: Session) -> list[str]:
     asked = {request.kind for _, request in session.requests() if request is not None} | {document["pausing"]}
     alive = document["state"] in ("starting", "running", "silent")
     if alive and not asked & {"pause", "stop"}:
-        lines.append(f"The engine goes on without the screen: `{called()}{where}` shows it again,")
-        lines.append(f"`{called()} stop{where}` ends it.")
-        return lines
+        way = f"`{called()}{where}` shows it again, `{called()} stop{where}` ends it."
+        return [*lines, f"The engine goes on without the screen: {way}"]
     if alive:
         now = "is stopped" if "stop" in asked else "pauses after this experiment"
     else:

@@ -50,7 +50,8 @@ def log(where: Where, count: int | None, recompute: bool, as_json: bool) -> int:
 def _line(row: Row, history: History) -> tuple[str, str, str, str, str]:
     evidence = answers.evidence_text(row) or row.cause.replace("_", " ")
     metric = answers.metric_text(row.metric, history)
-    return (f"#{row.number}", GLYPHS[row.status], metric, evidence, clean(row.description))
+    what = answers.mending_text(row.mends, clean(row.description))
+    return (f"#{row.number}", GLYPHS[row.status], metric, evidence, what)
 
 
 @click.command()
@@ -71,17 +72,10 @@ def ideas(where: Where, as_json: bool) -> None:
     titles = {"open": "To try", "taken": "Being tried", "tried": "Tried", "vetoed": "Vetoed"}
     for state, title in titles.items():
         _section(console, title, [(idea.id, _tried(idea), clean(idea.text)) for idea in by_state.get(state, [])])
-    dead = [
-        (
-            entry.id,
-            entry.list + (f" #{entry.experiment}" if entry.experiment else ""),
-            _with_retry(entry.text, entry.retry_if),
-        )
-        for entry in history.dead_ends.values()
-    ]
-    _section(console, "Dead ends", dead)
+    dead = answers.dead_ends(history)
+    _section(console, "Dead ends", [_dead_end(end) for end in dead])
     _section(console, "Notes", [(note.id, clean(note.by), clean(note.text)) for note in history.notes.values()])
-    if not (history.ideas or history.dead_ends or history.notes):
+    if not (history.ideas or dead or history.notes):
         console.say("No ideas, dead ends or notes yet; add one with `autoresearch idea TEXT`.")
 
 
@@ -89,6 +83,11 @@ def _tried(idea: IdeaState) -> str:
     if idea.experiments:
         return " ".join(f"#{number}" for number in idea.experiments[-3:])
     return clean(idea.reason, 40) if idea.state == "vetoed" else clean(idea.by)
+
+
+def _dead_end(end: answers.Document) -> tuple[str, str, str]:
+    number = f" #{end['experiment']}" if end["experiment"] else ""
+    return (end["id"] or "", end["list"] + number, _with_retry(end["text"], end["retry_if"]))
 
 
 def _with_retry(text: str, retry_if: str) -> str:

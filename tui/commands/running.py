@@ -23,7 +23,7 @@ from autoresearch.state.session import (
     target_of,
 )
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import interactive, is_terminal
+from autoresearch.tui.console import Console, interactive, is_terminal
 
 if TYPE_CHECKING:
     from autoresearch.engine.opening import RunOptions
@@ -162,7 +162,7 @@ def view(place: Place, session: Session, options: RunOptions | None = None, demo
     can_start = (place.folder / "autoresearch.toml").is_file() and target_of(session) == place.prefix
     code = run_dashboard(place, session, demo=demo, start_engine=start_engine if can_start else None)
     for line in parting_words(place, session):
-        click.echo(line)
+        Console().prose(line)
     return code
 
 
