@@ -24,22 +24,26 @@ _LOGS = ("output.log", "evaluate.log", "guard.log", "build.log", "agent.log")
 
 @click.command()
 @click.argument("number", type=int)
+@click.option("--holdout", is_flag=True, help="Holdout samples too; they are for people, never for agents.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
 @click.pass_obj
-def show(where: Where, number: int, as_json: bool) -> None:
+def show(where: Where, number: int, holdout: bool, as_json: bool) -> None:
     """Experiment NUMBER whole: what, why, diff, samples, the end of its log."""
     place, session = where.open()
     history = session.history()
-    document = describe(place, session, history, number)
+    document = describe(place, session, history, number, holdout)
     if as_json:
         emit_json(document)
     else:
         _print(Console(), document, history)
 
 
-def describe(place: Place, session: Session, history: History, number: int) -> dict[str, Any]:
-    """The document of `show --json`. Raises a usage error when there is no such experiment."""
+def describe(place: Place, session: Session, history: History, number: int, holdout: bool = False) -> dict[str, Any]:
+    """The document of `show --json`. Raises a usage error when there is no such experiment.
+
+    Agent CLIs may call `show`, and no agent is to see the holdout: its samples are left out unless asked for.
+    """
     row = history.by_number.get(number)
     opened = history.open if history.open is not None and history.open.number == number else None
     if row is None and opened is None:
@@ -64,9 +68,11 @@ def describe(place: Place, session: Session, history: History, number: int) -> d
         parent, sha, intent_at, end = opened.parent, opened.sha, opened.at, history.offset
         proposal_at = waiting.at if waiting is not None else -1
         document = {"number": number, "status": "open", "sha": sha, "parent": parent, "attempt": opened.attempt,
-                    "description": waiting.description if waiting else "baseline"}  # fmt: skip
+                    "description": waiting.description if waiting else "baseline",
+                    "mends": waiting.mends if waiting else None}  # fmt: skip
+    document["chain"] = answers.chain(number, history)
     document["proposed"] = _proposed(session, proposal_at)
-    document["samples"] = _samples(session, number, intent_at, end)
+    document["samples"] = _samples(session, number, intent_at, end, holdout)
     document["diff"] = _diff(place, session, number, parent, sha)
     document["logs"] = _logs(session.run(number))
     return document
@@ -95,13 +101,15 @@ _SAMPLE_KEYS = ("arm", "k", "seed", "metric", "metrics", "cause", "detail", "exi
                 "peak_vram_mb", "sha", "timestamp")  # fmt: skip
 
 
-def _samples(session: Session, number: int, start: int, end: int) -> list[dict[str, Any]]:
+def _samples(session: Session, number: int, start: int, end: int, holdout: bool) -> list[dict[str, Any]]:
     if start < 0:
         return []
     return [
         {key: data.get(key) for key in _SAMPLE_KEYS}
         for _, data in read_objects(session.journal, start, end)
-        if data.get("type") == "sample" and data.get("experiment") == number
+        if data.get("type") == "sample"
+        and data.get("experiment") == number
+        and (holdout or data.get("arm") != "holdout")
     ]
 
 
@@ -162,6 +170,7 @@ def _print(console: Console, document: dict[str, Any], history: History) -> None
             ("verdict", clean(document.get("reason") or "")),
             ("cause", clean(document.get("cause") or "").replace("_", " ")),
             ("learned", clean(document.get("lesson") or "") + again if document.get("lesson") else ""),
+            ("chain", chain_text(document["chain"], document["number"])),
             ("by", clean(who)),
             ("files", ", ".join(filter(None, (", ".join(clean(path) for path in proposed.get("files", [])), change)))),
             ("not taken", ", ".join(clean(path) for path in proposed.get("dropped", []))),
@@ -180,6 +189,15 @@ def _print(console: Console, document: dict[str, Any], history: History) -> None
         console.say(f"\n{console.paint(name, 'strong')}")
         for line in lines:
             console.say(f"  {line}")
+
+
+def chain_text(chain: list[dict[str, Any]], number: int) -> str:
+    """ "#3 crash → #4 checks failed → this keep"; empty for an experiment that mends nothing and was not mended."""
+    parts = (
+        f"{'this' if link['number'] == number else '#' + str(link['number'])} {link['status'].replace('_', ' ')}"
+        for link in chain
+    )
+    return " → ".join(parts)
 
 
 def _print_samples(console: Console, samples: list[dict[str, Any]], history: History) -> None:

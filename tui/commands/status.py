@@ -122,9 +122,16 @@ def spend_text(spend: dict[str, Any]) -> str:
     if spend["usd"]:
         unused = f" (${spend['unused_usd']:,.2f} of it for proposals never measured)" if spend["unused_usd"] else ""
         parts.append(f"${spend['usd']:,.2f}{unused}")
+        each = [(spend["usd_per_experiment"], "an experiment"), (spend["usd_per_keep"], "a keep")]
+        parts += [f"{dollars(usd)} {what}" for usd, what in each if usd is not None]
     if spend["tokens"]:
         parts.append(plural(spend["tokens"], "token"))
     return " · ".join(parts)
+
+
+def dollars(usd: float) -> str:
+    """Cents, and more digits where a cent would be nothing."""
+    return f"${usd:,.2f}" if usd >= 0.1 else f"${usd:.2g}"
 
 
 def limits_text(limits: dict[str, Any]) -> str:

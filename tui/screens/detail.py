@@ -7,6 +7,7 @@ from pathlib import Path
 from autoresearch.state import numbers, records
 from autoresearch.state.history import History, Open, Row
 from autoresearch.state.journal import read_line, read_objects
+from autoresearch.tui import answers
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets.lists import Item
@@ -26,6 +27,7 @@ def detail_of(journal: Path, history: History, item: Row | Open, palette: Palett
     else:
         proposal_at, start, end = item.proposal_at, item.intent_at, item.line_at
         items = _verdict(journal, item, palette)
+    items += _chain(history, item, palette)
     items += _proposal(journal, proposal_at, palette)
     items += _samples(journal, start, end, item.number, palette)
     lesson, retry_if = history.lessons.get(item.number, ("", ""))
@@ -34,6 +36,23 @@ def detail_of(journal: Path, history: History, item: Row | Open, palette: Palett
         items.append(("·", palette.quiet, clean(lesson), palette.text))
         if retry_if:
             items.append(("·", palette.quiet, f"Retry if {clean(retry_if)}", palette.quiet))
+    return items
+
+
+def _chain(history: History, item: Row | Open, palette: Palette) -> list[Item]:
+    """Each link with its own words: a failure and the mends of it are one story."""
+    links = answers.chain(item.number, history)
+    if not links:
+        return []
+    items: list[Item] = [("", palette.title, "Mends", palette.title)]
+    for link in links:
+        row = history.by_number.get(link["number"])
+        here = link["number"] == item.number
+        what = "being measured" if row is None else clean(row.description)
+        cause = f" ({row.cause.replace('_', ' ')})" if row is not None and row.status != "keep" else ""
+        mark, style = (">", palette.run) if row is None else (WORDS[row.status][-1], palette.status(row.status))
+        text = f"#{link['number']} {what}{cause}"
+        items.append((mark, style, text, palette.strong if here else palette.quiet))
     return items
 
 

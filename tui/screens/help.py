@@ -15,6 +15,7 @@ _SIGNS = (
     ("!", "CRASH: no value; ∞ when the value was not a number"),
     ("c", "CHECKS: better, but a guard failed"),
     (">", "RUN: being measured"),
+    ("↳ #3", "mends experiment 3, which crashed or failed a guard"),
 )
 
 

@@ -139,6 +139,7 @@ class Experiments(LineView):
         what = clean(row.description) or row.cause
         if row.status != "keep" and row.cause and row.cause != "worse":
             what = f"{row.cause.replace('_', ' ')}: {what}"
+        what = answers.mending_text(row.mends, what)
         if row.segment != self.history.segment:
             quiet = style = palette.faint
         better = ""
@@ -170,6 +171,8 @@ class Experiments(LineView):
         what = "the baseline" if item.proposal is None else clean(proposal.description) if proposal else ""
         if self.live is not None and self.live.experiment == item.number and self.live.description:
             what = clean(self.live.description)
+        if proposal is not None:
+            what = answers.mending_text(proposal.mends, what)
         return {
             "#": (str(item.number), palette.run),
             "status": ("RUN >" if self.running else "OPEN >", palette.run),
