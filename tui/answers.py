@@ -127,7 +127,8 @@ def mending_text(mends: int | None, description: str) -> str:
 def summary(session: Session, history: History) -> Document:
     """What was tried, kept and gained in the present segment, and what keep-if-better would have claimed."""
     header = history.header or records.Header()
-    kept = [row for row in history.rows if row.status == "keep" and row.cause != "baseline"]
+    # Imported keeps (never intended here) are on no branch of ours.
+    kept = [row for row in history.rows if row.status == "keep" and row.cause != "baseline" and row.intent_at >= 0]
     branch = session.branch.removeprefix("refs/heads/")
     return {
         "session": session.name,

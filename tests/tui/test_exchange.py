@@ -152,6 +152,13 @@ def test_imported_history_is_paused_and_compared_with_nothing(target: Path) -> N
     assert git(target, "rev-parse", f"autoresearch/{session_of(target).name}") == history.header.base
 
 
+def test_nothing_imported_is_offered_for_merging(target: Path) -> None:
+    (target / "results.tsv").write_text(RESULTS)
+    call(target, "import", "results.tsv")
+    found = orjson.loads(call(target, "summary", "--json").out)
+    assert (found["kept"], found["merge"]) == ([], None), "these keeps are on no branch of ours"
+
+
 def test_another_metric_keeps_its_own_name(target: Path) -> None:
     (target / "results.tsv").write_text("commit\tval rmse\tstatus\tdescription\nc2450ad\t343.88\tkeep\tbaseline\n")
     assert call(target, "import", "results.tsv").code == 0
