@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # The versions that are tested together. Users of the package get the ranges of pyproject.toml instead.
 CONSTRAINTS := constraints.txt
 ARGS ?=
+# The templates demo is there for a first look: it must not wait for torch, which is some gigabytes.
+DEMO_NEEDS := $(if $(findstring templates,$(ARGS)),.installed-small,.installed)
 
 .PHONY: help demo test check bench screens clean
 
@@ -22,9 +24,13 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml $(CONSTRAINTS)
 	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[train,dev]"
+	@touch "$@" "$(VENV)/.installed-small"
+
+$(VENV)/.installed-small: $(BIN)/python pyproject.toml $(CONSTRAINTS)
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e .
 	@touch "$@"
 
-demo: $(VENV)/.installed
+demo: $(VENV)/$(DEMO_NEEDS)
 	@"$(BIN)/autoresearch" demo $(ARGS)
 
 test: $(VENV)/.installed
