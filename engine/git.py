@@ -104,14 +104,14 @@ class Git:
                 disown(child.pid)
         return child.returncode, out, err.decode("utf-8", "replace")
 
-    def start(self, *args: str) -> subprocess.Popen[bytes]:
+    def start(self, *args: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
         """A long-lived batch process, known as ours so that no clean-up takes it for a leftover."""
         child = subprocess.Popen(
             (*self._prefix, *args),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=self.git_dir,
+            cwd=cwd or self.git_dir,
             env=self._env,
             start_new_session=True,
         )
@@ -120,12 +120,29 @@ class Git:
 
 
 class Refs:
-    """Reads and moves references through one long-lived `update-ref --stdin` and one `cat-file --batch-check`."""
+    """Questions and moves that the loop makes often, through long-lived batch processes instead of one each."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
         self._updates: subprocess.Popen[bytes] | None = None
         self._reads: subprocess.Popen[bytes] | None = None
+        self._diffs: subprocess.Popen[bytes] | None = None
+
+    def lines_between(self, before: str, after: str) -> tuple[int, int]:
+        """(lines added, lines removed) between two trees; binary files count none."""
+        self._diffs = self._alive(self._diffs, "diff-tree", "--stdin", "-r", "--numstat", "--no-renames")
+        # A line that names no object is handed back as it is, after all that came before it: the end mark.
+        answer = _ask(self._diffs, f"{before} {after}\nend\n".encode())
+        added = removed = 0
+        while answer != "end":
+            plus, minus, path = (*answer.split("\t", 2), "", "")[:3]
+            if path:
+                added += int(plus) if plus.isdigit() else 0
+                removed += int(minus) if minus.isdigit() else 0
+            elif not answer:
+                raise GitError(("diff-tree",), 1, "the comparing process ended")
+            answer = _ask(self._diffs, b"")
+        return added, removed
 
     def resolve(self, name: str) -> str | None:
         """The commit a name points at, None when it does not exist."""
@@ -161,19 +178,20 @@ class Refs:
         if child is not None and child.poll() is None:
             return child
         if child is not None:
-            _end(child)
+            end_batch(child)
         return self._git.start(*args)
 
     def close_updates(self) -> None:
         if self._updates is not None:
-            _end(self._updates)
+            end_batch(self._updates)
             self._updates = None
 
     def close(self) -> None:
         self.close_updates()
-        if self._reads is not None:
-            _end(self._reads)
-            self._reads = None
+        for child in (self._reads, self._diffs):
+            if child is not None:
+                end_batch(child)
+        self._reads = self._diffs = None
 
 
 def _ask(child: subprocess.Popen[bytes], line: bytes) -> str:
@@ -185,7 +203,7 @@ def _ask(child: subprocess.Popen[bytes], line: bytes) -> str:
     return child.stdout.readline().decode("utf-8", "replace").rstrip("\n")
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def end_batch(child: subprocess.Popen[bytes]) -> None:
     for stream in (child.stdin, child.stdout):
         if stream is not None:
             with contextlib.suppress(BrokenPipeError):

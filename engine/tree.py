@@ -23,6 +23,7 @@ from autoresearch.engine.scope import Scope
 from autoresearch.state.session import Place, SessionError, write_atomic
 
 _GIT_FLAGS = ("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "core.sparseCheckout=false")
+_UNFINISHED = ("MERGE_HEAD", "MERGE_MODE", "MERGE_MSG", "CHERRY_PICK_HEAD", "REVERT_HEAD", "SQUASH_MSG", "AUTO_MERGE")
 _SECOND = 1_000_000_000
 _32_BITS = 0xFFFFFFFF
 
@@ -62,6 +63,8 @@ class Tree:
         self._settled: dict[str, _Seen] = {}
         self._prepared: dict[str, _Seen] | None = None
         self._index: dict[str, Entry] = {}
+        self._folders: set[str] = set()
+        """Every folder that holds something tracked."""
         self._head: tuple[object, ...] = ()
 
     def __repr__(self) -> str:
@@ -172,7 +175,7 @@ class Tree:
 
     def _top_beyond_commit(self, path: str) -> str:
         """The highest folder of `path` that holds nothing tracked."""
-        tracked = _parents(self._index)
+        tracked = self._folders
         parts = path.split("/")
         for depth in range(1, len(parts)):
             if "/".join(parts[:depth]) not in tracked:
@@ -273,15 +276,28 @@ class Tree:
         head.write_text(f"{sha}\n")
 
     def _reset(self, sha: str) -> None:
+        """As `reset --hard`, in half its time: every file that is not the commit's is written again."""
         for lock in self.lock_files():
             lock.unlink(missing_ok=True)
-        code, _, err = self.git.attempt(*_GIT_FLAGS, "reset", "-q", "--hard", sha)
+        command = (*_GIT_FLAGS, "read-tree", "-u", "--reset", sha)
+        code, _, err = self.git.attempt(*command)
         if code:
             # A damaged index or an odd state an agent left: begin with a fresh index; if that fails, say git's words.
             (self.admin / "index").unlink(missing_ok=True)
-            code, _, err = self.git.attempt(*_GIT_FLAGS, "reset", "-q", "--hard", sha)
+            code, _, err = self.git.attempt(*command)
         if code:
-            raise GitError(("reset",), code, err)
+            raise GitError(("read-tree",), code, err)
+        self._point_head_at(sha)
+
+    def _point_head_at(self, sha: str) -> None:
+        """HEAD names the commit, and nothing of a merge or pick that an agent began is left."""
+        if self._read_head() != sha:
+            if (self._place.common_dir / "reftable").is_dir():
+                self.git("update-ref", "--no-deref", "HEAD", sha)
+            else:
+                (self.admin / "HEAD").write_text(f"{sha}\n")
+        for name in _UNFINISHED:
+            (self.admin / name).unlink(missing_ok=True)
 
     def _load_index(self) -> None:
         oid_bytes = len(self._read_head()) // 2 or 20
@@ -289,6 +305,7 @@ class Tree:
             self._index = read_index(self.admin / "index", oid_bytes)
         except UnreadableIndex:
             self._index = {}
+        self._folders = _parents(self._index)
 
     def _read_head(self) -> str:
         with contextlib.suppress(OSError):
@@ -331,7 +348,7 @@ class Tree:
 
     def _look(self, deep: bool = False) -> _Found:
         """Walk the tree and compare it with the index. `deep` lists every file beyond the commit, not just folders."""
-        folders = _parents(self._index)
+        folders = self._folders
         kept = _parents((*self._links, *self._cache, *self._settled, *(self._prepared or ())))
         found = _Found()
         here: set[str] = set()
@@ -359,7 +376,7 @@ class Tree:
                         and now.st_size & _32_BITS == tracked.size
                         and now.st_ino & _32_BITS == tracked.inode
                     ):
-                        if not self._same(path, tracked, now):
+                        if not self._same(path, tracked, now, ask_git=not deep and self._protected(path)):
                             found.changed.append(path)
                 elif is_folder and (path in folders or path in kept or deep) and not self._is_kept_whole(path):
                     stack.append((path + "/", item.path))
@@ -377,15 +394,15 @@ class Tree:
     def _is_kept_whole(self, path: str) -> bool:
         return path in self._cache or path in self._links
 
-    def _same(self, path: str, entry: Entry, now: os.stat_result) -> bool:
+    def _same(self, path: str, entry: Entry, now: os.stat_result, ask_git: bool) -> bool:
         """Whether a file whose times or size differ from what git noted is still what was checked out."""
         if stat.S_ISLNK(now.st_mode) != (entry.mode == SYMLINK):
             return False
         if entry.mode != SYMLINK and bool(now.st_mode & 0o100) != bool(entry.mode & 0o100):
             return False
-        return self._same_content(path, entry)
+        return self._same_content(path, entry, ask_git)
 
-    def _same_content(self, path: str, entry: Entry) -> bool:
+    def _same_content(self, path: str, entry: Entry, ask_git: bool) -> bool:
         full = self.root / path
         if entry.mode == SYMLINK:
             return _blob(os.fsencode(full.readlink()), len(entry.oid)) == entry.oid
@@ -395,6 +412,8 @@ class Tree:
             return False
         if _blob(data, len(entry.oid)) == entry.oid:
             return True
+        if not ask_git:
+            return False
         # Filters (line endings, LFS) make the file differ from its blob: let git apply them before we call it changed.
         return self.git("hash-object", f"--path={path}", "--stdin", stdin=data).strip() == entry.oid.hex()
 

@@ -14,12 +14,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
 from autoresearch.engine.git import OUR_EMAIL, OUR_NAME, Git, GitError, Refs
+from autoresearch.engine.objects import Objects
 from autoresearch.engine.scope import Scope
 from autoresearch.engine.tree import Tree
 from autoresearch.state.config import Config
@@ -29,9 +30,6 @@ from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
 MINIMUM_GIT = (2, 38)
 """`merge-tree --write-tree`."""
 _TRAILER = "Autoresearch-Proposal: "
-_SUMMARY = re.compile(r"\[[^\]]*?([0-9a-f]{40,64})\]")
-_INSERTIONS = re.compile(r"(\d+) insertion")
-_DELETIONS = re.compile(r"(\d+) deletion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +72,7 @@ class Workspace:
         self.identity = _identity(place)
         self.git = Git(place.common_dir, identity=self.identity)
         self.refs = Refs(self.git)
+        self._objects = Objects(self.git, self.identity)
         self.folder = trees_folder(place, session.name)
         self._warn = warn
         self.propose = self._tree("propose")
@@ -99,6 +98,7 @@ class Workspace:
 
     def close(self) -> None:
         self.refs.close()
+        self._objects.close()
 
     # -- from edits to a candidate commit
 
@@ -116,24 +116,18 @@ class Workspace:
             (inside if self._in_scope(path) else outside).append(path)
         if not inside:
             return Taken("", dropped=tuple(outside))
-        tree.git("update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin="\0".join(inside) + "\0")
-        taken = Taken("", files=tuple(inside), dropped=tuple(outside))
-        message, facts = words(taken)
-        code, out, err = tree.git.attempt(
-            "commit", "--no-verify", "--cleanup=verbatim", "--no-post-rewrite", "-F", "-",
-            stdin=_message(message, facts),
-        )  # fmt: skip
-        text = out.decode("utf-8", "replace")
-        if code == 1 and (
-            "nothing to commit" in text or "nothing added to commit" in text or "no changes added" in text
-        ):
+        before = self.refs.resolve(f"{base}^{{tree}}")
+        after = self._objects.tree_with(base, before, tree.git, inside) if before else None
+        if not after:
+            tree.git("update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin="\0".join(inside) + "\0")
+            after = tree.git("write-tree").strip()
+        if before is None or after == before:
             return Taken("", dropped=tuple(outside))
-        if code:
-            raise GitError(("commit",), code, err or text)
+        taken = Taken("", tuple(inside), tuple(outside), self.refs.lines_between(before, after))
+        message, facts = words(taken)
+        sha = self._objects.commit(after, base, _message(message, facts))
         reach("after:commit")
-        found = _SUMMARY.search(text)
-        sha = found.group(1) if found else tree.git("rev-parse", "HEAD").strip()
-        return Taken(sha, tuple(inside), tuple(outside), _lines(text))
+        return replace(taken, sha=sha)
 
     def _in_scope(self, path: str) -> bool:
         if path.endswith("/"):
@@ -403,8 +397,3 @@ def _identity(place: Place) -> dict[str, str]:
 
 def _message(message: str, facts: dict[str, object]) -> str:
     return f"{message.strip() or 'a change'}\n\n{_TRAILER}{orjson.dumps(facts).decode()}\n"
-
-
-def _lines(summary: str) -> tuple[int, int]:
-    plus, minus = _INSERTIONS.search(summary), _DELETIONS.search(summary)
-    return (int(plus[1]) if plus else 0, int(minus[1]) if minus else 0)
