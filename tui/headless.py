@@ -36,13 +36,17 @@ _PHASES = {
 class Printer:
     """Give `observe` and `live` to the engine, and call `finish` after it."""
 
-    def __init__(self, stream: TextIO, tty: bool, goal: int | None = None) -> None:
-        """`goal` is how many experiments this call is to write, for the counter beside the bar."""
+    def __init__(self, stream: TextIO, tty: bool, goal: int | None = None, hint: str = "") -> None:
+        """`goal` is how many experiments this call is to write, for the counter beside the bar.
+
+        `hint` is said once, when the agent begins.
+        """
         self._console = Console(stream)
         self._console.tty = tty
         self._stream = stream
         self._tty = tty
         self._goal = goal
+        self._hint = hint
         self._done = 0
         self._closed = False
         self._live: Live | None = None
@@ -187,6 +191,9 @@ class Printer:
     def _agent(self, record: records.AgentEvent, history: History) -> None:
         if record.text:
             self._line(record.timestamp, f"agent {clean(record.agent)}: {clean(record.text)}", "quiet")
+        if record.event == "began" and self._hint:
+            self._line(record.timestamp, self._hint, "warn")
+            self._hint = ""
 
     def _pause(self, record: records.Pause, history: History) -> None:
         self._line(

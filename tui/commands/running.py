@@ -45,7 +45,7 @@ def open_screen(where: Where) -> int:
         show_status(where)
         return 0
     place, session = where.open()
-    return view(place, session)
+    return view(place, session, _chosen(place, session))
 
 
 @click.command()
@@ -130,6 +130,9 @@ def start(where: Where, place: Place, options: RunOptions, headless: bool, demo:
 
     if headless or not interactive():
         return _foreground(where, place, options)
+    from autoresearch.tui.commands.choosing import ask_agent
+
+    options = ask_agent(place, options)
     session = host.start_detached(place, options)
     where.opened = session
     return view(place, session, replace(options, session=session.name, new=False), demo=demo)
@@ -137,14 +140,34 @@ def start(where: Where, place: Place, options: RunOptions, headless: bool, demo:
 
 def _foreground(where: Where, place: Place, options: RunOptions) -> int:
     from autoresearch.engine.host import engine_main
+    from autoresearch.tui.commands.choosing import hint_of
     from autoresearch.tui.headless import Printer
 
-    printer = Printer(sys.stdout, tty=is_terminal(sys.stdout), goal=options.max_experiments)
+    hint = hint_of(place, options)
+    printer = Printer(sys.stdout, tty=is_terminal(sys.stdout), goal=options.max_experiments, hint=hint)
     code = engine_main(place, options, printer.observe, printer.live)
     if printer.session is not None:
         where.opened = open_session(place, printer.session)
         printer.finish(where.opened)
     return code
+
+
+def _chosen(place: Place, session: Session) -> RunOptions:
+    """What an engine started from a session's screen gets; asks for the agent while nobody has chosen one."""
+    from autoresearch.engine.opening import RunOptions
+    from autoresearch.tui.commands.choosing import ask_agent
+
+    from autoresearch.state.config import ConfigError
+
+    options = RunOptions(session=session.name)
+    try:
+        return ask_agent(place, options) if _can_start(place, session) else options
+    except ConfigError:
+        return options  # to look needs no config; who starts an engine is told what is wrong with it
+
+
+def _can_start(place: Place, session: Session) -> bool:
+    return place.config_file.is_file() and target_of(session) == place.prefix
 
 
 def view(place: Place, session: Session, options: RunOptions | None = None, demo: bool = False) -> int:
@@ -159,7 +182,7 @@ def view(place: Place, session: Session, options: RunOptions | None = None, demo
     from autoresearch.tui.app import run_dashboard
     from autoresearch.tui.commands.leaving import parting_words
 
-    can_start = (place.folder / "autoresearch.toml").is_file() and target_of(session) == place.prefix
+    can_start = _can_start(place, session)
     code = run_dashboard(place, session, demo=demo, start_engine=start_engine if can_start else None)
     for line in parting_words(place, session):
         Console().prose(line)
