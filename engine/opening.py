@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import orjson
+
 from autoresearch.engine import devices, verdict, workspace
 from autoresearch.engine.git import Git
 from autoresearch.engine.scope import Scope
 from autoresearch.state import config as configs
 from autoresearch.state import records, session
 from autoresearch.state.config import Config
-from autoresearch.state.session import Place, Session, SessionError
+from autoresearch.state.journal import Journal
+from autoresearch.state.session import NoSession, Place, Session, SessionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +62,70 @@ def read_config(place: Place, options: RunOptions) -> Config:
 
 
 def open_or_create(place: Place, config: Config, options: RunOptions) -> Session:
-    """The session to run: the named one, else the target's latest, else a new one named by the date."""
+    """The session to run: the named one, else the target's latest, else a new one named by the date.
+
+    A session whose folder or journal was lost is restored from its state ref first.
+    """
     workspace.check_git()
-    if options.session is not None and not options.new:
-        with contextlib.suppress(SessionError):
-            return session.open_session(place, options.session)
-        restored = workspace.restore(place, options.session)
-        if restored is not None:
-            return restored
-    elif not options.new:
-        with contextlib.suppress(SessionError):
-            return session.open_session(place)
-    return _create(place, config, options)
+    if options.new:
+        return _create(place, config, options)
+    try:
+        return _whole(place, session.open_session(place, options.session))
+    except NoSession:
+        return _lost(place, options.session) or _create(place, config, options)
+
+
+def _whole(place: Place, opened: Session) -> Session:
+    """`opened`, from its state ref when its journal does not tell any more what it is about."""
+    if _has_header(opened) or opened.engine_pid() is not None:
+        return opened
+    restored = _restored(place, opened.name)
+    if restored is not None:
+        return restored
+    raise SessionError(
+        f"The journal {opened.journal} is damaged: it does not begin with a session's header. "
+        "Put a copy in its place, or start another session with `autoresearch run --new`."
+    )
+
+
+def _has_header(opened: Session) -> bool:
+    with opened.journal.open("rb") as file, contextlib.suppress(orjson.JSONDecodeError):
+        first = orjson.loads(file.readline())
+        if isinstance(first, dict) and first.get("type") == "config":
+            return True
+    return opened.history().header is not None
+
+
+def _lost(place: Place, name: str | None) -> Session | None:
+    """The target's session whose folder is gone, restored; the one saved last when nobody says which."""
+    listed = Git(place.common_dir)(
+        "for-each-ref", "--sort=-committerdate", "--format=%(refname:lstrip=2)", "refs/autoresearch/*/state"
+    )
+    for known in (line.split("/")[0] for line in listed.splitlines()):
+        if name in (None, known) and not Session(place.sessions_dir / known).journal.is_file():
+            restored = _restored(place, known)
+            if restored is not None and (name is not None or session.target_of(restored) == place.prefix):
+                return restored
+    return None
+
+
+def _restored(place: Place, name: str) -> Session | None:
+    """The session made again; what is left of its folder is kept beside it. None when no state ref has it."""
+    folder = place.sessions_dir / name
+    aside = folder.with_name(f".damaged-{name}-{records.now_ms()}")
+    if folder.exists():
+        folder.rename(aside)
+    restored = workspace.restore(place, name)
+    if restored is None:
+        if aside.exists():
+            aside.rename(folder)
+        return None
+    left = f" What was left of it is in {aside}." if aside.exists() else ""
+    journal = Journal(restored.journal)
+    text = f"The session's folder was lost or damaged; it is as it was at the last keep or pause.{left}"
+    journal.append(records.Warn(text=text, code="restored"))
+    journal.close()
+    return restored
 
 
 def _create(place: Place, config: Config, options: RunOptions) -> Session:

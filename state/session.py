@@ -42,6 +42,10 @@ class SessionError(Exception):
         super().__init__(message)
 
 
+class NoSession(SessionError):
+    """The target has none, or none of that name."""
+
+
 class NoRepository(SessionError):
     """There is none around a folder, so that one could be made there."""
 
@@ -366,11 +370,11 @@ def open_session(place: Place, name: str | None = None) -> Session:
         found = next((session for session in sessions if session.name == name), None)
         if found is None:
             known = ", ".join(session.name for session in sessions[:8]) or "none yet"
-            raise SessionError(f"There is no session {name!r} in this repository (there are: {known}).")
+            raise NoSession(f"There is no session {name!r} in this repository (there are: {known}).")
         return found
     mine = [session for session in sessions if target_of(session) == place.prefix]
     if not mine:
-        raise SessionError("This target has no session yet; start one with `autoresearch run`.")
+        raise NoSession("This target has no session yet; start one with `autoresearch run`.")
     return mine[0]
 
 
