@@ -11,12 +11,13 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import stat
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from autoresearch.engine.removal import clear_way, remove
 
 ALLOWED = frozenset(
     "LANG LANGUAGE TZ USER LOGNAME LD_LIBRARY_PATH LIBRARY_PATH CPATH PKG_CONFIG_PATH CC CXX CFLAGS CXXFLAGS LDFLAGS "
@@ -100,21 +101,23 @@ class Scratch:
 
         Some programs keep their data in `~/.cache/<name>` and ask no variable; the links let them read it.
         """
+        clear_way(self.root.parent, f"{self.root.name}/home")
         for folder in (self.home, self.tmp):
             _private(folder)
             for entry in os.scandir(folder):
                 if folder != self.home or entry.name != ".cache":
-                    _remove(entry)
+                    remove(Path(entry.path))
         linked = self.home / ".cache"
-        if linked.is_symlink():
-            linked.unlink()
+        if linked.is_symlink() or not linked.is_dir():
+            remove(linked)
         linked.mkdir(exist_ok=True)
+        linked.chmod(0o700)
         wanted = {}
         with contextlib.suppress(FileNotFoundError, PermissionError):
             wanted = {entry.name: entry.path for entry in os.scandir((user_home or Path.home()) / ".cache")}
         for entry in os.scandir(linked):
             if not (entry.is_symlink() and wanted.pop(entry.name, None) == os.readlink(entry.path)):  # noqa: PTH115
-                _remove(entry)
+                remove(Path(entry.path))
         for name, path in wanted.items():
             (linked / name).unlink(missing_ok=True)
             (linked / name).symlink_to(path)
@@ -228,16 +231,18 @@ def _is_private_tool(prefix: Path) -> bool:
 
 def _private(folder: Path) -> None:
     """The folder, ours alone. Raises PermissionError when somebody else made it first (in a shared /tmp)."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+    try:
+        status = folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        folder.mkdir(mode=0o700, parents=True)
+        return
+    if status.st_uid == os.getuid():
+        if not stat.S_ISDIR(status.st_mode):  # a run put something else in its place
+            remove(folder)
+            folder.mkdir(mode=0o700)
+        elif status.st_mode & 0o777 != 0o700:
+            folder.chmod(0o700)
+    else:
         raise PermissionError(
             f"{folder} belongs to somebody else: remove it, or set AUTORESEARCH_TREES to another folder."
         )
-
-
-def _remove(entry: os.DirEntry[str]) -> None:
-    if entry.is_dir(follow_symlinks=False):
-        shutil.rmtree(entry.path)
-    else:
-        Path(entry.path).unlink(missing_ok=True)

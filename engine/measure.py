@@ -18,6 +18,7 @@ from autoresearch.engine import environment, metrics, process, produce
 from autoresearch.engine.devices import VramWatch
 from autoresearch.engine.environment import Scratch
 from autoresearch.engine.process import Command, Exit
+from autoresearch.engine.removal import remove
 from autoresearch.state import text
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.records import Arm, Sample
@@ -39,6 +40,11 @@ class Tree(Protocol):
     """The checkout of the whole repository."""
     folder: Path
     """The target's folder in it."""
+    unprepared: str | None
+    """The commit at which `setup` has to run again, because a run spoiled what it had left."""
+
+    def prepared_again(self) -> None:
+        """`setup` has run again."""
 
     def at(self, sha: str) -> None:
         """Make it exactly that commit, with links, prepared and cached files, and what `settle` kept of it."""
@@ -161,6 +167,7 @@ class LocalSlot:
         cause: str | None = None
         detail = ""
         try:
+            await self._prepare_again(job)
             self._measure.at(job.sha)
             await self._build(job)
             ran = ended = await self._run_once(job, gpu)
@@ -192,8 +199,9 @@ class LocalSlot:
         )
 
     async def guard(self, job: Job, guard: Guard) -> GuardResult:
-        self._measure.at(job.sha)
         try:
+            await self._prepare_again(job)
+            self._measure.at(job.sha)
             await self._build(job)
         except _Crash as crash:
             return GuardResult(False, crash.cause, crash.detail)
@@ -208,6 +216,17 @@ class LocalSlot:
         return GuardResult(False, exited.cause, detail, exited.duration_s)
 
     # -- the parts of a sample
+
+    async def _prepare_again(self, job: Job) -> None:
+        """A candidate that spoiled what `setup` had left must not be the end of those that follow. Raises _Crash."""
+        sha = self._measure.unprepared
+        if sha is None:
+            return
+        self._measure.at(sha)
+        exited = await self.prepare(job.folder)
+        if exited.cause is not None:
+            raise _Crash(exited.cause, f"setup failed: {_explain(exited, job.folder / 'setup.log')}", exited)
+        self._measure.prepared_again()
 
     async def _build(self, job: Job) -> None:
         """Once per commit. Raises _Crash."""
@@ -394,7 +413,10 @@ def _short(command: str | tuple[str, ...]) -> str:
 
 
 def _write_line(log: Path, what: str) -> None:
-    """A line of ours in a log, after whatever stands there."""
+    """A line of ours in a log, after whatever stands there; a run before may have left something else in its place."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.is_symlink() or (log.exists() and not log.is_file()):
+        remove(log)
     with log.open("ab+", buffering=0) as file:
         size = file.seek(0, 2)
         file.seek(max(size - 1, 0))

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,9 @@ LINE_BYTES = 4096
 """A longer line is no metric line."""
 FILE_BYTES = 1 << 20
 """A larger metrics file is refused."""
+MOST = 200
+"""So many metrics besides the asked ones are recorded: a run that prints a million would fill the journal."""
+NAME_CHARS = 100
 _CHUNK = 1 << 20
 
 _DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -64,10 +68,13 @@ def read_metrics(path: Path, start: int, end: int, *, primary: str, others: Coll
     """The metrics in the bytes [start, end) of a log. `others` are constraint metrics: one missing is `no_metric`."""
     named = {primary.encode(), *(name.encode() for name in (*others, *SUMMARY_NAMES))}
     values: dict[str, float | str] = {}
-    for line in _lines(path, start, end, (b"METRIC", *named)):
-        found = _parse(line, named)
-        if found is not None:
-            values[found[0]] = found[1]
+    try:
+        for line in _lines(path, start, end, (b"METRIC", *named)):
+            found = _parse(line, named)
+            if found is not None and _has_room(found[0], values, primary, others):
+                values[found[0]] = found[1]
+    except NotTaken as error:
+        return Reading(None, cause="no_metric", detail=f"the log {error}: the run removed or replaced it")
     return _judge(values, primary, others, "a line `METRIC " + primary + "=<number>`")
 
 
@@ -92,6 +99,8 @@ def read_metrics_file(path: Path, *, primary: str, others: Collection[str] = (),
         return Reading(None, cause="no_metric", detail=f"the metrics file {path.name} holds no JSON object")
     values: dict[str, float | str] = {}
     for name, value in decoded.items():
+        if not _has_room(name, values, primary, others):
+            continue
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             values[name] = _as_float(value)
         elif isinstance(value, str) and _NOT_FINITE.fullmatch(value.encode()):
@@ -104,10 +113,10 @@ def read_metrics_file(path: Path, *, primary: str, others: Collection[str] = (),
 def tail(path: Path, start: int, end: int, *, lines: int = 20, chars: int = 4000) -> str:
     """The last lines of a part of a log, safe to show, and at most `chars` characters; "" when there is no log."""
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             file.seek(max(start, end - 4 * chars - 4096))
             data = file.read(max(0, end - file.tell()))
-    except FileNotFoundError:
+    except NotTaken:
         return ""
     shown = text.clean(data.decode(errors="replace")).rstrip().split("\n")[-lines:]
     return "\n".join(line.rstrip() for line in shown)[-chars:]
@@ -119,7 +128,7 @@ def _lines(path: Path, start: int, end: int, needles: Collection[bytes]) -> Iter
     A chunk in which no needle occurs is passed over whole, which is what makes a 1 GB log a matter of a second.
     """
     partial, too_long = b"", False
-    with path.open("rb", buffering=0) as file:
+    with _opened(path) as file:
         file.seek(start)
         while start < end and (data := file.read(min(_CHUNK, end - start))):
             start += len(data)
@@ -141,6 +150,17 @@ def _lines(path: Path, start: int, end: int, needles: Collection[bytes]) -> Iter
             partial = b"" if too_long else rest
     if partial:
         yield partial
+
+
+def _opened(path: Path) -> FileIO:
+    """Raises NotTaken for what is no regular file: a run may have put a pipe there, which would block us."""
+    return FileIO(open_regular(path.parent, path.name), "rb")
+
+
+def _has_room(name: str, values: Collection[str], primary: str, others: Collection[str]) -> bool:
+    if name == primary or name in others or name in values:
+        return True
+    return len(values) < MOST + 1 + len(others) and len(name) <= NAME_CHARS and name.isprintable()
 
 
 def _first_end(data: bytes) -> int:

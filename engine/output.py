@@ -5,6 +5,7 @@ The command writes straight to the file; nothing of ours is in between. Memory s
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -20,6 +21,9 @@ _BEHIND = 8 << 20
 """When the log grew by more between two looks, only its last megabyte is read: progress is a picture, not a record."""
 _KEPT = 8 << 20
 """Kept of each end of a log that passed its cap."""
+
+_REPLACED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO})
+"""The command removed our file or put something else in its place: the picture is lost, the run is not."""
 
 _LINE_ENDS = re.compile(rb"[\r\n]")
 
@@ -91,8 +95,14 @@ class Progress:
             )
             for name, value in found.items()
         )
-        with self._file.open("ab", buffering=0) as file:
-            file.write(lines)
+        # Without O_NONBLOCK a pipe that the command put there would block us.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        try:
+            with open(os.open(self._file, flags, 0o600), "ab", buffering=0) as file:  # noqa: PTH123 - a descriptor
+                file.write(lines)
+        except OSError as error:
+            if error.errno not in _REPLACED:
+                raise
 
 
 def cut(path: Path, start: int, cap_mb: float) -> int:

@@ -366,7 +366,8 @@ class _Run:
 
     def _close_log(self) -> int:
         try:
-            size = os.fstat(self.log).st_size
+            output = os.fstat(self.log)
+            size = output.st_size
             if size < self.start:
                 self.start = 0
             if self.progress:
@@ -377,7 +378,8 @@ class _Run:
         if cap_mb and size - self.start > cap_mb * 2**20:
             if self.cause is None:
                 self._stop("output_limit", f"wrote more than {cap_mb:g} MB of output")
-            return cut(self.command.output, self.start, cap_mb)
+            if _is_at(self.command.output, output):  # not when the command put something else in its place
+                return cut(self.command.output, self.start, cap_mb)
         return size
 
     def _judge(self, code: int | None, signalled: set[int]) -> None:
@@ -404,6 +406,13 @@ def _not_started(code: int | None, cause: Cause, detail: str, start: int, end: i
         output_from=start,
         output_to=start if end is None else end,
     )
+
+
+def _is_at(path: Path, opened: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), opened)
+    except OSError:
+        return False
 
 
 def _said(code: int | None) -> str:

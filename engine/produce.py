@@ -5,11 +5,12 @@ What a run writes is untrusted. A link anywhere in a path, a pipe or a device is
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import stat
 from pathlib import Path, PurePosixPath
+
+from autoresearch.engine import removal
 
 
 class NotTaken(Exception):
@@ -25,8 +26,9 @@ def open_regular(root: Path, path: str) -> int:
     parts = PurePosixPath(path).parts
     if not parts or ".." in parts or path.startswith("/"):
         raise NotTaken(path, "is not a path inside the folder")
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = -1
     try:
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         for part in parts[:-1]:
             below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             os.close(folder)
@@ -38,7 +40,8 @@ def open_regular(root: Path, path: str) -> int:
     except OSError as error:
         raise NotTaken(path, f"is not a regular file without links on its way ({error.strerror})") from None
     finally:
-        os.close(folder)
+        if folder >= 0:
+            os.close(folder)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise NotTaken(path, "is not a regular file")
@@ -54,7 +57,10 @@ def copy(root: Path, path: str, into: Path, limit_mb: float = 0) -> Path:
         target = into / path
         if any((into / folder).is_symlink() for folder in PurePosixPath(path).parents if folder.parts):
             raise NotTaken(path, "would be copied through a link")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise NotTaken(path, "would be copied to where a file stands in the place of its folder") from None
         remove(into, path)
         with target.open("xb") as copied:
             shutil.copyfileobj(source, copied, 1 << 20)
@@ -66,8 +72,4 @@ def remove(root: Path, path: str) -> None:
     target = root / path
     if any((root / folder).is_symlink() for folder in PurePosixPath(path).parents if folder.parts):
         return  # elsewhere: nothing there is ours to remove, and opening it will be refused
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    else:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            target.unlink()
+    removal.remove(target)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ import orjson
 
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.gitindex import GITLINK, SYMLINK, Entry, UnreadableIndex, read_index
+from autoresearch.engine.removal import clear_way, remove, remove_below
 from autoresearch.engine.scope import Scope
 from autoresearch.state.session import Place, SessionError, write_atomic
 
@@ -62,6 +62,10 @@ class Tree:
         """Paths beyond the commit, found by the last check; None when a walk is due."""
         self._settled: dict[str, _Seen] = {}
         self._prepared: dict[str, _Seen] | None = None
+        self.unprepared: str | None = None
+        """The commit at which `setup` has to run again, because a run spoiled what it had left."""
+        self._prepared_at: tuple[str, str] = ("", "")
+        """Key and commit of what is prepared."""
         self._index: dict[str, Entry] = {}
         self._folders: set[str] = set()
         """Every folder that holds something tracked."""
@@ -83,9 +87,9 @@ class Tree:
                 self._load_index()
                 self._extras = self._look().extras
             for path in self._extras:
-                _remove(self.root / path)
+                remove_below(self.root, path)
             self._reset(sha)
-            self._load_index()
+            self._load_index(strict=True)
         self._link()
         self._sha = sha
         self._clean = False
@@ -93,8 +97,12 @@ class Tree:
         self._head = self._git_state()
 
     def settle(self) -> None:
-        """What is here beyond the commit now (a finished build) belongs to it until another commit is checked out."""
-        self._settled = {path: seen for path, seen in self._look(deep=True).found.items() if path not in self._index}
+        """What is here beyond the commit now (a finished build) belongs to it until another commit is checked out.
+
+        A build that changed files of the commit is made again for each run: they are checked out again before it.
+        """
+        found = self._look(deep=True)
+        self._settled = {} if found.changed else {p: seen for p, seen in found.found.items() if p not in self._index}
 
     def is_settled(self, sha: str) -> bool:
         """Whether a build finished for this commit is still here, untouched."""
@@ -116,16 +124,15 @@ class Tree:
             spoiled = [path for path, seen in self._prepared.items() if _see(self.root / path) != seen]
             if spoiled:
                 changed += spoiled
-                self._prepared = None
-                self._prepared_file.unlink(missing_ok=True)
+                self._unprepare()
         self._extras = found.extras
         self._clean = not found.changed and not found.extras and self._git_state() == self._head
         tracked = [path for path in changed if path in self._index]
         for path in tracked:
-            _remove(self.root / path)
+            remove_below(self.root, path)
         if tracked:
             self.git("checkout-index", "-f", "-u", "-z", "--stdin", stdin="\0".join(tracked) + "\0")
-            self._load_index()
+            self._load_index(strict=True)
         return tuple(sorted(changed))
 
     def _make_again(self) -> tuple[str, ...]:
@@ -155,20 +162,34 @@ class Tree:
         if data.get("key") != key or any(_see(self.root / path) != value for path, value in seen.items()):
             return False
         self._prepared = seen
+        self._prepared_at = (key, self._sha or "")
         return True
 
     def prepared(self, key: str) -> None:
         """What is here beyond the commit now was made by `setup`: it is kept and protected from now on."""
         self._prepared = {}
         self._prepared = {p: seen for p, seen in self._look(deep=True).found.items() if p not in self._index}
+        self._prepared_at = (key, self._sha or "")
+        self.unprepared = None
         write_atomic(self._prepared_file, orjson.dumps({"key": key, "seen": self._prepared}))
+
+    def prepared_again(self) -> None:
+        """`setup` has run here again, for the key it had."""
+        self.prepared(self._prepared_at[0])
+
+    def _unprepare(self) -> None:
+        """What setup left is spoiled or gone."""
+        if self._prepared is not None:
+            self.unprepared = self._prepared_at[1] or None
+        self._prepared = None
+        self._prepared_file.unlink(missing_ok=True)
 
     def share_prepared(self, other: Tree, key: str) -> None:
         """Give `other` copies of what setup left here (reflinks where the file system has them)."""
         tops = sorted({self._top_beyond_commit(path) for path in self._prepared or {}})
         for top in tops:
             target = other.root / top
-            _remove(target)
+            remove_below(other.root, top)
             target.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-a", "--reflink=auto", str(self.root / top), str(target)], check=True)
         other.prepared(key)
@@ -228,7 +249,7 @@ class Tree:
         except OSError:
             pass
         self._warn(f"The .git file of the {self.role} tree was changed; it was written again.")
-        _remove(pointer)
+        remove(pointer)
         pointer.write_text(want)
         self._clean = False
         self._extras = None
@@ -241,8 +262,8 @@ class Tree:
 
     def _make(self, sha: str) -> None:
         try:
-            _remove(self.root)
-            self._prepared_file.unlink(missing_ok=True)
+            remove(self.root)
+            self._unprepare()
             self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise SessionError(
@@ -250,8 +271,7 @@ class Tree:
                 f"set AUTORESEARCH_TREES to a folder that can be written.",
                 code=1,
             ) from None
-        if self.admin.exists():
-            _remove(self.admin)
+        remove(self.admin)
         git = Git(self._place.common_dir)
         git("worktree", "add", "-f", "--detach", "--no-checkout", str(self.root), sha)
         if not self._is_registered():
@@ -259,10 +279,9 @@ class Tree:
         (self.root / ".git").write_text(f"gitdir: {self.admin}\n")
         self._sha = None
         self._clean = False
-        self._prepared = None
         self._settled = {}
         self._reset(sha)
-        self._load_index()
+        self._load_index(strict=True)
         self._extras = []
 
     def _detach(self, sha: str) -> None:
@@ -299,11 +318,14 @@ class Tree:
         for name in _UNFINISHED:
             (self.admin / name).unlink(missing_ok=True)
 
-    def _load_index(self) -> None:
+    def _load_index(self, strict: bool = False) -> None:
+        """`strict`: git has just written it. Without an index no change of a protected file would be noticed."""
         oid_bytes = len(self._read_head()) // 2 or 20
         try:
             self._index = read_index(self.admin / "index", oid_bytes)
-        except UnreadableIndex:
+        except UnreadableIndex as error:
+            if strict:
+                raise GitError(("read-tree",), 1, f"the index it wrote cannot be read: {error}") from error
             self._index = {}
         self._folders = _parents(self._index)
 
@@ -325,10 +347,11 @@ class Tree:
     def _link(self) -> None:
         for path in self._links:
             wanted = self._place.top / path
+            clear_way(self.root, path)  # a candidate's own link there would lead us to the user's data
             link = self.root / path
             if link.is_symlink() and link.readlink() == wanted:
                 continue
-            _remove(link)
+            remove(link)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(wanted)
 
@@ -398,6 +421,10 @@ class Tree:
         """Whether a file whose times or size differ from what git noted is still what was checked out."""
         if stat.S_ISLNK(now.st_mode) != (entry.mode == SYMLINK):
             return False
+        if not stat.S_ISLNK(now.st_mode) and not stat.S_ISREG(now.st_mode):
+            return False  # a pipe would block us
+        if entry.size and now.st_size != entry.size:  # git notes 0 where it is not sure
+            return False
         if entry.mode != SYMLINK and bool(now.st_mode & 0o100) != bool(entry.mode & 0o100):
             return False
         return self._same_content(path, entry, ask_git)
@@ -458,26 +485,3 @@ def _blob(data: bytes, length: int) -> bytes:
 def _join(prefix: str, path: str) -> str:
     path = path.strip("/")
     return f"{prefix}/{path}" if prefix else path
-
-
-def _remove(path: Path) -> None:
-    """Remove a file, link or whole folder, also one whose permissions a run took away."""
-    try:
-        if path.is_symlink() or not path.is_dir():
-            path.unlink(missing_ok=True)
-            return
-    except PermissionError:
-        path.parent.chmod(0o700)
-        path.unlink(missing_ok=True)
-        return
-
-    def allow(function: Callable[[str], object], name: str, _error: object) -> None:
-        Path(name).parent.chmod(0o700)
-        with contextlib.suppress(OSError):
-            Path(name).chmod(0o700)
-        if function in (os.rmdir, os.unlink):
-            function(name)
-        else:
-            shutil.rmtree(name)
-
-    shutil.rmtree(path, onerror=allow)

@@ -44,6 +44,10 @@ class FolderTree:
         commit = self._commits / self._sha
         self._settled = {path.name for path in self.folder.iterdir() if not (commit / path.name).exists()}
 
+    unprepared: str | None = None
+
+    def prepared_again(self) -> None: ...
+
     def is_settled(self, sha: str) -> bool:
         return self._sha == sha and bool(self._settled)
 

@@ -1,0 +1,213 @@
+"""Candidates, repositories and machines that do their worst: none of them ends or wedges a session, or harms the user.
+
+Each candidate here changes knob.py; `bench.py` imports it, so its code runs inside the measured process. What follows
+it is an honest candidate, which must still be measured and kept.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+from engines import check_agreement, lines, run, session
+from repos import BENCH, TOML, make_repo, snapshot, write
+
+from autoresearch.state import records
+
+QUICK = TOML + '\n[verdict]\nmode = "single"\nbaseline_runs = 1\n'
+KNOB = "# the knob\nVALUE = 10.0\n# the end\n"
+HONEST = KNOB.replace("10.0", "9.0")
+
+
+def patches(tmp_path: Path, files: dict[str, str], changes: list[dict[str, str]]) -> str:
+    """One patch per change, each made against `files`."""
+    folder = tmp_path / "patches"
+    for n, change in enumerate(changes, 1):
+        text = f"Subject: change {n}\n\n---\n"
+        for name, new in change.items():
+            old = files.get(name, "")
+            made = difflib.unified_diff(old.splitlines(True), new.splitlines(True), f"a/{name}", f"b/{name}", n=1)
+            text += f"diff --git a/{name} b/{name}\n" + "".join(made)
+        write(folder, {f"{n:02d}.patch": text})
+    return str(folder)
+
+
+def attack(
+    tmp_path: Path, code: str, toml: str = QUICK, more: dict[str, str] | None = None, **env: str
+) -> tuple[Path, list[tuple[str, str]]]:
+    """Run a candidate with `code`, then an honest one; gives the repository and how both ended."""
+    files = {"knob.py": KNOB, "bench.py": BENCH, **(more or {})}
+    repo = make_repo(tmp_path / "r", {"autoresearch.toml": toml, **files})
+    source = patches(tmp_path, files, [{"knob.py": KNOB + code}, {"knob.py": HONEST}])
+    before = snapshot(repo)
+    run(repo, "--replay", source, expect=0, **env)
+    assert snapshot(repo) == before
+    rows = check_agreement(repo).rows
+    assert rows[0].cause == "baseline"
+    return repo, [(row.status, row.cause) for row in rows[1:]]
+
+
+KEPT = ("keep", "better")
+
+
+def test_a_file_that_becomes_a_pipe_does_not_block_the_engine(tmp_path: Path) -> None:
+    _, ended = attack(tmp_path, "import os\nos.remove('knob.py')\nos.mkfifo('knob.py')\n")
+    assert ended == [("discard", "worse"), KEPT]
+
+
+def test_a_file_that_becomes_huge_is_not_read_into_memory(tmp_path: Path) -> None:
+    _, ended = attack(tmp_path, "import os\nos.truncate('knob.py', 1 << 42)\n")
+    assert ended == [("discard", "worse"), KEPT]
+
+
+def test_a_run_that_deletes_its_own_log_has_no_metric(tmp_path: Path) -> None:
+    _, ended = attack(tmp_path, "import os\nos.unlink(os.readlink('/proc/self/fd/1'))\n")
+    assert ended == [("crash", "no_metric"), KEPT]
+
+
+@pytest.mark.parametrize("what", ["os.mkfifo(log)", "os.mkdir(log)", "os.symlink('/dev/zero', log)"])
+def test_a_run_that_puts_something_else_in_its_logs_place_has_no_metric(what: str, tmp_path: Path) -> None:
+    _, ended = attack(tmp_path, f"import os\nlog = os.readlink('/proc/self/fd/1')\nos.unlink(log)\n{what}\n")
+    assert ended == [("crash", "no_metric"), KEPT]
+
+
+def test_a_run_that_deletes_its_experiments_folder_has_no_metric(tmp_path: Path) -> None:
+    code = "import os, shutil\nshutil.rmtree(os.path.dirname(os.readlink('/proc/self/fd/1')))\n"
+    _, ended = attack(tmp_path, code)
+    assert ended == [("crash", "no_metric"), KEPT]
+
+
+DEEP = """
+import os
+here = os.open('.', os.O_RDONLY)
+os.chdir({where})
+for _ in range(3000):
+    os.mkdir('d')
+    os.chdir('d')
+os.fchdir(here)
+"""
+
+
+@pytest.mark.parametrize("where", ["'.'", "os.environ['HOME']", "os.environ['TMPDIR']"])
+def test_folders_too_deep_for_recursion_are_cleaned_away(where: str, tmp_path: Path) -> None:
+    _, ended = attack(tmp_path, DEEP.format(where=where))
+    assert ended == [("discard", "worse"), KEPT]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "shutil.rmtree(home + '/.cache'); open(home + '/.cache', 'w').close()",
+        "shutil.rmtree(home); os.symlink('/etc', home)",
+        "shutil.rmtree(home); open(home, 'w').close()",
+        "shutil.rmtree(tmp); open(tmp, 'w').close()",
+        "shutil.rmtree(tmp); os.symlink('/etc', tmp)",
+        "shutil.rmtree(os.path.dirname(home), ignore_errors=True)",
+    ],
+)
+def test_what_a_run_does_to_its_home_does_not_last(code: str, tmp_path: Path) -> None:
+    begin = "import os, shutil\nhome, tmp = os.environ['HOME'], os.environ['TMPDIR']\n"
+    _, ended = attack(tmp_path, f"{begin}{code}\n")
+    assert ended == [("discard", "worse"), KEPT]
+
+
+def test_a_flood_of_metrics_stays_small_in_the_journal(tmp_path: Path) -> None:
+    repo, ended = attack(tmp_path, "for n in range(100_000): print(f'METRIC {chr(7)}m{n}={n}')\n")
+    assert ended == [("discard", "worse"), KEPT]
+    assert session(repo).journal.stat().st_size < 100_000
+
+
+def test_prepared_data_that_a_run_spoils_is_prepared_again(tmp_path: Path) -> None:
+    toml = QUICK.replace('run = "python', 'setup = "mkdir -p data && printf words > data/corpus"\nrun = "python')
+    bench = "assert open('data/corpus').read() == 'words'\n" + BENCH
+    code = "open('data/corpus', 'a').write('!')\n"
+    _, ended = attack(tmp_path, code, toml, {"bench.py": bench, ".gitignore": "data/\n"})
+    assert ended == [("crash", "tampered"), KEPT]
+
+
+def test_prepared_data_of_a_deleted_tree_is_prepared_again(tmp_path: Path) -> None:
+    toml = QUICK.replace('run = "python', 'setup = "mkdir -p data && printf words > data/corpus"\nrun = "python')
+    bench = "assert open('data/corpus').read() == 'words'\n" + BENCH
+    code = "import os, shutil\nshutil.rmtree(os.getcwd())\n"
+    _, ended = attack(tmp_path, code, toml, {"bench.py": bench, ".gitignore": "data/\n"})
+    assert ended == [("crash", "tampered"), KEPT]
+
+
+def test_restoring_protected_files_does_not_follow_a_link_that_a_run_left(tmp_path: Path) -> None:
+    """The run puts a link to the user's own folder where protected files were."""
+    theirs = tmp_path / "r" / "lib"
+    code = f"import os, shutil\nshutil.rmtree('lib')\nos.symlink({str(theirs)!r}, 'lib')\n"
+    _, ended = attack(tmp_path, code, more={"lib/data.txt": "precious\n"})
+    assert ended == [("crash", "tampered"), KEPT]
+    assert (theirs / "data.txt").read_text() == "precious\n"
+
+
+WIDE = QUICK.replace('edit = ["knob.py"]', 'edit = ["**", "!bench.py"]\nlink = ["data/raw"]')
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_a_candidate_in_the_way_of_linked_data_does_not_reach_the_users(kind: str, tmp_path: Path) -> None:
+    """The candidate commits something in the place of a folder in which `scope.link` shows the user's data."""
+    files = {"knob.py": KNOB, "bench.py": "open('data/raw/x').read()\n" + BENCH, ".gitignore": "raw/\n"}
+    repo = make_repo(tmp_path / "r", {"autoresearch.toml": WIDE, **files})
+    write(repo, {"data/raw/x": "precious"})
+    source = Path(patches(tmp_path, files, [{}, {"knob.py": HONEST}]))
+    text = f"{repo}/data" if kind == "link" else "just text"
+    mode = "120000" if kind == "link" else "100644"
+    write(
+        source,
+        {
+            "01.patch": f"Subject: in the way\n\n---\ndiff --git a/data b/data\nnew file mode {mode}\n--- /dev/null\n"
+            f"+++ b/data\n@@ -0,0 +1 @@\n+{text}\n" + ("\\ No newline at end of file\n" if kind == "link" else "")
+        },
+    )
+    before = snapshot(repo)
+    run(repo, "--replay", str(source), expect=0)
+    assert snapshot(repo) == before
+    assert [(row.status, row.cause) for row in check_agreement(repo).rows][-1] == KEPT
+
+
+def test_an_artifact_below_what_the_candidate_made_a_file_is_not_taken(tmp_path: Path) -> None:
+    files = {
+        "knob.py": KNOB,
+        "out/readme": "x\n",
+        "train.py": (
+            "import knob, os, pathlib, shutil\n"
+            "out = pathlib.Path('out')\n"
+            "out.unlink() if out.is_file() else None\n"
+            "out.mkdir(exist_ok=True)\n"
+            "(out / 'model').write_text(str(knob.VALUE))\n"
+        ),
+        "judge.py": "print('METRIC score=' + open('out/model').read())\n",
+    }
+    toml = QUICK.replace("bench.py", "train.py").replace('["knob.py"]', '["knob.py", "out", "out/**"]')
+    toml = toml.replace("budget_s = 0", 'evaluate = "python judge.py"\nartifacts = ["out/model"]\nbudget_s = 0')
+    repo = make_repo(tmp_path / "r", {"autoresearch.toml": toml, **files})
+    source = Path(patches(tmp_path, files, [{}, {"knob.py": HONEST}]))
+    write(
+        source,
+        {
+            "01.patch": "Subject: a file\n\n---\ndiff --git a/out/readme b/out/readme\ndeleted file mode 100644\n"
+            "--- a/out/readme\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\ndiff --git a/out b/out\nnew file mode 100644\n"
+            "--- /dev/null\n+++ b/out\n@@ -0,0 +1 @@\n+text\n"
+        },
+    )
+    run(repo, "--replay", str(source), expect=0)
+    assert [(row.status, row.cause) for row in check_agreement(repo).rows[1:]] == [("crash", "no_metric"), KEPT]
+
+
+def test_a_build_that_changes_a_tracked_file_is_built_for_every_run(tmp_path: Path) -> None:
+    """What is checked out again for the second run would otherwise lack what the build made of it."""
+    toml = TOML.replace('["knob.py"]', '["knob.py", "made.py"]')
+    toml = toml.replace('run = "python', 'build = "python make.py"\nrun = "python')
+    files = {
+        "knob.py": KNOB,
+        "made.py": "VALUE = 1.0\n",
+        "make.py": "import knob\nopen('made.py', 'w').write(f'VALUE = {knob.VALUE}')\nopen('built', 'w').close()\n",
+        "bench.py": BENCH.replace("from knob", "from made"),
+    }
+    repo = make_repo(tmp_path / "r", {"autoresearch.toml": toml, **files})
+    run(repo, "--replay", patches(tmp_path, files, [{"knob.py": HONEST}]), expect=0)
+    samples = [line.metric for line in lines(repo) if isinstance(line, records.Sample) and line.experiment == 1]
+    assert samples == pytest.approx([10.0] * 4, abs=0.1)
