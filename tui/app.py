@@ -23,6 +23,7 @@ from autoresearch.state import records
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.feed import Feed
+from autoresearch.tui.notices import Bell
 from autoresearch.tui.palette import COLOUR, PLAIN, THEME
 from autoresearch.tui.screens.dashboard import DashboardScreen
 
@@ -71,6 +72,7 @@ class Dashboard(App[None]):
         self._start_engine = start_engine
         self._started_ms = 0
         self._terminal = terminal
+        self.notices = Bell(self._write_raw, self.set_timer)
         self.feed: Feed | None = None
         target = place.prefix or place.top.name
         self.board = DashboardScreen(session, f"{Path(target).name}/{session.name}", self.palette)
@@ -104,6 +106,12 @@ class Dashboard(App[None]):
     def watch_run(self, folder: Path) -> None:
         if self.feed is not None:
             self.feed.run_folder = folder
+
+    def _write_raw(self, sequence: str) -> None:
+        """Past the compositor, in order with its frames: the driver's thread writes both."""
+        if self._driver is not None:
+            self._driver.write(sequence)
+            self._driver.flush()
 
     def _leave_a_dead_terminal(self) -> None:
         assert self._terminal is not None

@@ -260,7 +260,8 @@ class Printer:
         else:
             parts.append(numbers.duration(elapsed))
         if live.waiting_for:
-            parts.append(f"waiting for {clean(live.waiting_for)}")
+            waits = clean(live.waiting_for)
+            parts.append(waits if waits.startswith("waiting ") else f"waiting for {waits}")
         if best is not None and history is not None:
             parts.append(f"best {answers.metric_text(best.metric, history)}")
         if self._goal:

@@ -68,12 +68,10 @@ def doing(engine: Engine | None, live: Live | None, history: History) -> str:
 
 def _phase(live: Live, history: History) -> str:
     words = _PHASES.get(live.phase, live.phase)
+    waits = waiting(live)
     baseline = live.phase == "baseline" or (history.open is not None and history.open.proposal is None)
-    if live.waiting_for:
-        by = clean(live.waiting_for)
-        return {"proposing": f"waiting for a proposal by {by}", "preparing": f"preparing: {by}"}.get(
-            live.phase, f"waiting for {by}"
-        )
+    if waits and not beside(live):
+        return f"preparing: {clean(live.waiting_for)}" if live.phase == "preparing" else waits
     if live.phase in ("measuring", "evaluating", "baseline", "building"):
         if baseline:
             words = "measuring the baseline" if live.phase in ("measuring", "baseline") else words
@@ -85,6 +83,17 @@ def _phase(live: Live, history: History) -> str:
         if live.k:
             return f"{words}, run {live.k}" + (f" of ≤{live.of}" if live.of else "")
     return words
+
+
+def waiting(live: Live) -> str:
+    """What is waited for, as the agent says it ("waiting for the API since 03:12 (…)"); "" for nothing."""
+    text = clean(live.waiting_for)
+    return text if not text or text.startswith("waiting ") else f"waiting for {text}"
+
+
+def beside(live: Live) -> bool:
+    """Whether the agent waits while something else is done: a measurement goes on through an outage."""
+    return bool(live.waiting_for) and live.phase not in ("proposing", "preparing", "starting", "waiting", "pausing")
 
 
 @dataclass(frozen=True, slots=True)

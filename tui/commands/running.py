@@ -155,9 +155,8 @@ def _foreground(where: Where, place: Place, options: RunOptions) -> int:
 def _chosen(place: Place, session: Session) -> RunOptions:
     """What an engine started from a session's screen gets; asks for the agent while nobody has chosen one."""
     from autoresearch.engine.opening import RunOptions
-    from autoresearch.tui.commands.choosing import ask_agent
-
     from autoresearch.state.config import ConfigError
+    from autoresearch.tui.commands.choosing import ask_agent
 
     options = RunOptions(session=session.name)
     try:

@@ -83,7 +83,8 @@ def _now(document: dict[str, Any]) -> str:
     if document["since"]:
         parts.append(numbers.duration(time.time() - document["since"] / 1000))
     if document["waiting_for"]:
-        parts.append(f"waiting for {clean(document['waiting_for'])}")
+        waits = clean(document["waiting_for"])
+        parts.append(waits if waits.startswith("waiting ") else f"waiting for {waits}")
     if document["pausing"]:
         parts.append("pauses after this" if document["pausing"] == "pause" else "stopping")
     return " · ".join(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from textual.app import ComposeResult
@@ -16,7 +15,7 @@ from textual.widgets import Static
 
 from autoresearch.state.history import History
 from autoresearch.state.session import Live, Session
-from autoresearch.tui import answers, wording
+from autoresearch.tui import answers, logs, notices, wording
 from autoresearch.tui.alive import Engine, engine_of
 from autoresearch.tui.feed import Feed
 from autoresearch.tui.follow import clean
@@ -38,14 +37,6 @@ Pane = Literal["experiments", "log", "ideas", "dead", "now"]
 PANES: tuple[Pane, ...] = ("experiments", "log", "ideas", "dead", "now")
 _LOWER: tuple[Pane, ...] = ("log", "ideas", "dead")
 _TITLES = {"experiments": "Experiments", "log": "Log", "ideas": "Ideas", "dead": "Dead ends", "now": "Now"}
-_LOGS = {
-    "proposing": "agent.log",
-    "building": "build.log",
-    "measuring": "output.log",
-    "baseline": "output.log",
-    "evaluating": "evaluate.log",
-    "guarding": "guard.log",
-}
 
 
 def mode_of(size: Size) -> Mode:
@@ -55,23 +46,6 @@ def mode_of(size: Size) -> Mode:
     if size.width < 100 or size.height < 30:
         return "narrow"
     return "wide" if size.width < 150 or size.height < 44 else "xwide"
-
-
-def log_of(session: Session, history: History, engine: Engine, live: Live | None, before: Path | None) -> Path:
-    """The log that is being written; what was shown `before` while the phase has none; else the last run's."""
-    if engine.state in ("lost", "new") or (engine.state == "starting" and live is None):
-        return session.engine_log
-    if live is not None and engine.state == "running":
-        if live.phase == "preparing":
-            return session.runs / "setup.log"
-        name = _LOGS.get(live.phase)
-        number = live.experiment or (history.open.number if history.open else None)
-        if name and number and ((path := session.run(number) / name).exists() or live.phase != "proposing"):
-            return path
-        if before is not None:
-            return before
-    number = history.open.number if history.open else history.rows[-1].number if history.rows else 0
-    return session.run(number) / "output.log" if number else session.engine_log
 
 
 _PANE_KEYS = "Experiments, log, ideas, dead ends, now"
@@ -112,6 +86,16 @@ class DashboardScreen(Screen[None]):
             tooltip="The next pane, the one before",
         ),
         Binding("shift+tab", "next_pane(-1)", "previous", show=False, id="pane.previous"),
+        Binding(
+            "right_square_bracket",
+            "pick_log(1)",
+            "log",
+            show=False,
+            id="log.next",
+            key_display="[ ]",
+            tooltip="Another log: build, run, evaluate, guard, agent; past the last: as it comes",
+        ),
+        Binding("left_square_bracket", "pick_log(-1)", "log", show=False, id="log.previous"),
         Binding("f", "follow", "follow", show=False, id="log.follow.any", tooltip="Follow the end of the log"),
         Binding("question_mark,f1", "app.help", "help", key_display="?", id="app.help", tooltip="All keys"),
         Binding("q", "app.leave", "quit", id="app.leave", tooltip="Leave; the engine can go on"),
@@ -137,6 +121,7 @@ class DashboardScreen(Screen[None]):
         self.active: Pane = "experiments"
         """The pane of the narrow arrangement, and of the wide one's lower place when it can be there."""
         self.lower: Pane = "log"
+        self.picked = ""  # the kind of log a person wants to see; "": the one that is being written
         self._titled: dict[str, tuple[str, str]] = {}
 
     @property
@@ -226,7 +211,9 @@ class DashboardScreen(Screen[None]):
 
     def _log_title(self) -> None:
         log = self.query_one("#log", LogView)
-        name = log.file.path.name if log.file is not None else ""
+        number = self.live.experiment if self.live is not None and self.running else None
+        name = logs.title_of(self.session, log.file.path, number or logs.last(self.history)) if log.file else ""
+        name += ", picked" if self.picked else ""
         words = name if log.following else f"{log.unread:,} new, f follows" if log.unread else "f follows"
         if self.mode in ("tiny", "narrow"):
             self._title("log", f"{self._tabs(PANES, 'log')}  {words}")
@@ -265,6 +252,18 @@ class DashboardScreen(Screen[None]):
     def action_next_pane(self, by: int) -> None:
         self.action_pane(PANES[(PANES.index(self.active) + by) % len(PANES)])
 
+    def action_pick_log(self, by: int) -> None:
+        """Go through the run's logs, and past either end back to the one that is being written."""
+        self.action_pane("log")
+        log = self.query_one("#log", LogView)
+        there = ["", *logs.logs_of(self.session, self.history, self.live if self.running else None)]
+        shown = log.file.path.name if log.file is not None else ""
+        at = there.index(self.picked or shown) if (self.picked or shown) in there else 0
+        self.picked = there[(at + by) % len(there)]
+        if self.engine is not None:
+            self._aim(self.engine)
+        self._log_title()
+
     def action_follow(self) -> None:
         self.action_pane("log")
         self.query_one("#log", LogView).action_follow()
@@ -290,6 +289,7 @@ class DashboardScreen(Screen[None]):
     def on_feed_grew(self, message: Feed.Grew) -> None:
         for at, line in message.lines:
             self.history.feed(at, line)
+            self.board.notices.ring(notices.words_of(line, self.history, self.session.name))
         self.refresh_all()
 
     def on_feed_failed(self, message: Feed.Failed) -> None:
@@ -359,7 +359,10 @@ class DashboardScreen(Screen[None]):
     def _aim(self, engine: Engine) -> None:
         """Point the log and the live series at the run that matters."""
         log = self.query_one("#log", LogView)
-        log.aim(log_of(self.session, self.history, engine, self.live, log.file.path if log.file else None))
+        live = self.live if self.running else None
+        path = logs.logs_of(self.session, self.history, live).get(self.picked) if self.picked else None
+        before = log.file.path if log.file else None
+        log.aim(path or logs.log_of(self.session, self.history, engine, self.live, before))
         if log.file is not None:
             self.board.watch_run(log.file.path.parent)
         opened, best = self.history.open, self.history.incumbent
@@ -385,6 +388,8 @@ class DashboardScreen(Screen[None]):
                 keys.append((each.key_display or each.key, word))
         if isinstance(focused, Experiments):
             keys.insert(-2, ("enter", "details"))
+        if isinstance(focused, LogView):
+            keys.insert(-2, ("[ ]", "other logs"))
         if not self.query_one("#log", LogView).following:
             keys.insert(-2, ("f", "follow"))
         keys.insert(-2, ("1-5", "panes"))

@@ -27,6 +27,8 @@ def now_items(engine: Engine | None, live: Live | None, history: History, palett
             items.append(("›", palette.quiet, clean(waiting.description or waiting.hypothesis), palette.text))
         if live.proposing:
             items.append(("·", palette.quiet, f"{clean(live.proposing)} prepares a proposal", palette.quiet))
+            if live.waiting_for:
+                items.append(("!", palette.checks, wording.waiting(live), palette.text))
     return items + _notices(history, palette) + _best(history, palette)
 
 

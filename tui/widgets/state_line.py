@@ -72,6 +72,8 @@ class StateLine(Widget):
         parts.append((0, wording.doing(engine, live, history), palette.text))
         if engine is not None and engine.since and engine.state != "starting":
             parts.append((1, f"  {_since(engine, now_ms)}", palette.quiet))
+        if running and live is not None and wording.beside(live):
+            parts.append((2, f"  {live.proposing or 'agent'} {wording.waiting(live)}", palette.checks))
         if experiment is not None and live is not None and live.description:
             parts.append((3, f"  {clean(live.description)}", palette.quiet))
         return parts
