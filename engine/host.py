@@ -106,8 +106,7 @@ class _Engine:
             return diverged
         self._apply_settings()
         self._open_segment()
-        if not history.rows and history.open is None:
-            self._warn_about_target()
+        self._warn_about_target()
         recorder.write(records.Resume(by="engine"))
         if history.open is not None and died:
             history.open.died = True

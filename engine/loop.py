@@ -8,7 +8,7 @@ has to be recorded (`Ended`), so there is one place where a session stops.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Recorder
 from autoresearch.engine.researcher import Researcher, proposal_folder
 from autoresearch.engine.workspace import Workspace
-from autoresearch.state import records
+from autoresearch.state import numbers, records
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
 from autoresearch.state.history import History, Open, SampleRow, Waiting
@@ -29,6 +29,8 @@ from autoresearch.state.records import Arm, Status
 
 DIED_TWICE = 2
 SILENCES = 3
+NOISY = 0.2
+"""A baseline whose smallest provable gain is more than this part of its value gets a warning."""
 
 
 class Ended(Exception):
@@ -38,6 +40,17 @@ class Ended(Exception):
         self.line = line
         self.code = code
         super().__init__(line.reason)
+
+
+@contextlib.contextmanager
+def _endings() -> Iterator[None]:
+    """An agent with nothing left, or one that needs a person, pauses the session."""
+    try:
+        yield
+    except Exhausted as done:
+        raise Ended(records.Pause(reason=str(done), by="engine")) from done
+    except Blocked as blocked:
+        raise Ended(records.Pause(reason=blocked.reason, fix=blocked.fix, by="engine"), code=1) from blocked
 
 
 class Attendant(Protocol):
@@ -87,21 +100,19 @@ class Loop:
     async def run(self) -> None:
         """Until something raises Ended."""
         if self._history.open is not None:
-            await self._finish(self._history.open)
+            with _endings():
+                await self._finish(self._history.open)
         while True:
             self._attendant.attend()
             if self._history.incumbent is None:
-                await self._baseline()
+                with _endings():
+                    await self._baseline()
                 continue
             if stopping.environment_suspect(self._history.crash_streak):
                 await self._check_environment()
             self._give_up_on_silence()
-            try:
+            with _endings():
                 waiting = await self._proposals.next()
-            except Exhausted as done:
-                raise Ended(records.Pause(reason=str(done), by="engine")) from done
-            except Blocked as blocked:
-                raise Ended(records.Pause(reason=blocked.reason, fix=blocked.fix, by="engine"), code=1) from blocked
             self._attendant.attend()  # a pause that was asked for meanwhile leaves the proposal waiting
             await self._experiment(waiting)
 
@@ -158,11 +169,13 @@ class Loop:
             await self._race(opened, waiting)
 
     async def _measure_baseline(self, opened: Open) -> None:
-        self._proposals.prepare()
+        self._proposals.prepare(first=True)
         wanted = self._settings.baseline_runs
         while (done := len(_good(opened.of("candidate")))) < wanted:
             self._recorder.phase("baseline", arm="candidate", k=done + 1, of=wanted)
             sample = await self._sample(opened, "candidate", opened.sha)
+            if not self._history.rows:
+                self._proposals.refuse_hopeless()
             failed = [s for s in opened.of("candidate") if s.cause]
             if sample.cause and len(failed) > 1:
                 self._conclude(opened, Verdict("crash", sample.cause, f"the baseline does not run: {sample.detail}"))
@@ -175,6 +188,17 @@ class Loop:
         spread = Noise.pool([values]).sd if len(values) > 1 else 0.0
         reason = verdict.describe_baseline(values, spread)
         self._conclude(opened, Verdict("keep", "baseline", reason))
+        self._warn_of_noise(values)
+
+    def _warn_of_noise(self, values: list[float]) -> None:
+        noise = Noise.pool([values]).s if len(values) > 2 else 0.0
+        if 2 * noise > NOISY * abs(mean(values)) > 0:
+            least = numbers.metric(2 * noise, noise)
+            self._recorder.warn(
+                f"The baseline's runs differ much: only gains of about {least} and more can be proven quickly. "
+                "Longer runs, or more `verdict.baseline_runs`, make it finer.",
+                code="noise",
+            )
 
     async def _race(self, opened: Open, waiting: Waiting) -> None:
         """Samples of candidate and incumbent until the verdict is in; then fresh ones if it is a keep."""

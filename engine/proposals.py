@@ -61,12 +61,17 @@ class Proposals:
             if ready is not None:
                 return ready
 
-    def prepare(self) -> None:
-        """Let the agent make the next proposal while an experiment is measured."""
+    def prepare(self, first: bool = False) -> None:
+        """Let the agent make the next proposal while an experiment is measured; the first one beside the baseline."""
         if self._task is not None and self._task.done() and self._task.exception() is None:
             self._task = None  # an exception stays: it is raised when its proposal is wanted
-        if self._ahead and self._task is None and not self._history.waiting:
+        if (self._ahead or first) and self._task is None and not self._history.waiting:
             self._task = asyncio.create_task(self._propose())
+
+    def refuse_hopeless(self) -> None:
+        """Raises what the agent raised, so that a session without a proposal ends before a long baseline does."""
+        if self._task is not None and self._task.done() and self._task.exception() is not None:
+            self._task.result()
 
     async def close(self) -> None:
         if self._task is not None:

@@ -51,6 +51,15 @@ class DropProposalRef:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """An experiment's ref of which the journal knows nothing: its folder was restored from an older state. The number
+    will be given again, so the commit is kept under another name."""
+
+    number: int
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
 class MoveBranch:
     """A keep is in the journal, but the branch still stands where it was."""
 
@@ -67,7 +76,7 @@ class Diverged:
     wanted: str
 
 
-Step = Adopt | SetExperimentRef | SetProposalRef | DropProposalRef | MoveBranch | Diverged
+Step = Adopt | SetExperimentRef | SetProposalRef | DropProposalRef | SetAside | MoveBranch | Diverged
 
 
 def plan(history: History, refs: Mapping[str, str], branch: str | None, branch_name: str) -> list[Step]:
@@ -87,6 +96,8 @@ def plan(history: History, refs: Mapping[str, str], branch: str | None, branch_n
         if waiting.sha and f"p{waiting.id}" not in refs
     ]
     opened = history.open
+    last = opened.number if opened is not None else history.rows[-1].number if history.rows else 0
+    steps += [SetAside(int(name), sha) for name, sha in refs.items() if name.isdigit() and int(name) > last]
     if opened is not None and str(opened.number) not in refs:
         steps.append(SetExperimentRef(opened.number, opened.sha, opened.proposal))
     steps += [
@@ -134,6 +145,8 @@ def carry_out(steps: list[Step], workspace: Workspace, recorder: Recorder) -> Di
                     workspace.propose_ref(id, sha)
                 else:
                     recorder.write(records.Withdrawn(proposal=id, reason="its commit is gone from the repository"))
+            case SetAside(number, sha):
+                workspace.set_aside(number, sha)
             case DropProposalRef(id):
                 workspace.drop_proposal(id)
             case MoveBranch(sha, old):

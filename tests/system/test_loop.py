@@ -199,11 +199,12 @@ def test_linked_data_and_uncommitted_work(tmp_path: Path) -> None:
 def test_a_broken_baseline_pauses_with_the_reason(tmp_path: Path) -> None:
     files = {"knob.py": KNOB, "bench.py": "raise SystemExit('no data here')\n"}
     repo = target(tmp_path, files)
-    done = run(repo, "--replay", str(tmp_path), expect=1)
+    source = patches(tmp_path, files, [{"knob.py": KNOB.replace("10.0", "9.0")}])
+    done = run(repo, "--replay", source, expect=1)
     assert "no data here" in done.stdout + done.stderr
     write(repo, {"bench.py": BENCH})
     git(repo, "commit", "-qam", "mended")
-    run(repo, "--replay", patches(tmp_path, files, [{"knob.py": KNOB.replace("10.0", "9.0")}]), expect=0)
+    run(repo, "--replay", source, expect=0)
     assert [row.status for row in check_agreement(repo).rows] == ["crash", "keep", "keep"]
 
 
@@ -411,6 +412,14 @@ def test_the_experiment_limit_names_itself_and_a_second_call_goes_on(tmp_path: P
     run(repo, expect=0)
     history = check_agreement(repo)
     assert [row.description for row in history.rows] == ["baseline", "change 1", "change 2", "change 3"]
+
+
+def test_an_agent_with_nothing_to_propose_ends_before_the_whole_baseline_is_measured(tmp_path: Path) -> None:
+    repo = target(tmp_path, {"knob.py": KNOB, "bench.py": BENCH})
+    (tmp_path / "empty").mkdir()
+    done = run(repo, "--replay", str(tmp_path / "empty"), expect=0)
+    assert "no change to try" in done.stdout
+    assert len([line for line in lines(repo) if isinstance(line, records.Sample)]) == 1
 
 
 def test_reaching_the_goal_pauses(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_refused_key_pauses_with_the_fix_and_a_good_one_goes_on(world: tuple[P
     assert control.state == "paused"
     assert "key" in control.fix
     server.default = Model(plan()[:1])
-    run(repo, "--max-experiments", "1", expect=3, **env)
+    run(repo, "--max-experiments", "2", expect=3, **env)
     assert told(repo) == STORY[:1]
 
 
