@@ -36,7 +36,10 @@ def log_of(session: Session, history: History, engine: Engine, live: Live | None
         if before is not None and before.exists():
             return before
     number = last(history)
-    return session.run(number) / "output.log" if number else session.engine_log
+    if not number:
+        return session.engine_log
+    output, agents = (session.run(number) / name for name in ("output.log", "agent.log"))
+    return agents if agents.exists() and not output.exists() else output  # without a change nothing is run
 
 
 def made_now(session: Session, history: History) -> Path:

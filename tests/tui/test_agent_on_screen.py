@@ -21,7 +21,7 @@ def proposing(writer: sessions.Writer, **more: str) -> Path:
     folder = proposal_folder(writer.session.runs, writer.proposals + 1)
     folder.mkdir(parents=True)
     (folder / "agent.log").write_text("reading the brief\n")
-    writer.live("proposing", proposing="command", **more)
+    writer.live("proposing", proposing="command", experiment=writer.number, description="an old one", **more)
     return folder
 
 
@@ -85,6 +85,19 @@ async def test_brackets_go_through_the_runs_logs_and_back_to_what_comes(tmp_path
             await until(pilot, lambda: "an old thought" in text(pilot))
 
 
+async def test_an_experiment_that_never_ran_shows_its_agents_log(tmp_path: Path) -> None:
+    writer = between(tmp_path)
+    proposal, commit, about = writer.open()
+    writer.close(proposal, commit, about, "crash", "no_proposal")
+    folder = writer.session.run(writer.number)
+    folder.mkdir()
+    (folder / "agent.log").write_text("I would rather discuss this\n")
+    writer.add(records.Pause(reason="the agent made no proposal"))
+    writer.flush()
+    async with watching(writer) as (_, pilot):
+        await until(pilot, lambda: "I would rather discuss this" in text(pilot))
+
+
 WAITS = "waiting for the API since 03:12 (overloaded)"
 
 
@@ -96,6 +109,8 @@ async def test_an_outage_is_on_the_state_line(tmp_path: Path, size: tuple[int, i
         async with watching(writer, size=size) as (_, pilot):
             await until(pilot, lambda: WAITS in text(pilot).splitlines()[0])
             assert f"for {WAITS}" not in text(pilot)
+            assert "an old one" not in text(pilot).splitlines()[0], "the experiment before is over"
+            assert "#5" not in text(pilot).splitlines()[0]
             await pilot.press("5")
             await until(pilot, lambda: "! waiting for the API since 03:12" in " ".join(text(pilot).split()))
 

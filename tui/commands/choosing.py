@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -88,7 +87,7 @@ def offers(
     clis = [cli for cli in _clis(environ) if cli.path]
     named, others = _split(config.agent.command, clis)
     if named is not None:
-        found.append(Offer("command", named[0], f"{named[1]}; {budget}, as far as it tells what it costs"))
+        found.append(Offer("command", named[0], f"{named[1]}; {budget}, as far as it tells its cost"))
     if others:
         names = ", ".join(others)
         said.append(
@@ -103,8 +102,8 @@ def _split(command: str, clis: list[AgentCli]) -> tuple[tuple[str, str] | None, 
 
     known = preset_of(command)
     if known is None:
-        words = shlex.split(command)[:1] if command.strip() else []
-        return ((clean(words[0]), "your own agent.command") if words else None), [cli.name for cli in clis]
+        own = ("command", f"your agent.command, {clean(command, 40)}") if command.strip() else None
+        return own, [cli.name for cli in clis]
     here = next((cli for cli in clis if cli.name == known[0].name), None)
     others = [cli.name for cli in clis if cli is not here]
     if here is None:

@@ -64,7 +64,8 @@ class StateLine(Widget):
         busy = (engine is None or running or engine.state == "starting") and not (live is not None and live.pausing)
         name = wording.badge(engine, live)
         parts: list[Part] = [(0, f" {name} ", palette.good if busy else palette.warn), (0, " ", palette.text)]
-        experiment = live.experiment if running and live is not None else None
+        # While a proposal is awaited, the heartbeat still names the experiment before it.
+        experiment = live.experiment if running and live is not None and live.phase != "proposing" else None
         if experiment is not None:
             parts.append((1, f"#{experiment}", palette.strong))
             parts.append((2, _of_limit(experiment, bounds), palette.quiet))
