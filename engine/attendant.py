@@ -50,7 +50,12 @@ class Attendant:
         self._tick = tick
         self._rows_before = len(recorder.history.rows)
         self._started = datetime.now().astimezone()
-        self._since_ms = recorder.live.since
+        self._earlier = {
+            request.id
+            for _, request in recorder.session.requests()
+            if request is not None and request.timestamp < recorder.live.since
+        }
+        """Requests that were waiting at the start, by id: later ones are for this engine whatever the clock says."""
         self._wish: Wish | None = None
         self._loop_task: asyncio.Task[None] | None = None
         self._stagnant = False
@@ -75,7 +80,7 @@ class Attendant:
             self._recorder.warn(sentence, code="refused")
 
     def _control(self, request: Request) -> None:
-        if request.timestamp < self._since_ms:
+        if request.id in self._earlier:
             return  # meant for an earlier engine: whoever started this one wants it to run
         who = inbox.by_name()
         if request.kind == "unpause":
@@ -160,7 +165,9 @@ class Attendant:
         since = self._recorder.history.since_keep
         stagnant = stopping.stagnant(since, self.limits.stagnation_after)
         if stagnant and not self._stagnant:
-            self._recorder.warn(f"No keep in {since} experiments: ask for a different mechanism.", code="stagnation")
+            self._recorder.warn(
+                f"No keep in {since} experiments: perhaps another mechanism is needed.", code="stagnation"
+            )
         self._stagnant = stagnant
 
 

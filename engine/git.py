@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from autoresearch.engine.descendants import disown, own
+from autoresearch.engine.descendants import disown, own, starting
 
 _CONFIG = (
     "core.hooksPath=/dev/null",
@@ -34,13 +34,19 @@ _CONFIG = (
     "status.renames=true",
     "merge.conflictStyle=merge",
     "protocol.allow=never",
+    "i18n.commitEncoding=UTF-8",
+    "i18n.logOutputEncoding=UTF-8",
+    "worktree.useRelativePaths=false",
 )
 _FLAGS = tuple(part for setting in _CONFIG for part in ("-c", setting))
-_UNSET = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE",
-          "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_EXTERNAL_DIFF",
-          "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_TRACE",
-          "GIT_PREFIX", "GIT_QUARANTINE_PATH", "GIT_SSH_COMMAND", "GIT_EDITOR", "GIT_SEQUENCE_EDITOR",
-          "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS")  # fmt: skip
+_KEPT = frozenset(
+    {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR"}
+)
+"""Of the variables git reads. Any other may turn a call into a different one: GIT_INDEX_VERSION=4 made an index that we
+cannot read, GIT_COMMITTER_DATE a commit that is another's."""
+_UNSET = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS"})
+TIMEOUT_S = 900.0
+"""Only a hanging file system or filter needs longer; the engine can obey nobody while it waits."""
 OUR_NAME = "autoresearch"
 OUR_EMAIL = "autoresearch@localhost"
 
@@ -56,7 +62,11 @@ class GitError(Exception):
 
 
 def clean_environment(identity: Mapping[str, str] | None = None) -> dict[str, str]:
-    env = {key: value for key, value in os.environ.items() if key not in _UNSET}
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in _UNSET and (not key.startswith("GIT_") or key in _KEPT)
+    }
     env.update(GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", GIT_NO_REPLACE_OBJECTS="1", GIT_ADVICE="0", LC_ALL="C")
     env.update(identity or {})
     return env
@@ -99,23 +109,27 @@ class Git:
         ) as child:
             own(child.pid)
             try:
-                out, err = child.communicate(data)
+                out, err = child.communicate(data, TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                return 124, b"", f"it did not end within {TIMEOUT_S:g} s"
             finally:
                 disown(child.pid)
         return child.returncode, out, err.decode("utf-8", "replace")
 
     def start(self, *args: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
         """A long-lived batch process, known as ours so that no clean-up takes it for a leftover."""
-        child = subprocess.Popen(
-            (*self._prefix, *args),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=cwd or self.git_dir,
-            env=self._env,
-            start_new_session=True,
-        )
-        own(child.pid)
+        with starting() as own:  # a sweep after a command would take it for a leftover between its start and its name
+            child = subprocess.Popen(
+                (*self._prefix, *args),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=cwd or self.git_dir,
+                env=self._env,
+                start_new_session=True,
+            )
+            own(child.pid)
         return child
 
 
@@ -146,8 +160,17 @@ class Refs:
 
     def resolve(self, name: str) -> str | None:
         """The commit a name points at, None when it does not exist."""
-        self._reads = self._alive(self._reads, "cat-file", "--batch-check=%(objectname) %(objecttype)")
-        answer = _ask(self._reads, f"{name}\n".encode())
+        answer = ""
+        for _ in range(2):  # a process that has just died says nothing, which is no answer: ask another
+            self._reads = self._alive(self._reads, "cat-file", "--batch-check=%(objectname) %(objecttype)")
+            with contextlib.suppress(BrokenPipeError):
+                answer = _ask(self._reads, f"{name}\n".encode())
+            if answer:
+                break
+            end_batch(self._reads)
+            self._reads = None
+        else:
+            raise GitError(("cat-file",), 1, "it ended instead of answering")
         word, _, kind = answer.partition(" ")
         return None if kind in ("missing", "ambiguous") or not kind else word
 

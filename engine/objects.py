@@ -15,7 +15,7 @@ import subprocess
 import time
 import zlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from autoresearch.engine.git import Git, GitError, end_batch
 
@@ -65,8 +65,10 @@ class Objects:
             except (FileNotFoundError, NotADirectoryError):
                 changes[path] = None
                 continue
-            if not stat.S_ISREG(info.st_mode) or "\n" in path or '"' in path:
+            if not stat.S_ISREG(info.st_mode) or any(char in path for char in '\n\r"'):
                 return None
+            if any((root / parent).is_symlink() for parent in PurePosixPath(path).parents):
+                return None  # what stands there is a link's target, not a file of this tree
             mode = "100755" if info.st_mode & 0o100 else "100644"
             changes[path] = (mode, self._blob(base, tree, path))
         return changes

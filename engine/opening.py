@@ -131,9 +131,15 @@ def _restored(place: Place, name: str) -> Session | None:
 def _create(place: Place, config: Config, options: RunOptions) -> Session:
     head = workspace.head_of(place)
     _refuse_unseen_files(place, config)
-    branches = Git(place.common_dir)("for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/autoresearch/")
-    name = options.session or session.free_name(place, datetime.now(), set(branches.split()))
-    if name in branches.split():
+    branches = Git(place.common_dir)("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/autoresearch").split()
+    if "autoresearch" in branches:
+        raise SessionError(
+            "Sessions have branches named autoresearch/NAME, and your branch autoresearch leaves git no room for them; "
+            "rename it with `git branch -m autoresearch OTHER`."
+        )
+    taken = {branch.partition("/")[2] for branch in branches}
+    name = options.session or session.free_name(place, datetime.now(), taken)
+    if name in taken:
         raise SessionError(f"The branch autoresearch/{name} exists; choose another name with --session.")
     header = header_for(place, Session(place.sessions_dir / name), config, head)
     return session.create_session(place, name, header, configs.dumps(config))

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import orjson
 
@@ -58,7 +58,8 @@ def trees_folder(place: Place, session: str) -> Path:
     if root is None:
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         root = str(Path(cache) / "autoresearch" / "trees")
-    return Path(root) / _key(place) / session
+    # Resolved: git registers a worktree by its real path, and a home folder is often behind a link.
+    return Path(root).resolve() / _key(place) / session
 
 
 class Workspace:
@@ -119,7 +120,8 @@ class Workspace:
         before = self.refs.resolve(f"{base}^{{tree}}")
         after = self._objects.tree_with(base, before, tree.git, inside) if before else None
         if not after:
-            tree.git("update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin="\0".join(inside) + "\0")
+            for paths, flags in _by_fitness(tree.root, inside):
+                tree.git("update-index", "-z", *flags, "--stdin", stdin="\0".join(paths) + "\0")
             after = tree.git("write-tree").strip()
         if before is None or after == before:
             return Taken("", dropped=tuple(outside))
@@ -235,6 +237,11 @@ class Workspace:
         self.refs.update(*changes)
         reach("after:ref-n")
 
+    def set_aside(self, number: int, sha: str) -> None:
+        """An experiment that the journal lost stays reachable as `lost-<n>-<commit>`."""
+        aside = f"{self.session.refs}lost-{number}-{sha[:7]}"
+        self.refs.update((aside, sha, None), (self.experiment_ref(number), "", None))
+
     def drop_proposal(self, id: int) -> None:
         if self.refs.resolve(self.proposal_ref(id)):
             self.refs.update((self.proposal_ref(id), "", None))
@@ -261,7 +268,8 @@ class Workspace:
     def save_state(self, message: str) -> None:
         """Commit journal, notebook and config under the state ref, so that a lost folder is restored from it."""
         files = [path for path in (self.session.journal, self.session.notebook, self.session.config) if path.is_file()]
-        blobs = self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin="".join(f"{p}\n" for p in files))
+        names = "".join(f"{_quoted(path)}\n" for path in files)
+        blobs = self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names)
         entries = "".join(f"100644 blob {blob}\t{path.name}\n" for blob, path in zip(blobs.split(), files, strict=True))
         tree = self.git("mktree", stdin=entries).strip()
         old = self.refs.resolve(f"{self.session.refs}state")
@@ -376,6 +384,30 @@ def tracked_hash(place: Place, commit: str, scope: Scope) -> str:
             continue
         digest.update(meta + b"\t" + name + b"\0")
     return digest.hexdigest()
+
+
+def _by_fitness(root: Path, paths: list[str]) -> list[tuple[list[str], tuple[str, ...]]]:
+    """Paths for git's index with the flags to give them: what git refuses to look at counts as removed.
+
+    That is what lies behind a link, and what is neither a file nor a link.
+    """
+    fit: list[str] = []
+    unfit: list[str] = []
+    for path in paths:
+        full = root / path
+        odd = full.exists() and not full.is_file() and not full.is_symlink()
+        behind_link = any((root / parent).is_symlink() for parent in PurePosixPath(path).parents)
+        (unfit if odd or behind_link else fit).append(path)
+    both = ((fit, ("--add", "--remove", "--replace")), (unfit, ("--force-remove",)))
+    return [(some, flags) for some, flags in both if some]
+
+
+def _quoted(path: Path) -> str:
+    """A path as a line for git; one with a line break in C's quotes."""
+    text = str(path)
+    if "\n" not in text:
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def _identity(place: Place) -> dict[str, str]:

@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -102,21 +103,26 @@ def find_place(start: Path) -> Place:
     command = ["git", "-C", str(start), "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir"]
     env = {key: value for key, value in os.environ.items() if key not in _GIT_POINTERS} | {"LC_ALL": "C"}
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+        answer = subprocess.run(command, capture_output=True, check=False, env=env)
     except FileNotFoundError:
         raise SessionError("git is not installed; install git 2.38 or newer.") from None
     if answer.returncode:
-        if "dubious ownership" in answer.stderr:
+        said = os.fsdecode(answer.stderr)
+        if "dubious ownership" in said:
             raise SessionError(
                 f"{start} belongs to another user; allow it with `git config --global --add safe.directory {start}`."
             )
-        if "must be run in a work tree" in answer.stderr:
+        if "must be run in a work tree" in said:
             raise SessionError(
                 f"{start} is a bare git repository or inside a .git folder; "
                 f"go to a working tree, or make one with `git clone`."
             )
         raise NoRepository(f"{start} is not in a git repository; say `--git-init` to make one there.")
-    top_text, git_dir, common = answer.stdout.splitlines()
+    lines = os.fsdecode(answer.stdout).removesuffix("\n").split("\n")
+    if len(lines) != 3:  # a path holds a line break: ask for one at a time
+        asked = [subprocess.run([*command[:4], word], capture_output=True, check=True, env=env) for word in command[4:]]
+        lines = [os.fsdecode(each.stdout).removesuffix("\n") for each in asked]
+    top_text, git_dir, common = lines
     top = Path(top_text).resolve()
     folder = next(
         (path for path in (start, *start.parents) if path.is_relative_to(top) and (path / CONFIG_FILE).is_file()), start
@@ -250,13 +256,24 @@ class Session:
         found: list[tuple[Path, Request | None]] = []
         for path in names:
             try:
-                data = orjson.loads(path.read_bytes())
-                found.append((path, Request(**data)))
+                found.append((path, _request(path)))
             except FileNotFoundError:
                 continue
-            except (OSError, orjson.JSONDecodeError, TypeError):
-                found.append((path, None))
         return found
+
+
+def _request(path: Path) -> Request | None:
+    """None for a file that is no request. Raises FileNotFoundError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        return None  # a pipe would block us
+    try:
+        request = Request(**orjson.loads(path.read_bytes()))
+    except FileNotFoundError:
+        raise
+    except (OSError, orjson.JSONDecodeError, TypeError):
+        return None
+    whole = isinstance(request.id, str) and isinstance(request.kind, str) and isinstance(request.args, dict)
+    return request if whole and isinstance(request.timestamp, int) else None
 
 
 def _locked(fd: int) -> bool:

@@ -457,3 +457,67 @@ def test_a_candidate_is_the_tree_that_git_itself_would_write(tmp_path: Path, ope
     assert git(repo, "fsck", "--strict", "--no-dangling") == ""
     shown = git(repo, "log", "-1", "--format=%an <%ae>|%B", taken.sha)
     assert shown.startswith("autoresearch <autoresearch@localhost>|a change\n\nAutoresearch-Proposal: {")
+
+
+def test_a_folder_that_an_agent_replaced_by_a_link_brings_nothing_of_its_target(
+    tmp_path: Path, open_workspace: Open
+) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {"src/a.py": "a\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "more")
+    write(tmp_path / "outside", {"a.py": "a secret\n"})
+    workspace = open_workspace(repo, edit=("src/**",))
+    base = head_of(workspace.place)
+    tree = workspace.propose
+    tree.at(base)
+    shutil.rmtree(tree.root / "src")
+    (tree.root / "src").symlink_to(tmp_path / "outside")
+    taken = take(workspace, base)
+    assert "secret" not in git(repo, "show", taken.sha)
+    assert git(repo, "ls-tree", "-r", "--name-only", taken.sha, "src") == ""
+
+
+@pytest.mark.parametrize("state", ["MERGE_HEAD", "CHERRY_PICK_HEAD", "index.lock"])
+def test_what_an_agents_git_left_unfinished_is_not_in_the_candidate(
+    state: str, tmp_path: Path, open_workspace: Open
+) -> None:
+    repo = make_target(tmp_path / "r")
+    other = git(repo, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "other").strip()
+    workspace = open_workspace(repo)
+    base = head_of(workspace.place)
+    tree = workspace.propose
+    tree.at(base)
+    write(tree.root, {"knob.py": "VALUE = 1\n"})
+    (tree.admin / state).write_text(f"{other}\n")
+    taken = take(workspace, base)
+    assert git(repo, "log", "-1", "--format=%P", taken.sha).strip() == base
+    tree.at(taken.sha)
+    assert (tree.root / "knob.py").read_text() == "VALUE = 1\n"
+
+
+@pytest.mark.parametrize("become", [os.mkfifo, os.mkdir])
+def test_a_file_that_an_agent_made_something_else_is_removed(
+    become: Callable[[Path], None], tmp_path: Path, open_workspace: Open
+) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    base = head_of(workspace.place)
+    tree = workspace.propose
+    tree.at(base)
+    (tree.root / "knob.py").unlink()
+    become(tree.root / "knob.py")
+    taken = take(workspace, base)
+    assert "knob.py" not in git(repo, "ls-tree", "--name-only", taken.sha).split()
+
+
+def test_a_batch_process_that_died_under_us_is_not_taken_for_a_missing_ref(
+    tmp_path: Path, open_workspace: Open
+) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    for script in ("exec <&- >&-; sleep 60", "read line"):  # it closed its ends; it ended while we asked
+        with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dying:
+            workspace.refs._reads = dying  # no process of git's can be made to die at that moment
+            assert workspace.refs.resolve("refs/heads/main") == head_of(workspace.place)
+            dying.kill()

@@ -7,12 +7,17 @@ it is an honest candidate, which must still be measured and kept.
 from __future__ import annotations
 
 import difflib
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
-from engines import check_agreement, lines, run, session
-from repos import BENCH, TOML, make_repo, snapshot, write
+from engines import check_agreement, lines, place, run, session
+from repos import BENCH, TOML, git, make_repo, make_target, patch, snapshot, write
 
+from autoresearch.engine.workspace import trees_folder
 from autoresearch.state import records
 
 QUICK = TOML + '\n[verdict]\nmode = "single"\nbaseline_runs = 1\n'
@@ -211,3 +216,181 @@ def test_a_build_that_changes_a_tracked_file_is_built_for_every_run(tmp_path: Pa
     run(repo, "--replay", patches(tmp_path, files, [{"knob.py": HONEST}]), expect=0)
     samples = [line.metric for line in lines(repo) if isinstance(line, records.Sample) and line.experiment == 1]
     assert samples == pytest.approx([10.0] * 4, abs=0.1)
+
+
+# -- the machine
+
+
+def test_tampering_is_noticed_whatever_git_variables_the_user_has(tmp_path: Path) -> None:
+    _, ended = attack(
+        tmp_path, "open('bench.py', 'a').write('#')\n", GIT_INDEX_VERSION="4", GIT_DIR="/nowhere", GIT_WORK_TREE="/",
+        GIT_COMMITTER_DATE="yesterday", GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="core.bare", GIT_CONFIG_VALUE_0="true",
+        GIT_ATTR_SOURCE="HEAD~9", GIT_SHALLOW_FILE="/nowhere", GIT_LITERAL_PATHSPECS="1",
+    )  # fmt: skip
+    assert ended == [("crash", "tampered"), KEPT]
+
+
+def test_a_cache_folder_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    _, ended = attack(tmp_path, "", XDG_CACHE_HOME=str(tmp_path / "link" / "cache"))
+    assert ended[-1] == KEPT
+
+
+@pytest.mark.xfail(strict=True, reason="the command has to start itself again in Python's UTF-8 mode")
+def test_a_locale_that_is_not_utf_8(tmp_path: Path) -> None:
+    toml = QUICK.replace("The lowest score.", "Größer → schneller.").replace('["knob.py"]', '["knob.py", "größe.py"]')
+    _, ended = attack(
+        tmp_path, "print('größer')\n", toml, {"größe.py": "x = 1\n"},
+        LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0",
+    )  # fmt: skip
+    assert ended == [("discard", "worse"), KEPT]
+
+
+def test_an_open_umask_leaves_the_session_private(tmp_path: Path) -> None:
+    repo = make_target(tmp_path / "r", toml=QUICK)
+    write(tmp_path / "patches", {"1.patch": patch("better", "VALUE = 10.0", "VALUE = 9.0")})
+    before = os.umask(0)
+    try:
+        run(repo, "--replay", str(tmp_path / "patches"), expect=0)
+    finally:
+        os.umask(before)
+    trees = trees_folder(place(repo), session(repo).name)
+    assert [folder.stat().st_mode & 0o077 for folder in (session(repo).folder, trees)] == [0, 0]
+
+
+# -- repositories
+
+
+def sha256(repo: Path) -> Path:
+    other = repo.with_name("sha256")
+    other.mkdir()
+    git(other, "init", "-q", "-b", "main", "--object-format=sha256")
+    for path in repo.iterdir():
+        if path.name != ".git":
+            shutil.copy(path, other)
+    git(other, "add", "-A")
+    git(other, "commit", "-qm", "start")
+    return other
+
+
+def inside_a_submodule(repo: Path) -> Path:
+    outer = make_repo(repo.with_name("outer"), {"x": "1\n"})
+    git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repo), "sub")
+    git(outer, "commit", "-qm", "submodule")
+    return outer / "sub"
+
+
+def bare_with_a_worktree(repo: Path) -> Path:
+    bare = repo.with_name("bare.git")
+    git(repo.parent, "clone", "-q", "--bare", str(repo), str(bare))
+    other = repo.with_name("tree")
+    git(bare, "worktree", "add", "-q", "-b", "side", str(other))
+    return other
+
+
+def separate_git_dir(repo: Path) -> Path:
+    git(repo.parent, "init", "-q", f"--separate-git-dir={repo.with_name('elsewhere.git')}", str(repo))
+    return repo
+
+
+def worktree_config(repo: Path) -> Path:
+    git(repo, "config", "extensions.worktreeConfig", "true")
+    git(repo, "config", "--worktree", "core.worktree", str(repo))
+    git(repo, "config", "--worktree", "core.bare", "false")
+    return repo
+
+
+def sparse(repo: Path) -> Path:
+    write(repo, {"big/file": "x\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "more")
+    git(repo, "sparse-checkout", "set", "--no-cone", "/*", "!/big/")
+    git(repo, "config", "index.sparse", "true")
+    return repo
+
+
+def partial(repo: Path) -> Path:
+    git(repo, "config", "uploadpack.allowFilter", "true")
+    other = repo.with_name("partial")
+    git(repo.parent, "clone", "-q", "--filter=blob:none", f"file://{repo}", str(other))
+    return other
+
+
+def odd_names(repo: Path) -> Path:
+    other = repo.rename(repo.with_name("a new\nline and 'quotes' \"too\" $HOME ü"))
+    write(other, {"new\nline/tab\t": "x\n", "-rf": "y\n", "CASE": "1\n", "case": "2\n"})
+    (other / os.fsdecode(b"latin-\xfc")).write_text("z\n")
+    (other / "dangling").symlink_to("nowhere")
+    git(other, "add", "-A")
+    git(other, "commit", "-qm", "odd names")
+    return other
+
+
+def windows_line_endings(repo: Path) -> Path:
+    write(repo, {".gitattributes": "* text=auto eol=crlf\n", "notes.txt": "a\nb\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "line endings")
+    shutil.rmtree(repo / ".git" / "autoresearch", ignore_errors=True)
+    return repo
+
+
+def filters(repo: Path) -> Path:
+    git(repo, "config", "filter.swap.clean", "tr a b")
+    git(repo, "config", "filter.swap.smudge", "tr b a")
+    git(repo, "config", "core.attributesFile", str(repo.with_name("attributes")))
+    repo.with_name("attributes").write_text("data.txt filter=swap\n")
+    write(repo, {"data.txt": "aaa\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "filtered")
+    return repo
+
+
+def encodings(repo: Path) -> Path:
+    git(repo, "config", "i18n.commitEncoding", "ISO-8859-1")
+    git(repo, "config", "worktree.useRelativePaths", "true")
+    git(repo, "config", "core.fileMode", "false")
+    git(repo, "config", "core.logAllRefUpdates", "always")
+    git(repo, "config", "feature.manyFiles", "true")
+    git(repo, "config", "include.path", "/nowhere/at/all")
+    return repo
+
+
+REPOSITORIES: list[Callable[[Path], Path]] = [
+    sha256, inside_a_submodule, bare_with_a_worktree, separate_git_dir, worktree_config, sparse, partial, odd_names,
+    windows_line_endings, filters, encodings,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REPOSITORIES, ids=lambda f: f.__name__)
+def test_an_odd_repository_works_and_stays_what_it_was(kind: Callable[[Path], Path], tmp_path: Path) -> None:
+    repo = kind(make_target(tmp_path / "r", toml=QUICK))
+    write(tmp_path / "patches", {"1.patch": patch("größer", "VALUE = 10.0", "VALUE = 9.0")})
+    before = snapshot(repo)
+    run(repo, "--replay", str(tmp_path / "patches"), expect=0)
+    assert snapshot(repo) == before
+    rows = check_agreement(repo).rows
+    assert [(row.status, row.cause) for row in rows] == [("keep", "baseline"), KEPT]
+
+
+def test_a_branch_in_the_way_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    repo = make_target(tmp_path / "r", toml=QUICK)
+    git(repo, "branch", "autoresearch")
+    refused = run(repo, "--replay", str(tmp_path), expect=2)
+    assert "git branch -m autoresearch" in refused.stderr
+
+
+# -- what is on disk
+
+
+def test_requests_that_are_no_requests_are_set_aside(tmp_path: Path) -> None:
+    repo = make_target(tmp_path / "r", toml=QUICK)
+    run(repo, "--replay", str(tmp_path), expect=0)
+    inbox = session(repo).inbox
+    whole = {"id": "1", "kind": "pause", "args": {}, "timestamp": 1 << 50}
+    bad = [{"id": []}, {"kind": {}}, {"args": "now"}, {"timestamp": "soon"}, {"args": None}, {"kind": None}]
+    for n, wrong in enumerate(bad):
+        (inbox / f"{n}.json").write_bytes(orjson.dumps({**whole, **wrong}))
+    os.mkfifo(inbox / "pipe.json")
+    run(repo, "--replay", str(tmp_path), expect=0)
+    assert list(inbox.glob("*.json")) == []
