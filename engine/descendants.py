@@ -378,14 +378,16 @@ def _hunt(seconds: float) -> None:
     quiet = 0
     while quiet < _QUIET and time.monotonic() < until:
         quiet += 1
-        for pid in _children():
-            if pid in _running or pid in _own:
-                continue
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if os.getsid(pid) != ours:
-                    os.kill(pid, signal.SIGKILL)
-                    quiet = 0
-                    _reap(pid)
+        with _settled:  # nothing of ours begins meanwhile, and what began has said whose it is
+            _settled.wait_for(lambda: _starting == 0)
+            for pid in _children():
+                if pid in _running or pid in _own:
+                    continue
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    if os.getsid(pid) != ours:
+                        os.kill(pid, signal.SIGKILL)
+                        quiet = 0
+                        _reap(pid)
 
 
 def _kill_groups(groups: Iterable[int]) -> None:

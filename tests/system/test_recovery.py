@@ -182,7 +182,8 @@ def test_a_signal_stops_with_the_experiment_open_and_no_process_left(number: sig
 
 def test_sighup_is_ignored(tmp_path: Path) -> None:
     repo = make_target(tmp_path / "r", bench=SLOW + "print('METRIC score=1')\n")
-    engine = start(repo, "--replay", str(tmp_path))
+    write(tmp_path / "p", {"1.patch": patch("x", "VALUE = 10.0", "VALUE = 9.0")})
+    engine = start(repo, "--replay", str(tmp_path / "p"))
     until(lambda: _started(repo) >= 1, "a run started")
     engine.send_signal(signal.SIGHUP)
     until(lambda: _started(repo) >= 2, "the engine went on")
