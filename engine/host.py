@@ -36,6 +36,8 @@ from autoresearch.state.journal import Journal, JournalLost
 from autoresearch.state.session import Place, Session, SessionError
 
 START_TIMEOUT_S = 60.0
+LESSON_PATIENCE_S = 20.0
+"""How long a session that pauses waits for the lesson on its last experiment."""
 TIDY_AFTER = 50
 """Experiments in one call from which packing what was written is worth its time."""
 FAILED = 1
@@ -176,7 +178,7 @@ class _Engine:
             watch_task.cancel()
             await asyncio.gather(watch_task, return_exceptions=True)
             await proposals.close()
-            await researcher.close()
+            await researcher.close(0.0 if attendant.interrupted is not None else LESSON_PATIENCE_S)
         raise AssertionError("the loop ended without a reason")
 
     async def _prepare(self, slot: measure.LocalSlot) -> None:

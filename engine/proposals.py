@@ -84,7 +84,7 @@ class Proposals:
     async def _proposed(self) -> None:
         task = self._task or asyncio.create_task(self._propose())
         self._task = task
-        self._recorder.phase("proposing")
+        self._recorder.phase("proposing", experiment=None, description="", arm="", k=0, sha="")
         try:
             await task
         finally:

@@ -201,7 +201,10 @@ class Researcher:
         with file.open(errors="replace") as opened:
             return text.clean(opened.read(FEEDBACK_CHARS))
 
-    async def close(self) -> None:
+    async def close(self, patience_s: float = 0.0) -> None:
+        """End what is under way; a lesson that is being written gets so long to come."""
+        if self._telling and patience_s:
+            await asyncio.wait(self._telling, timeout=patience_s)
         for task in list(self._telling):
             task.cancel()
         await asyncio.gather(*self._telling, return_exceptions=True)
@@ -209,6 +212,7 @@ class Researcher:
             tokens, cost = self._agent.settle()
             if tokens:
                 self._recorder.write(records.AgentEvent(event="usage", agent=self.name, tokens=tokens, cost_usd=cost))
+            await self._agent.close()
 
 
 def proposal_folder(runs: Path, id: int) -> Path:

@@ -30,6 +30,9 @@ _CLASSES = {
     "xdigit": "0-9A-Fa-f",
 }
 
+FIXED = ".gitattributes"
+"""Never in scope: it decides what git makes of every other file at a checkout, protected ones too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -52,13 +55,15 @@ class Scope:
 
     def contains(self, path: str) -> bool:
         """Whether a file, named relative to the target's folder with slashes, is in scope."""
+        if path.rpartition("/")[2] == FIXED:
+            return False
         included, excluded = _matchers(self.edit, self.prefix)
         name = os.fsencode(f"{self.prefix}/{path}" if self.prefix else path)
         return any(matches(name) for matches in included) and not any(matches(name) for matches in excluded)
 
     def pathspecs(self) -> list[str]:
         """The same as arguments for a git command run at the repository's top (after `--`)."""
-        specs: list[str] = []
+        specs = [f":(top,exclude,glob)**/{FIXED}"]
         for pattern, exclude in _split(self.edit):
             magic = "top,exclude" if exclude else "top"
             for literal, text in _forms(pattern, self.prefix):

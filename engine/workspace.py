@@ -23,6 +23,7 @@ from autoresearch.engine.git import OUR_EMAIL, OUR_NAME, Git, GitError, Refs
 from autoresearch.engine.objects import Objects
 from autoresearch.engine.scope import Scope
 from autoresearch.engine.tree import Tree
+from autoresearch.state import records
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
 from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
@@ -181,19 +182,21 @@ class Workspace:
         if code:
             raise GitError(("merge-tree",), code, err)
         tree = out.decode().split()[0]
-        return self.git("commit-tree", tree, "-p", incumbent, "-p", head, "-m", message).strip()
+        return self.git("commit-tree", tree, "-p", incumbent, "-p", head, "-F", "-", stdin=_text(message)).strip()
 
     def redo(self, change: str, message: str) -> str | None:
         """The same change beside its parent: it merges again where `change` itself was merged and undone since."""
         tree, parent = self.refs.resolve(f"{change}^{{tree}}"), self.refs.resolve(f"{change}^")
         if tree is None or parent is None:
             return None
-        return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message).strip()
+        return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=_text(message)).strip()
 
     def undo(self, kept: str, message: str) -> str | None:
         """A commit that reverses `kept` when merged: its parent's tree on top of it."""
         tree = self.refs.resolve(f"{kept}^^{{tree}}")
-        return None if tree is None else self.git("commit-tree", tree, "-p", kept, "-F", "-", stdin=message).strip()
+        return (
+            None if tree is None else self.git("commit-tree", tree, "-p", kept, "-F", "-", stdin=_text(message)).strip()
+        )
 
     def change_of(self, parent: str, sha: str) -> tuple[tuple[str, ...], tuple[int, int]]:
         """(files, (lines added, removed)) between two commits."""
@@ -274,7 +277,7 @@ class Workspace:
         tree = self.git("mktree", stdin=entries).strip()
         old = self.refs.resolve(f"{self.session.refs}state")
         parent = ("-p", old) if old else ()
-        commit = self.git("commit-tree", tree, *parent, "-m", message).strip()
+        commit = self.git("commit-tree", tree, *parent, "-F", "-", stdin=_text(message)).strip()
         self.refs.update((f"{self.session.refs}state", commit, None))
         reach("after:state")
 
@@ -428,4 +431,9 @@ def _identity(place: Place) -> dict[str, str]:
 
 
 def _message(message: str, facts: dict[str, object]) -> str:
-    return f"{message.strip() or 'a change'}\n\n{_TRAILER}{orjson.dumps(facts).decode()}\n"
+    return _text(f"{message.strip() or 'a change'}\n\n{_TRAILER}{records.dumps(facts).decode()}\n")
+
+
+def _text(message: str) -> str:
+    """A commit message that git takes: it refuses NUL, and what is no UTF-8 would not be read back."""
+    return message.replace("\0", "").encode("utf-8", "replace").decode()

@@ -143,6 +143,10 @@ class Spender(Protocol):
         """Tokens and dollars that no proposal has reported yet."""
         ...
 
+    async def close(self) -> None:
+        """Let go of connections; the engine ends."""
+        ...
+
 
 class Unavailable(SessionError):
     """The agent that was asked for cannot work; says what to do instead."""

@@ -74,6 +74,9 @@ def plan() -> list[dict[str, Any]]:
     ]
 
 
+# A model that only talks is asked again; one that edits a protected file is refused, and makes its next step instead.
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Any:
     toml = TOML.replace('kind = "replay"', 'kind = "claude"\nahead = 0') + GUARD
@@ -96,6 +99,7 @@ STORY = [
     ("above zero again", "keep", "better"),
     ("in a storm", "discard", "worse"),
     ("after a cut", "discard", "worse"),
+    ("higher again", "discard", "worse"),
     ("overloaded", "keep", "better"),
 ]
 
@@ -121,6 +125,7 @@ def test_a_whole_night_with_a_kill_in_the_middle(world: tuple[Path, Server, dict
     assert "key" in history.control.fix, "the plan's end is a refused key"
     assert "paused" in last.stdout.lower()
     assert server.problems == []
+    assert any("bench.py" in str(body) and "scope" in str(body["messages"]) for body in server.requests)
     proposals = [line for line in lines(repo) if isinstance(line, records.Proposal) and line.agent == "claude"]
     assert all(line.tokens["output"] > 0 for line in proposals if line.tokens)
     assert history.cost_usd > 0

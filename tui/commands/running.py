@@ -15,6 +15,7 @@ import click
 
 from autoresearch.state.session import (
     NoRepository,
+    NoSession,
     Place,
     Session,
     SessionError,
@@ -32,7 +33,7 @@ AGENTS = ("auto", "claude", "command", "tuner", "replay")
 
 
 def open_screen(where: Where) -> int:
-    """The bare `autoresearch`: the screen on the latest session; without a terminal, its status."""
+    """The bare `autoresearch`: the screen on the latest session, or on a first one; without a terminal, its status."""
     place = where.place()
     if not list_sessions(place) and not place.config_file.is_file():
         raise SessionError(
@@ -44,7 +45,14 @@ def open_screen(where: Where) -> int:
 
         show_status(where)
         return 0
-    place, session = where.open()
+    try:
+        place, session = where.open()
+    except NoSession:
+        if where.session is not None or not click.confirm("This target has no session yet; start one?", default=True):
+            raise
+        from autoresearch.engine.opening import RunOptions
+
+        return start(where, place, RunOptions(), headless=False)
     return view(place, session, _chosen(place, session))
 
 
