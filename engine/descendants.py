@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
+import itertools
 import os
 import select
 import signal
@@ -33,6 +35,8 @@ SESSION = "AUTORESEARCH_SESSION"
 
 _QUIET = 200
 """Looks without a new child after which a hunt is over."""
+_WAITED_FOR = 64
+"""At most so many processes are waited for at once: each takes a file descriptor."""
 KILL_S = 10.0
 """How long processes that got KILL are waited for: only an uninterruptible one (a hung file system) needs more."""
 
@@ -414,11 +418,17 @@ def _wait_gone(processes: Iterable[Seen], timeout_s: float) -> None:
     poller = select.poll()
     handles: set[int] = set()
     try:
-        for seen in processes:
-            with contextlib.suppress(ProcessLookupError):
+        for seen in itertools.islice(processes, _WAITED_FOR):
+            try:
                 handle = os.pidfd_open(seen.pid)
-                handles.add(handle)
-                poller.register(handle, select.POLLIN)
+            except ProcessLookupError:
+                continue
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    raise
+                break  # those that we have are enough to wait for: whoever calls looks again
+            handles.add(handle)
+            poller.register(handle, select.POLLIN)
         while handles and (left := deadline - time.monotonic()) > 0:
             for handle, _ in poller.poll(max(1, int(left * 1000))):
                 poller.unregister(handle)

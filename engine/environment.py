@@ -236,13 +236,14 @@ def _private(folder: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         folder.mkdir(mode=0o700, parents=True)
         return
-    if status.st_uid == os.getuid():
-        if not stat.S_ISDIR(status.st_mode):  # a run put something else in its place
-            remove(folder)
-            folder.mkdir(mode=0o700)
-        elif status.st_mode & 0o777 != 0o700:
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+        if status.st_mode & 0o777 != 0o700:
             folder.chmod(0o700)
-    else:
+        return
+    try:  # a run put something else in its place, or gave it away
+        remove(folder)
+        folder.mkdir(mode=0o700)
+    except OSError:
         raise PermissionError(
             f"{folder} belongs to somebody else: remove it, or set AUTORESEARCH_TREES to another folder."
-        )
+        ) from None

@@ -174,4 +174,9 @@ def _adopt(id: int, sha: str, workspace: Workspace, recorder: Recorder) -> None:
     }
     record = records.from_json(line)
     assert isinstance(record, records.Proposal)
-    recorder.write(record)
+    replaced = facts.get("instead_of")
+    if isinstance(replaced, int) and replaced in recorder.history.waiting:
+        recorder.write(records.Withdrawn(proposal=replaced, reason=f"put onto the new incumbent as p{id}"), record)
+        workspace.drop_proposal(replaced)
+    else:
+        recorder.write(record)

@@ -291,7 +291,8 @@ class History:
         )
         self.sampled[sample.sha] = max(self.sampled.get(sample.sha, 0), sample.k)
         self.measured_s += sample.duration_s
-        self.cost_usd += _finite(sample.metrics.get("cost_usd")) or 0.0
+        # A candidate may print it: what it says can raise the bill, never lower it.
+        self.cost_usd += max(0.0, _finite(sample.metrics.get("cost_usd")) or 0.0)
         if sample.arm == "holdout":
             return
         mine = self.open is not None and data.get("experiment") == self.open.number
@@ -448,12 +449,12 @@ class History:
             since=stamp,
         )
         if self.open is not None:
-            self.open.clean = True
+            self.open.clean = not self.open.failed
 
     def _resume(self, at: int, data: dict[str, Any]) -> None:
         self.control = Control(since=int(data.get("timestamp") or 0))
         if self.open is not None:
-            self.open.clean = False
+            self.open.clean = self.open.failed = False
 
     def _settings(self, at: int, data: dict[str, Any]) -> None:
         self.settings.update(data["changes"])
@@ -467,6 +468,8 @@ class History:
         self.overrules.append(record)
 
     def _notice(self, at: int, data: dict[str, Any]) -> None:
+        if data["type"] == "error" and self.open is not None and data.get("experiment") == self.open.number:
+            self.open.failed = True
         self.notices.append(
             Text(
                 text=data["text"],

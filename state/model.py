@@ -120,6 +120,8 @@ class Open:
     samples: list[SampleRow] = field(default_factory=list)
     clean: bool = False
     """The engine that ran it was stopped on purpose, it did not die."""
+    failed: bool = False
+    """The engine failed at it, which is no purpose: an error line names it."""
     died: bool = False
     """Set by the engine that follows a dead one, until it has said so in the journal."""
 

@@ -473,7 +473,31 @@ def encode(record: Record) -> bytes:
         data["timestamp"] = now_ms()
     if cls is Experiment and not data["asi"]:
         del data["asi"]
-    return orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE)
+    return dumps(data, orjson.OPT_APPEND_NEWLINE)
+
+
+def dumps(data: Any, option: int = 0) -> bytes:
+    """JSON of words and numbers of others too, whatever they hold."""
+    try:
+        return orjson.dumps(data, option=option)
+    except TypeError:
+        return orjson.dumps(_holdable(data), option=option)
+
+
+def _holdable(value: Any) -> Any:
+    """A value as JSON can hold it: others' words and numbers must never cost us a line.
+
+    Half of a surrogate pair becomes a question mark, an integer beyond 64 bits a float (null where even that is small).
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value) if abs(value) < 2**1023 else None
+    if isinstance(value, dict):
+        return {_holdable(str(key)): _holdable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_holdable(item) for item in value]
+    return value
 
 
 def name_of(record: Record) -> str:

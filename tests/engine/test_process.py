@@ -514,3 +514,23 @@ def test_what_a_killed_engine_left_is_found(tmp_path: Path) -> None:
     assert {main, below} <= {one.pid for one in ended}
     assert not runs(main)
     assert not runs(below)
+
+
+def test_more_processes_than_file_descriptors_are_ended_all_the_same(tmp_path: Path) -> None:
+    """A run that leaves hundreds of sleepers, measured by an engine that may open few files."""
+    script = "for i in $(seq 120); do setsid sleep 600 & done; echo ready"
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held + 40, hard))
+    try:
+        exited = run(
+            Command(
+                argv=("bash", "-c", script), cwd=tmp_path, env={"PATH": os.environ["PATH"]},
+                output=tmp_path / "log", timeout_s=60, grace_s=0.5,
+            )
+        )  # fmt: skip
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert exited.code == 0
+    assert exited.leftovers >= 120
+    assert exited.survivors == ()

@@ -274,3 +274,16 @@ def test_where_an_experiment_stands_in_the_notebook(status: Any, cause: str, whe
     history = fold(*baseline([5.0]), *tried(1, [4.0], status, cause))
     assert list_of(history.rows[-1]) == where
     assert history.families[(where, "other")].count == 1
+
+
+def test_an_experiment_at_which_the_engine_failed_was_not_stopped_on_purpose() -> None:
+    """Else a candidate at which the engine fails would be measured again at every start, for ever."""
+    before = [*baseline([1.0, 1.1]), proposed(1), r.Intent(experiment=2, proposal=1, parent=BASE, sha=sha(2))]
+    ended = [r.Stop(reason="the engine failed", by="engine")]
+    for fault, clean in ((r.Fault(text="a full disk"), True), (r.Fault(text="odd", experiment=2), False)):
+        history = fold(*before, fault, *ended)
+        assert history.open is not None
+        assert history.open.clean is clean
+    history = fold(*before, r.Fault(text="odd", experiment=2), *ended, r.Resume(), r.Stop(reason="by a person"))
+    assert history.open is not None
+    assert history.open.clean

@@ -116,3 +116,14 @@ def test_unknown_types_and_keys_are_kept_and_ignored() -> None:
 def test_not_finite_numbers_never_get_into_the_journal_as_values() -> None:
     sample = records.Sample(experiment=1, sha="a", arm="candidate", k=1, seed=1, metric=float("nan"))
     assert orjson.loads(records.encode(sample))["metric"] is None
+
+
+@pytest.mark.parametrize("value", ["half \ud800 a pair", 10**30, -(10**30), 10**400])
+def test_a_line_with_what_json_cannot_hold_is_written_all_the_same(value: object) -> None:
+    line = records.encode(
+        records.Proposal(id=1, base="b", sha="s", description=str(value)[:20], params={"k": [value], str(value): 1})
+    )
+    read = records.decode(line)
+    assert isinstance(read, records.Proposal)
+    assert read.id == 1
+    assert len(read.params) == 2
