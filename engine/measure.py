@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from autoresearch.engine import environment, metrics, process, produce
 from autoresearch.engine.devices import VramWatch
@@ -45,6 +45,9 @@ class Tree(Protocol):
 
     def prepared_again(self) -> None:
         """`setup` has run again."""
+
+    def share_again(self, other: Any) -> None:
+        """Give the other tree, which lost them, copies of what setup left here."""
 
     def at(self, sha: str) -> None:
         """Make it exactly that commit, with links, prepared and cached files, and what `settle` kept of it."""
@@ -280,6 +283,8 @@ class LocalSlot:
         assert tree is not None
         self._on_phase("evaluating")
         tree.at(job.sha)
+        if tree.unprepared is not None:
+            self._measure.share_again(tree)
         for artifact in settings.artifacts:
             try:
                 produce.copy(self._measure.folder, artifact, tree.folder)

@@ -177,6 +177,10 @@ class Tree:
         """`setup` has run here again, for the key it had."""
         self.prepared(self._prepared_at[0])
 
+    def share_again(self, other: Tree) -> None:
+        """Give `other`, which lost them, copies of what setup left here."""
+        self.share_prepared(other, self._prepared_at[0])
+
     def _unprepare(self) -> None:
         """What setup left is spoiled or gone."""
         if self._prepared is not None:

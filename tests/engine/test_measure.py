@@ -48,6 +48,8 @@ class FolderTree:
 
     def prepared_again(self) -> None: ...
 
+    def share_again(self, other: object) -> None: ...
+
     def is_settled(self, sha: str) -> bool:
         return self._sha == sha and bool(self._settled)
 

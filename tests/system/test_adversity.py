@@ -141,6 +141,21 @@ def test_prepared_data_of_a_deleted_tree_is_prepared_again(tmp_path: Path) -> No
     assert ended == [("crash", "tampered"), KEPT]
 
 
+def test_a_deleted_evaluation_tree_is_prepared_again(tmp_path: Path) -> None:
+    toml = QUICK.replace('run = "python', 'setup = "mkdir -p data && printf words > data/corpus"\nrun = "python')
+    toml = toml.replace("bench.py", "train.py").replace(
+        "budget_s = 0", 'evaluate = "python judge.py"\nartifacts = ["model"]\nbudget_s = 0'
+    )
+    more = {
+        "train.py": "import knob\nopen('model', 'w').write(str(knob.VALUE))\n",
+        "judge.py": "assert open('data/corpus').read() == 'words'\nprint('METRIC score=' + open('model').read())\n",
+        ".gitignore": "data/\n",
+    }
+    code = "import glob, shutil\n[shutil.rmtree(tree) for tree in glob.glob('../*-evaluate')]\n"
+    _, ended = attack(tmp_path, code, toml, more)
+    assert ended == [("discard", "worse"), KEPT]
+
+
 def test_restoring_protected_files_does_not_follow_a_link_that_a_run_left(tmp_path: Path) -> None:
     """The run puts a link to the user's own folder where protected files were."""
     theirs = tmp_path / "r" / "lib"
