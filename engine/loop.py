@@ -157,8 +157,12 @@ class Loop:
         """Go on with an experiment that an earlier engine left open, at its next sample."""
         waiting = self._history.opened_proposal
         self._announce(opened, waiting)
-        if waiting is None:
+        if waiting is None and opened.proposal is None:
             await self._measure_baseline(opened)
+            return
+        if waiting is None:
+            reason = "its proposal's line in the journal cannot be read"
+            self._conclude(opened, Verdict("crash", "interrupted", reason))
             return
         if waiting.problem:
             self._conclude(opened, Verdict("crash", waiting.problem, waiting.reason))

@@ -169,7 +169,8 @@ class Proposals:
         if waiting.base == self.base or waiting.problem:
             return waiting
         words = _words_of(waiting)
-        taken = self._merged(waiting.sha, words)
+        about = {"agent": waiting.agent, "bundle": waiting.bundle, "instead_of": waiting.id}
+        taken = self._merged(waiting.sha, words, about)
         if taken is None:
             self._withdraw(waiting, "it conflicts with the new incumbent")
             return None
@@ -182,11 +183,14 @@ class Proposals:
         self._recorder.write(records.Withdrawn(proposal=waiting.id, reason=reason))
         self._workspace.drop_proposal(waiting.id)
 
-    def _merged(self, change: str, words: Proposal) -> Taken | None:
-        """`change` on the incumbent; Taken("") when that changes nothing, None when it conflicts."""
+    def _merged(self, change: str, words: Proposal, about: dict[str, Any]) -> Taken | None:
+        """`change` on the incumbent; Taken("") when that changes nothing, None when it conflicts.
+
+        `about` joins the facts in the commit, from which a proposal is recovered whose line a kill prevented.
+        """
         base = self.base
         message, facts = self._words(base, Taken(""), words)
-        sha = self._workspace.merge(base, change, message, facts)
+        sha = self._workspace.merge(base, change, message, {**facts, **about})
         if sha is None:
             return None
         if sha == base:
@@ -251,7 +255,7 @@ class Proposals:
             params={} if undo else row.params or {},
         )  # fmt: skip
         change = (self._workspace.undo if undo else self._workspace.redo)(row.sha, words.description)
-        taken = self._merged(change, words) if change else None
+        taken = self._merged(change, words, {"agent": agent}) if change else None
         if taken is None:
             reason = "it no longer merges onto the incumbent"
             self._record(self.base, Taken(""), words, "conflict", reason, agent)

@@ -6,10 +6,12 @@ and what a module needs seldom (git, the screen, the index, the engine) it impor
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import difflib
 import errno
 import importlib
+import locale
 import os
 import sys
 import traceback
@@ -232,4 +234,13 @@ def cli(context: click.Context) -> int | None:
 
 
 def main() -> NoReturn:
+    _speak_utf8()
     cli.main()
+
+
+def _speak_utf8() -> None:
+    """Our files are UTF-8 whatever the locale is; where Python would not read them so, begin again in its UTF-8 mode."""
+    if sys.flags.utf8_mode or codecs.lookup(locale.getencoding()).name == "utf-8":
+        return
+    arguments = [sys.executable, *sys.orig_argv[1:]]
+    os.execve(sys.executable, arguments, {**os.environ, "PYTHONUTF8": "1"})

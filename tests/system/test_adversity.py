@@ -254,7 +254,6 @@ def test_a_cache_folder_behind_a_link(tmp_path: Path) -> None:
     assert ended[-1] == KEPT
 
 
-@pytest.mark.xfail(strict=True, reason="the command has to start itself again in Python's UTF-8 mode")
 def test_a_locale_that_is_not_utf_8(tmp_path: Path) -> None:
     toml = QUICK.replace("The lowest score.", "Größer → schneller.").replace('["knob.py"]', '["knob.py", "größe.py"]')
     _, ended = attack(
@@ -425,10 +424,7 @@ def ahead(tmp_path: Path) -> tuple[Path, str]:
     return repo, patches(tmp_path, files, [{"knob.py": HONEST}, {"other.py": "x = 2\n"}, {"other.py": "x = 3\n"}])
 
 
-PROPOSALS = pytest.mark.xfail(strict=True, reason="engine/proposals.py leaves out who a merged proposal stands for")
-
-
-@pytest.mark.parametrize("count", [1, 2, pytest.param(3, marks=PROPOSALS), 4])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_a_kill_while_a_proposal_moves_to_a_new_base_does_not_try_it_twice(count: int, tmp_path: Path) -> None:
     repo, source = ahead(tmp_path)
     run(repo, "--replay", source, fault=f"after:ref-p#{count}")
@@ -437,7 +433,6 @@ def test_a_kill_while_a_proposal_moves_to_a_new_base_does_not_try_it_twice(count
     assert [row.description for row in rows] == ["baseline", "change 1", "change 2", "change 3"]
 
 
-@PROPOSALS
 @pytest.mark.parametrize(("wish", "cause"), [("overrule", "overruled"), ("retry", "worse")])
 def test_a_kill_while_a_persons_wish_is_taken_up_does_not_change_or_repeat_it(
     wish: str, cause: str, tmp_path: Path
@@ -454,7 +449,6 @@ def test_a_kill_while_a_persons_wish_is_taken_up_does_not_change_or_repeat_it(
     assert [row.cause for row in rows] == ["baseline", "worse", cause]
 
 
-@pytest.mark.xfail(strict=True, reason="engine/loop.py takes an experiment without a readable proposal for a baseline")
 def test_an_open_experiment_whose_proposal_cannot_be_read_is_no_baseline(tmp_path: Path) -> None:
     files = {"knob.py": KNOB, "bench.py": BENCH}
     repo = make_repo(tmp_path / "r", {"autoresearch.toml": QUICK, **files})
