@@ -239,7 +239,7 @@ def main() -> NoReturn:
 
 
 def _speak_utf8() -> None:
-    """Our files are UTF-8 whatever the locale is; where Python would not read them so, begin again in its UTF-8 mode."""
+    """Our files are UTF-8 whatever the locale is; where Python would read them otherwise, begin again in UTF-8 mode."""
     if sys.flags.utf8_mode or codecs.lookup(locale.getencoding()).name == "utf-8":
         return
     arguments = [sys.executable, *sys.orig_argv[1:]]

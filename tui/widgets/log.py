@@ -29,6 +29,8 @@ class LogView(LineView):
         self.following = True
         self._read_to = 0
         """Lines that were there when the reader left the end."""
+        self._asked = 0
+        """Where following last wanted to scroll; the log may have grown since."""
 
     @property
     def unread(self) -> int:
@@ -68,7 +70,8 @@ class LogView(LineView):
             self._to_end()
 
     def _to_end(self) -> None:
-        self.scroll_to(y=max(0, self.count() - self.size.height), animate=False)
+        self._asked = max(0, self.count() - self.size.height)
+        self.scroll_to(y=self._asked, animate=False)
 
     def draw(self, number: int, width: int) -> list[Segment]:
         assert self.file is not None
@@ -94,8 +97,9 @@ class LogView(LineView):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        # The wheel and the scrollbar move us without asking.
-        if new_value < old_value:
+        # The wheel and the scrollbar move us without asking. What moves us up to where following wanted to be, or to
+        # the end of a shorter file, is not the reader.
+        if new_value < old_value and new_value < min(self._asked, self.max_scroll_y):
             self._set_following(new_value >= self.count() - self.size.height)
-        elif not self.following and new_value >= self.count() - self.size.height:
+        elif new_value > old_value and not self.following and new_value >= self.count() - self.size.height:
             self._set_following(True)
