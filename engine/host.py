@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -372,14 +373,28 @@ class _Engine:
             traceback.print_exc()
             text = f"{type(error).__name__}: {error}"
         fix = "Mend the cause and resume; see engine.log for more."
+        opened = self._recorder.history.open
+        # Named by it, the experiment is not tried for ever: it counts as one in which an engine died.
+        at = opened.number if opened is not None and not _is_of_machine(error) else None
         self._recorder.write(
-            records.Fault(text=text, fix=fix), records.Stop(reason=f"the engine failed: {text}", by="engine")
+            records.Fault(text=text, fix=fix, experiment=at),
+            records.Stop(reason=f"the engine failed: {text}", by="engine"),
         )
         with contextlib.suppress(OSError):
             self._recorder.phase("ended", reason=text, pausing="")
             self._recorder.beat()
         print(f"autoresearch: {text}", file=sys.stderr)
         return error.code if isinstance(error, SessionError) else FAILED
+
+
+_OF_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def _is_of_machine(error: Exception) -> bool:
+    """Whether an error is no candidate's fault: a full or broken disk, something that a person has to mend."""
+    if isinstance(error, GitError):
+        return "No space left" in error.stderr or "Read-only file system" in error.stderr
+    return isinstance(error, SessionError) or (isinstance(error, OSError) and error.errno in _OF_MACHINE)
 
 
 @contextlib.contextmanager
