@@ -19,7 +19,7 @@ def go(tmp_path: Path, command: str) -> Path:
 
 def test_keeps_and_the_end_are_told(tmp_path: Path) -> None:
     told = tmp_path / "told"
-    repo = go(tmp_path, f"printf \"%s\\n\" \"$(cat)\" >> {told}")
+    repo = go(tmp_path, f'printf "%s\\n" "$(cat)" >> {told}')
     notices = [json.loads(line) for line in told.read_text().splitlines()]
     assert [notice["event"] for notice in notices] == ["keep", "pause"]
     assert notices[0]["experiment"] == 2

@@ -12,6 +12,9 @@ import termios
 import time
 from collections.abc import Callable
 
+_NOT_OURS = ("NO_COLOR", "TMUX", "COLUMNS", "LINES")
+"""What the tests' own terminal says of itself."""
+
 
 class Terminal:
     """A process at a pty, everything it wrote, and its end."""
@@ -19,11 +22,12 @@ class Terminal:
     def __init__(self, argv: list[str], size: tuple[int, int] = (120, 40), **env: str) -> None:
         self.written = b""
         self.status: int | None = None
-        world = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TMUX")}
+        world = {key: value for key, value in os.environ.items() if key not in _NOT_OURS}
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # Before the program can ask for it.
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
             os.execvpe(argv[0], argv, {**world, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env})
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
     def read(self, seconds: float) -> bytes:
         """What it writes within this time; less when it ends."""
