@@ -219,6 +219,8 @@ def _plain(value: Any) -> Any:
     """Without None, which TOML does not have, and with lists for tuples."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, float):
+        return value + 0.0  # -0.0 is 0.0, which is how it is written
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -359,3 +359,11 @@ def test_loading_does_not_import_the_toml_writer() -> None:
     code = "import sys, autoresearch.state.config as c; c.loads(%r, name='x'); sys.exit('tomlkit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code % MINIMAL]).returncode == 0
     assert config_module.loads is loads
+
+
+def test_a_negative_zero_is_zero() -> None:
+    negative, zero = (
+        loads(f"{MINIMAL}".replace("[metric]", f"[metric]\ngoal = {goal}"), name="x") for goal in ("-0.0", "0.0")
+    )
+    assert sha(negative) == sha(zero)
+    assert sha(loads(dumps(negative), name="x")) == sha(negative)
