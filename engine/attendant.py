@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from autoresearch.engine import inbox, stopping
+from autoresearch.engine.dossier import limits_in_force
 from autoresearch.engine.loop import Ended
 from autoresearch.engine.recorder import Recorder
-from autoresearch.state import config as configs
 from autoresearch.state import records
 from autoresearch.state.config import Config, Limits
 from autoresearch.state.session import Request
@@ -132,11 +132,7 @@ class Attendant:
     @property
     def limits(self) -> Limits:
         """The limits in force: the config's, with what people have set since."""
-        config = self._config
-        for key, value in self._recorder.history.settings.items():
-            if key.startswith("limits."):
-                config = configs.with_change(config, key, value)
-        return config.limits
+        return limits_in_force(self._config, self._recorder.history)
 
     def _progress(self) -> stopping.Progress:
         history = self._recorder.history
