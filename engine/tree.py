@@ -26,6 +26,7 @@ _GIT_FLAGS = ("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "cor
 _UNFINISHED = ("MERGE_HEAD", "MERGE_MODE", "MERGE_MSG", "CHERRY_PICK_HEAD", "REVERT_HEAD", "SQUASH_MSG", "AUTO_MERGE")
 _SECOND = 1_000_000_000
 _32_BITS = 0xFFFFFFFF
+_HEX = frozenset("0123456789abcdef")
 
 
 class Tree:
@@ -244,6 +245,8 @@ class Tree:
         if not (self.root.is_dir() and not self.root.is_symlink() and self._is_registered()):
             self._make(sha)
             return
+        if not self._has_head():
+            self._write_head(sha)
         pointer = self.root / ".git"
         want = f"gitdir: {self.admin}\n"
         try:
@@ -290,13 +293,26 @@ class Tree:
 
     def _detach(self, sha: str) -> None:
         """HEAD names a commit, never a branch: a reset must not move one that an agent checked out here."""
-        head = self.admin / "HEAD"
         try:
-            if not head.read_text().startswith("ref:"):
+            if not (self.admin / "HEAD").read_text().startswith("ref:"):
                 return
         except OSError:
             pass
-        head.write_text(f"{sha}\n")
+        self._write_head(sha)
+
+    def _has_head(self) -> bool:
+        """Without a HEAD that it can read (a power cut can leave an empty one) git takes the tree for no repository."""
+        try:
+            text = (self.admin / "HEAD").read_text().strip()
+        except (OSError, ValueError):
+            return False
+        return text.startswith("ref:") or (len(text) in (40, 64) and set(text) <= _HEX)
+
+    def _write_head(self, sha: str) -> None:
+        """Whole or not at all, whenever we are killed."""
+        beside = self.admin / "HEAD.new"
+        beside.write_text(f"{sha}\n")
+        beside.replace(self.admin / "HEAD")
 
     def _reset(self, sha: str) -> None:
         """As `reset --hard`, in half its time: every file that is not the commit's is written again."""
@@ -318,7 +334,7 @@ class Tree:
             if (self._place.common_dir / "reftable").is_dir():
                 self.git("update-ref", "--no-deref", "HEAD", sha)
             else:
-                (self.admin / "HEAD").write_text(f"{sha}\n")
+                self._write_head(sha)
         for name in _UNFINISHED:
             (self.admin / name).unlink(missing_ok=True)
 

@@ -244,3 +244,16 @@ def test_every_measurement_has_the_next_proposal_made_beside_it(tmp_path: Path) 
         if isinstance(line, (records.Proposal, records.Experiment))
     ]
     assert order == ["proposal 1", "verdict 1", "proposal 2", "verdict 2", "proposal 3", "verdict 3", "verdict 4"]
+
+
+def test_a_tree_whose_head_is_empty_is_mended(tmp_path: Path) -> None:
+    """What a kill in the middle of a write, or a power cut after it, leaves behind."""
+    repo, patches = make_story(tmp_path)
+    assert run(repo, "--replay", str(patches), fault="after:intent#2").returncode == -signal.SIGKILL
+    heads = list((repo / ".git" / "worktrees").glob("autoresearch-*/HEAD"))
+    assert heads
+    for head in heads:
+        head.write_bytes(b"")
+    run(repo, "--replay", str(patches), expect=0)
+    check_agreement(repo)
+    assert endings(repo) == ENDINGS
