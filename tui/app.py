@@ -1,4 +1,4 @@
-"""The viewer of one session: a process of its own that reads the session's files and puts requests into its inbox.
+"""The viewer: a process of its own that reads the sessions' files and puts requests into their inboxes.
 
 Nothing that happens here, a crash or a closed terminal included, concerns the engine.
 """
@@ -11,20 +11,25 @@ import signal
 import termios
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 # Read when textual is first imported: five page-ups cost 54 kB to the terminal, 346 kB with smooth scrolling.
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 
 from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.screen import Screen
 
 from autoresearch.state import records
 from autoresearch.state.session import Place, Session, SessionError
+from autoresearch.tui import keys
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.feed import Feed
 from autoresearch.tui.notices import Bell
-from autoresearch.tui.palette import COLOUR, PLAIN, THEME
+from autoresearch.tui.palette import LIGHT_THEME, THEME, palette_of, textual_theme
+from autoresearch.tui.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
 
 _START_MS = 15_000
@@ -32,7 +37,13 @@ _START_MS = 15_000
 
 
 def run_dashboard(
-    place: Place, session: Session, *, demo: bool = False, start_engine: Callable[[], None] | None = None
+    place: Place,
+    session: Session,
+    *,
+    demo: bool = False,
+    start_engine: Callable[[], None] | None = None,
+    preferences: Preferences | None = None,
+    read_only: bool = False,
 ) -> int:
     """Show the session until the person leaves. The process's exit code: 0, or 1 after an error of the viewer.
 
@@ -41,15 +52,35 @@ def run_dashboard(
     # A closed terminal ends the viewer at once and quietly, even under nohup: with SIGHUP ignored its event loop would
     # hang in a write to the terminal that is gone.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    app = Dashboard(place, session, demo=demo, start_engine=start_engine, terminal=0)
-    app.run()
+    app = Dashboard(
+        place,
+        session,
+        demo=demo,
+        start_engine=start_engine,
+        terminal=0,
+        preferences=preferences or Preferences(),
+        read_only=read_only,
+    )
+    app.run(mouse=app.preferences.mouse)
     return app.return_code or 0
 
 
-class Dashboard(App[None]):
+class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
     CSS_PATH = "app.tcss"
     TITLE = "autoresearch"
     ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause", "pause", id="app.pause", tooltip="Pause after this experiment; again: take it back"),
+        Binding("r,p", "resume", "resume", id="app.resume", tooltip="Start an engine that goes on where it was"),
+        Binding("s", "stop", "stop", id="app.stop", tooltip="Stop now; the open experiment goes on at the next resume"),
+        Binding("i", "idea", "idea", id="app.idea", tooltip="Add an idea to the notebook"),
+        Binding("m", "steer", "message", id="app.steer", tooltip="Give the agent a message with its next brief"),
+        Binding("ctrl+p", "palette", "commands", id="app.palette", tooltip="Find a command by typing"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="app.help", tooltip="Help for this pane"),
+        Binding("ctrl+c", "copy", "copy", show=False, id="app.copy", tooltip="Copy the selected text"),
+        Binding("ctrl+r", "redraw", "redraw", show=False, id="app.redraw", tooltip="Draw the whole screen again"),
+        Binding("q", "leave", "quit", id="app.leave", tooltip="Leave; the engine can go on"),
+    ]
 
     def __init__(
         self,
@@ -60,14 +91,19 @@ class Dashboard(App[None]):
         start_engine: Callable[[], None] | None = None,
         clock: Callable[[], int] = records.now_ms,
         terminal: int | None = None,
+        preferences: Preferences | None = None,
+        read_only: bool = False,
     ) -> None:
-        plain = "NO_COLOR" in os.environ  # textual removes it from the environment
-        self.palette = PLAIN if plain else COLOUR
+        self.plain = "NO_COLOR" in os.environ  # textual removes it from the environment
+        self.preferences = preferences or Preferences()
+        self.palette = palette_of(self.preferences.theme, self.plain)
         # The filter for NO_COLOR is chosen here, before the theme is known: ours would turn default colours into black.
-        super().__init__(ansi_color=True if plain else None)
+        super().__init__(ansi_color=True if self.plain else None)
         self.place = place
         self.session = session
         self.demo = demo
+        self.read_only = read_only
+        """Nothing is asked of the session and nothing is started."""
         self.now_ms = clock
         self._start_engine = start_engine
         self._started_ms = 0
@@ -77,14 +113,20 @@ class Dashboard(App[None]):
         target = place.prefix or place.top.name
         self.board = DashboardScreen(session, f"{Path(target).name}/{session.name}", self.palette)
         self.register_theme(THEME)
-        self.theme = "ansi-dark" if plain else THEME.name
+        self.register_theme(LIGHT_THEME)
+        self.theme = textual_theme(self.preferences.theme, self.plain)
+        self.set_keymap(self.preferences.keys)
+        if self.preferences.ascii:
+            from autoresearch.tui.plain_text import AsciiOnly
+
+            self._filters.append(AsciiOnly())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Variables of our style sheet; our theme overrides them, an ANSI theme has no colours of its own."""
         names = ("rule", "rule-focus", "quiet", "tab-on", "tab-off")
         return dict.fromkeys(names, "ansi_default")
 
-    def get_default_screen(self) -> DashboardScreen:
+    def get_default_screen(self) -> Screen[Any]:
         return self.board
 
     def on_mount(self) -> None:
@@ -133,34 +175,44 @@ class Dashboard(App[None]):
         self.notify("The engine did not start; its words are in engine.log (pane 2).", severity="error", timeout=10)
         return engine
 
-    def _ask(self, kind: str, said: str, **args: Any) -> None:
+    def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
+        if action in ("pause", "resume", "stop", "idea", "steer") and self.read_only:
+            return "This screen only reads; leave out --read-only to change something."
+        if action == "resume":
+            if self.board.alive or not self.board.opened:
+                return "The engine is running." if self.board.opened else "The journal is still being read."
+            if self._start_engine is None:
+                return "This screen only watches; `autoresearch resume` starts an engine."
+        if action in ("pause", "stop") and not self.board.alive:
+            return "No engine is running; r starts one."
+        return ""
+
+    def ask(self, kind: str, said: str, **args: Any) -> None:
+        """Put a request into the session's inbox, and say so."""
+        if self.read_only:
+            self.notify("This screen only reads; leave out --read-only to change something.", severity="warning")
+            return
         try:
             self.session.ask(kind, **args)
         except OSError as error:
             where = self.session.inbox
             self.notify(f"The request could not be written to {where}: {error.strerror}.", severity="error", timeout=10)
             return
-        self.notify(said, timeout=4)
+        if said:
+            self.notify(said, timeout=4)
 
     def action_pause(self) -> None:
         live = self.board.live
         asked = any(request is not None and request.kind == "pause" for _, request in self.session.requests())
-        if not self.board.alive:
-            self.notify("No engine is running; r starts one.")
-        elif asked or (live is not None and live.pausing == "pause"):
-            self._ask("unpause", "It goes on.")
+        if asked or (live is not None and live.pausing == "pause"):
+            self.ask("unpause", "It goes on.")
         else:
-            self._ask("pause", "It pauses after this experiment; p again takes it back.", now=False)
+            self.ask("pause", "It pauses after this experiment; p again takes it back.", now=False)
 
     def action_resume(self) -> None:
-        if self.board.alive:
-            self.notify("The engine is running.")
-        elif self._start_engine is None:
-            self.notify("This screen only watches; `autoresearch resume` starts an engine.")
-        else:
-            self._started_ms = self.now_ms()
-            self.board.refresh_state()
-            self.run_worker(self._start, thread=True, exit_on_error=False, name="start")
+        self._started_ms = self.now_ms()
+        self.board.refresh_state()
+        self.run_worker(self._start, thread=True, exit_on_error=False, name="start")
 
     def _start(self) -> None:
         assert self._start_engine is not None
@@ -171,14 +223,11 @@ class Dashboard(App[None]):
             self.call_from_thread(self.notify, str(error), severity="error", timeout=10)
 
     def action_stop(self) -> None:
-        if not self.board.alive:
-            self.notify("No engine is running.")
-            return
         from autoresearch.tui.screens.modals import Choice, Option
 
         def answer(value: str | None) -> None:
             if value == "stop":
-                self._ask("stop", "It stops now; the open experiment goes on at its next run.")
+                self.ask("stop", "It stops now; the open experiment goes on at its next run.")
 
         options = [Option("y", "stop", "yes, stop now"), Option("n", "", "no")]
         text = "What is being measured is ended. Its finished runs are kept, and it goes on at the next one."
@@ -189,23 +238,23 @@ class Dashboard(App[None]):
 
         def answer(text: str | None) -> None:
             if text:
-                self._ask("idea", "The idea goes into the notebook.", text=text)
+                self.ask("idea", "The idea goes into the notebook.", text=text)
 
         self.push_screen(Ask("Add an idea", "Something to try, in a line.", "what to try, and why it may help"), answer)
 
-    def action_message(self) -> None:
+    def action_steer(self) -> None:
         from autoresearch.tui.screens.modals import Ask
 
         def answer(text: str | None) -> None:
             if text:
-                self._ask("steer", "The agent reads it with its next brief.", text=text)
+                self.ask("steer", "The agent reads it with its next brief.", text=text)
 
         ask = Ask("Message to the agent", "It comes with the next brief.", "what it should know or do")
         self.push_screen(ask, answer)
 
     # -- pages
 
-    def show_experiment(self, number: int) -> None:
+    def open_experiment(self, number: int) -> None:
         from autoresearch.tui.screens.detail import detail_of, title_of
         from autoresearch.tui.screens.modals import Page
 
@@ -221,31 +270,70 @@ class Dashboard(App[None]):
             return
         self.push_screen(Page(self.palette, title_of(item), items))
 
+    # -- hands
+
+    async def _on_key(self, event: Key) -> None:
+        """A key whose action is not possible now says why."""
+        event.prevent_default()
+        if not await self._check_bindings(event.key) and (said := keys.refused(self.screen, event.key)):
+            self.notify(said, timeout=4)
+
     def action_help(self) -> None:
-        from autoresearch.tui.screens.help import help_items
+        from autoresearch.tui.screens.help import help_of
         from autoresearch.tui.screens.modals import Page
 
-        self.push_screen(Page(self.palette, "Keys", help_items(self.board, self.palette)))
+        title, items = help_of(self.screen, self.palette)
+        self.push_screen(Page(self.palette, title, items))
+
+    def action_palette(self) -> None:
+        from autoresearch.tui.screens.commands import Commands
+
+        self.push_screen(Commands(self.palette, keys.commands_of(self.screen), self.more_commands()))
+
+    def more_commands(self) -> list[tuple[str, Callable[[], None]]]:
+        """What the palette offers beside the bindings: (words, act)."""
+        if self.plain:
+            return []
+
+        def change(theme: str) -> Callable[[], None]:
+            return lambda: self.become(theme)
+
+        return [(f"Theme: {name}", change(name)) for name in THEMES if textual_theme(name, False) != self.theme]
+
+    def become(self, theme: str) -> None:
+        """Show another theme, until the screen is left; config.toml keeps one."""
+        self.palette.become(palette_of(theme, self.plain))
+        self.theme = textual_theme(theme, self.plain)
+        self.board.refresh_all()
+        for screen in self.screen_stack:
+            for widget in screen.walk_children():
+                widget.refresh()
+
+    def action_redraw(self) -> None:
+        self.refresh(layout=True)
+
+    def action_copy(self) -> None:
+        self.notify("Nothing is selected. q leaves this screen; the engine is another process and goes on.")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Over the terminal (OSC 52): it works through SSH, where the terminal and tmux let it."""
+        super().copy_to_clipboard(text)
+        how = "in tmux with `set -g set-clipboard on`" if "TMUX" in os.environ else "if the terminal allows it (OSC 52)"
+        self.notify(f"Copied {len(text):,} characters, {how}.", timeout=4)
 
     # -- leaving
 
-    async def action_quit(self) -> None:
-        self.action_leave()
-
-    def action_help_quit(self) -> None:
-        self.notify("q leaves this screen; the engine is another process and goes on. s stops it.")
-
     def action_leave(self) -> None:
-        if not self.board.alive:
+        if not self.board.alive or self.read_only:
             self.exit()
             return
         from autoresearch.tui.screens.modals import Choice, Option
 
         def answer(value: str | None) -> None:
             if value == "pause":
-                self._ask("pause", "", now=False)
+                self.ask("pause", "", now=False)
             elif value == "stop":
-                self._ask("stop", "")
+                self.ask("stop", "")
             if value in ("leave", "pause", "stop"):
                 self.exit()
 

@@ -1,12 +1,12 @@
 """The colours of the screen: blue is progress, orange asks for attention, and neither is ever the only sign.
 
 Widgets draw with these styles and with nothing else, so a terminal without colours (`NO_COLOR`) gets bold, dim and
-reverse instead, from `PLAIN`.
+reverse instead, from `PLAIN`. They all hold the app's one palette, which becomes another when the theme changes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from rich.style import Style
 from textual.theme import Theme
@@ -34,7 +34,30 @@ THEME = Theme(
 )
 
 
-@dataclass(frozen=True, slots=True)
+LIGHT_THEME = Theme(
+    name="autoresearch-light",
+    primary="#0b63b5",
+    secondary="#3c5f8f",
+    accent="#b4510a",
+    warning="#b4510a",
+    error="#a63c10",
+    success="#0b63b5",
+    foreground="#1c2938",
+    background="#f7f9fc",
+    surface="#eef2f8",
+    panel="#e1e8f2",
+    dark=False,
+    variables={
+        "rule": "#b9c6d8",
+        "rule-focus": "#0b63b5",
+        "quiet": "#56677d",
+        "tab-on": "#0b63b5",
+        "tab-off": "#56677d",
+    },
+)
+
+
+@dataclass(slots=True)
 class Palette:
     text: Style
     strong: Style
@@ -55,6 +78,10 @@ class Palette:
     title: Style
     cursor: Style
     key: Style
+
+    def become(self, other: Palette) -> None:
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))
 
     def status(self, status: str, cause: str = "") -> Style:
         if status == "keep":
@@ -85,6 +112,45 @@ COLOUR = Palette(
     key=Style.parse("bold #ff9f43"),
 )
 
+LIGHT = Palette(
+    text=Style.parse("#1c2938"),
+    strong=Style.parse("bold #0a131e"),
+    quiet=Style.parse("#56677d"),
+    faint=Style.parse("#a9b8cc"),
+    keep=Style.parse("bold #0b63b5"),
+    best=Style.parse("#2f7fc4"),
+    unproven=Style.parse("#3f5168"),
+    worse=Style.parse("#6a7b91"),
+    crash=Style.parse("bold #b4510a"),
+    checks=Style.parse("bold #8a5a00"),
+    run=Style.parse("bold #0a131e"),
+    good=Style.parse("bold #ffffff on #0b63b5"),
+    warn=Style.parse("bold #ffffff on #b4510a"),
+    title=Style.parse("bold #3c5f8f"),
+    cursor=Style.parse("on #cfe0f3"),
+    key=Style.parse("bold #b4510a"),
+)
+
+ANSI = Palette(
+    text=Style.parse("none"),
+    strong=Style.parse("bold"),
+    quiet=Style.parse("dim"),
+    faint=Style.parse("dim"),
+    keep=Style.parse("bold blue"),
+    best=Style.parse("blue"),
+    unproven=Style.parse("none"),
+    worse=Style.parse("dim"),
+    crash=Style.parse("bold yellow"),
+    checks=Style.parse("bold magenta"),
+    run=Style.parse("bold"),
+    good=Style.parse("bold blue reverse"),
+    warn=Style.parse("bold yellow reverse"),
+    title=Style.parse("bold cyan"),
+    cursor=Style.parse("reverse"),
+    key=Style.parse("bold yellow"),
+)
+"""The terminal's own sixteen colours on its own background."""
+
 PLAIN = Palette(
     text=Style.parse("none"),
     strong=Style.parse("bold"),
@@ -103,3 +169,15 @@ PLAIN = Palette(
     cursor=Style.parse("reverse"),
     key=Style.parse("bold"),
 )
+
+
+_BY_THEME = {"dark": (COLOUR, THEME.name), "light": (LIGHT, LIGHT_THEME.name), "ansi": (ANSI, "ansi-dark")}
+
+
+def palette_of(theme: str, plain: bool) -> Palette:
+    """One to keep: a palette of its own that may become another."""
+    return replace(PLAIN if plain else _BY_THEME[theme][0])
+
+
+def textual_theme(theme: str, plain: bool) -> str:
+    return "ansi-dark" if plain else _BY_THEME[theme][1]

@@ -128,7 +128,7 @@ async def test_ideas_and_messages_go_into_the_inbox_as_typed(tmp_path: Path) -> 
         (["q", "s"], ["stop"], True),
         (["q", "c"], [], False),
         (["q", "escape"], [], False),
-        (["ctrl+q", "down", "enter"], ["pause"], True),
+        (["q", "down", "enter"], ["pause"], True),
         (["ctrl+c"], [], False),
     ],
 )

@@ -184,6 +184,7 @@ def test_tmux_shows_the_same_and_passes_the_keys_on(tmp_path: Path) -> None:
         subprocess.run([*tmux, "new-session", "-d", "-x", "80", "-y", "24", command], check=True)
         try:
             until("DISCARD ×")
+            until("RUNNING")
             lines = pane().splitlines()
             assert "RUNNING" in lines[0]
             assert "q quit" in lines[-1]

@@ -14,7 +14,7 @@ import click
 import autoresearch
 from autoresearch.state import numbers
 from autoresearch.state.session import Place, SessionError, find_place, list_sessions, open_session
-from autoresearch.tui.cli import Where, common, did_you_mean
+from autoresearch.tui.cli import Where, common, did_you_mean, on_screen
 from autoresearch.tui.commands.running import AGENTS, start, view
 from autoresearch.tui.console import Console, interactive, plural
 
@@ -38,6 +38,7 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".autoresearc
 @click.option(
     "--agent", type=click.Choice(AGENTS), default="tuner", show_default=True, help="What makes the proposals."
 )
+@on_screen
 @common
 @click.pass_obj
 def demo(
@@ -62,7 +63,7 @@ def demo(
     if agent == "replay" and not (at / "patches").is_dir():
         raise click.UsageError(f"The target {source.name} has no prepared patches; take another agent")
     if not headless and interactive() and _is_running(place, where.session):
-        return view(place, open_session(place, where.session), demo=True)
+        return view(where, place, open_session(place, where.session), demo=True)
     done = _experiments(place, where.session)
     more = max_experiments if max_experiments is not None else EXPERIMENTS - done
     facts = _facts(place, budget)
@@ -86,7 +87,9 @@ def _over(place: Place, where: Where, headless: bool) -> int:
     session = open_session(place, where.session)
     if headless or not interactive():
         return 3
-    return view(place, session, RunOptions(session=session.name, max_experiments=EXPERIMENTS, agent="tuner"), demo=True)
+    return view(
+        where, place, session, RunOptions(session=session.name, max_experiments=EXPERIMENTS, agent="tuner"), demo=True
+    )
 
 
 # -- the folder

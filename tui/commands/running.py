@@ -23,7 +23,7 @@ from autoresearch.state.session import (
     open_session,
     target_of,
 )
-from autoresearch.tui.cli import Where, common
+from autoresearch.tui.cli import Where, common, on_screen, only_reading
 from autoresearch.tui.console import Console, interactive, is_terminal
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def open_screen(where: Where) -> int:
         from autoresearch.engine.opening import RunOptions
 
         return start(where, place, RunOptions(), headless=False)
-    return view(place, session, _chosen(place, session))
+    return view(where, place, session, None if where.read_only else _chosen(place, session))
 
 
 @click.command()
@@ -67,6 +67,7 @@ def open_screen(where: Where) -> int:
 )
 @click.option("--git-init", is_flag=True, help="Make a git repository of the folder when it is in none.")
 @click.option("--trust", is_flag=True, help="Run this target's commands without asking.")
+@on_screen
 @common
 @click.pass_obj
 def run(
@@ -102,6 +103,7 @@ def run(
 
 @click.command()
 @click.option("--headless", is_flag=True, help="This process is the engine; print a line per event.")
+@on_screen
 @common
 @click.pass_obj
 def resume(where: Where, headless: bool) -> int:
@@ -115,11 +117,13 @@ def resume(where: Where, headless: bool) -> int:
 
         ask(session, "unpause")
         click.echo(f"Session {session.name} runs already (pid {pid}); watch it with `autoresearch attach`.", err=True)
-        return view(place, session) if interactive() and not headless else 0
+        return view(where, place, session) if interactive() and not headless else 0
     return start(where, place, RunOptions(session=session.name), headless)
 
 
 @click.command()
+@only_reading
+@on_screen
 @common
 @click.pass_obj
 def attach(where: Where) -> int:
@@ -129,7 +133,7 @@ def attach(where: Where) -> int:
         raise SessionError(
             "The screen needs a terminal; without one, use `autoresearch status` and `autoresearch log`."
         )
-    return view(place, session)
+    return view(where, place, session)
 
 
 def start(where: Where, place: Place, options: RunOptions, headless: bool, demo: bool = False) -> int:
@@ -140,10 +144,11 @@ def start(where: Where, place: Place, options: RunOptions, headless: bool, demo:
         return _foreground(where, place, options)
     from autoresearch.tui.commands.choosing import ask_agent
 
+    where.preferences()  # what is wrong in them is said before anything runs
     options = ask_agent(place, options)
     session = host.start_detached(place, options)
     where.opened = session
-    return view(place, session, replace(options, session=session.name, new=False), demo=demo)
+    return view(where, place, session, replace(options, session=session.name, new=False), demo=demo)
 
 
 def _foreground(where: Where, place: Place, options: RunOptions) -> int:
@@ -177,7 +182,7 @@ def _can_start(place: Place, session: Session) -> bool:
     return place.config_file.is_file() and target_of(session) == place.prefix
 
 
-def view(place: Place, session: Session, options: RunOptions | None = None, demo: bool = False) -> int:
+def view(where: Where, place: Place, session: Session, options: RunOptions | None = None, demo: bool = False) -> int:
     """The screen on a session. Resuming from it starts an engine with `options`, without what was said once."""
 
     def start_engine() -> None:
@@ -189,8 +194,15 @@ def view(place: Place, session: Session, options: RunOptions | None = None, demo
     from autoresearch.tui.app import run_dashboard
     from autoresearch.tui.commands.leaving import parting_words
 
-    can_start = _can_start(place, session)
-    code = run_dashboard(place, session, demo=demo, start_engine=start_engine if can_start else None)
+    can_start = not where.read_only and _can_start(place, session)
+    code = run_dashboard(
+        place,
+        session,
+        demo=demo,
+        start_engine=start_engine if can_start else None,
+        preferences=where.preferences(),
+        read_only=where.read_only,
+    )
     for line in parting_words(place, session):
         Console().prose(line)
     return code

@@ -19,6 +19,7 @@ from autoresearch.tui import answers, logs, notices, wording
 from autoresearch.tui.alive import Engine, engine_of
 from autoresearch.tui.feed import Feed
 from autoresearch.tui.follow import clean
+from autoresearch.tui.keys import line_of
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets.chart import Chart, points_of
 from autoresearch.tui.widgets.keys import KeyLine
@@ -48,57 +49,42 @@ def mode_of(size: Size) -> Mode:
     return "wide" if size.width < 150 or size.height < 44 else "xwide"
 
 
-_PANE_KEYS = "Experiments, log, ideas, dead ends, now"
-
-
 class DashboardScreen(Screen[None]):
     AUTO_FOCUS = "#experiments"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "p", "app.pause", "pause", id="engine.pause", tooltip="Pause after this experiment; again: take it back"
-        ),
-        Binding("r", "app.resume", "resume", id="engine.resume", tooltip="Start an engine that goes on where it was"),
-        Binding(
-            "s", "app.stop", "stop", id="engine.stop", tooltip="Stop now; the experiment goes on at the next start"
-        ),
-        Binding("i", "app.idea", "idea", id="session.idea", tooltip="Add an idea to the notebook"),
-        Binding("m", "app.message", "message", id="session.message", tooltip="A message for the agent's next brief"),
         Binding(
             "1",
             "pane('experiments')",
             "panes",
             show=False,
-            id="pane.experiments",
-            key_display="1 … 5",
-            tooltip=_PANE_KEYS,
+            id="board.experiments",
+            tooltip="Go to the experiments",
         ),
-        Binding("2", "pane('log')", "log", show=False, id="pane.log"),
-        Binding("3", "pane('ideas')", "ideas", show=False, id="pane.ideas"),
-        Binding("4", "pane('dead')", "dead ends", show=False, id="pane.dead"),
-        Binding("5", "pane('now')", "now", show=False, id="pane.now"),
+        Binding("2", "pane('log')", "log", show=False, id="board.log", tooltip="Go to the log"),
+        Binding("3", "pane('ideas')", "ideas", show=False, id="board.ideas", tooltip="Go to the ideas"),
+        Binding("4", "pane('dead')", "dead ends", show=False, id="board.dead", tooltip="Go to the dead ends"),
+        Binding("5", "pane('now')", "now", show=False, id="board.now", tooltip="Go to what runs now"),
         Binding(
             "tab",
             "next_pane(1)",
             "next",
             show=False,
-            id="pane.next",
-            key_display="tab ⇧tab",
-            tooltip="The next pane, the one before",
+            id="board.next",
+            tooltip="The next pane",
         ),
-        Binding("shift+tab", "next_pane(-1)", "previous", show=False, id="pane.previous"),
+        Binding("shift+tab", "next_pane(-1)", "previous", show=False, id="board.previous", tooltip="The pane before"),
         Binding(
             "right_square_bracket",
             "pick_log(1)",
             "log",
             show=False,
-            id="log.next",
-            key_display="[ ]",
-            tooltip="Another log: build, run, evaluate, guard, agent; past the last: as it comes",
+            id="board.next_log",
+            tooltip="The next log: build, run, evaluate, guard, agent; past the last: as it comes",
         ),
-        Binding("left_square_bracket", "pick_log(-1)", "log", show=False, id="log.previous"),
-        Binding("f", "follow", "follow", show=False, id="log.follow.any", tooltip="Follow the end of the log"),
-        Binding("question_mark,f1", "app.help", "help", key_display="?", id="app.help", tooltip="All keys"),
-        Binding("q", "app.leave", "quit", id="app.leave", tooltip="Leave; the engine can go on"),
+        Binding(
+            "left_square_bracket", "pick_log(-1)", "log", show=False, id="board.previous_log", tooltip="The log before"
+        ),
+        Binding("f", "follow", "follow", show=False, id="board.follow", tooltip="Follow the end of the log"),
     ]
 
     def __init__(self, session: Session, title: str, palette: Palette) -> None:
@@ -308,7 +294,7 @@ class DashboardScreen(Screen[None]):
         self._keys()
 
     def on_experiments_chosen(self, message: Experiments.Chosen) -> None:
-        self.board.show_experiment(message.number)
+        self.board.open_experiment(message.number)
 
     # -- showing
 
@@ -374,27 +360,16 @@ class DashboardScreen(Screen[None]):
         pulse.look()
 
     def _keys(self) -> None:
-        focused = self.focused
-        keys = []
-        for binding in self._bindings.key_to_bindings.values():
-            for each in binding:
-                if not each.show or (each.description in ("pause", "stop") and not self.alive):
-                    continue
-                if each.description == "resume" and (self.alive or not self.opened):
-                    continue
-                word = each.description
-                if word == "pause" and self.live is not None and self.live.pausing == "pause":
-                    word = "don't pause"
-                keys.append((each.key_display or each.key, word))
-        if isinstance(focused, Experiments):
-            keys.insert(-2, ("enter", "details"))
-        if isinstance(focused, LogView):
-            keys.insert(-2, ("[ ]", "other logs"))
+        pausing = self.live is not None and self.live.pausing == "pause"
+        shown = [(key, "don't pause" if pausing and word == "pause" else word) for key, word in line_of(self)]
+        if isinstance(self.focused, Experiments):
+            shown.insert(-3, ("enter", "details"))
+        if isinstance(self.focused, LogView):
+            shown.insert(-3, ("[ ]", "other logs"))
         if not self.query_one("#log", LogView).following:
-            keys.insert(-2, ("f", "follow"))
-        keys.insert(-2, ("1-5", "panes"))
-        shown = dict.fromkeys(pair for pair in keys if pair[0] != "f1")
-        self.query_one("#keys", KeyLine).show(list(shown))
+            shown.insert(-3, ("f", "follow"))
+        shown.insert(-3, ("1-5", "panes"))
+        self.query_one("#keys", KeyLine).show(list(dict.fromkeys(shown)))
 
 
 def _literal(text: str) -> str:

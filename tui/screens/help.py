@@ -1,12 +1,14 @@
-"""The page of keys, from the bindings themselves."""
+"""Help for what is focused: its keys, the screen's and the app's, from the bindings, and what the signs mean."""
 
 from __future__ import annotations
 
-from rich.style import Style
-from textual.binding import Binding
+from typing import Any
 
+from rich.style import Style
+from textual.screen import Screen
+
+from autoresearch.tui.keys import Command, commands_of
 from autoresearch.tui.palette import Palette
-from autoresearch.tui.screens.dashboard import DashboardScreen
 from autoresearch.tui.widgets.lists import Item
 
 _SIGNS = (
@@ -17,26 +19,33 @@ _SIGNS = (
     (">", "RUN: being measured"),
     ("↳ #3", "mends experiment 3, which crashed or failed a guard"),
 )
+_WIDTH = 10
 
 
-def help_items(board: DashboardScreen, palette: Palette) -> list[Item]:
-    items: list[Item] = [("", palette.title, "Everywhere", palette.title)]
-    bindings = [binding for binding in board.BINDINGS if isinstance(binding, Binding)]
-    items += [_key(binding, palette) for binding in bindings if binding.tooltip]
-    items.append(("", palette.title, "In a pane", palette.title))
-    for keys, words in (
-        ("j k ↓ ↑", "a line down or up"),
-        ("space pgup", "a page down or up"),
-        ("g G", "the first or the last line; the end of the log is followed"),
-        ("enter", "what was tried and why it fell so"),
-    ):
-        items.append((f"{keys:<10}", palette.key, words, palette.text))
+def help_of(screen: Screen[Any], palette: Palette) -> tuple[str, list[Item]]:
+    """(title, items) of the page: only what is possible now, nearest first."""
+    commands = commands_of(screen)
+    pane = [command for command in commands if command.node not in (screen, screen.app)]
+    here = [command for command in commands if command.node is screen]
+    everywhere = [command for command in commands if command.node is screen.app]
+    items: list[Item] = []
+    for title, group in (("In this pane", pane), ("On this screen", here), ("Everywhere", everywhere)):
+        if group:
+            items.append(("", palette.title, title, palette.title))
+            items += [_key(command, palette) for command in _told(group)]
     items.append(("", palette.title, "Signs", palette.title))
     styles: dict[str, Style] = {"✓": palette.keep, "!": palette.crash, "c": palette.checks, ">": palette.run}
-    items += [(f"{sign:<10}", styles.get(sign, palette.unproven), words, palette.text) for sign, words in _SIGNS]
-    return items
+    items += [(f"{sign:<{_WIDTH}}", styles.get(sign, palette.unproven), words, palette.text) for sign, words in _SIGNS]
+    return "Keys", items
 
 
-def _key(binding: Binding, palette: Palette) -> Item:
-    key = binding.key_display or binding.key.split(",")[0]
-    return (f"{key:<10}", palette.key, binding.tooltip or binding.description, palette.text)
+def _told(commands: list[Command]) -> list[Command]:
+    """One line per sentence: `1 … 5` stands for five bindings, of which one carries words."""
+    told: dict[str, Command] = {}
+    for command in commands:
+        told.setdefault(command.words, command)
+    return list(told.values())
+
+
+def _key(command: Command, palette: Palette) -> Item:
+    return (f"{command.shown:<{_WIDTH}}", palette.key, command.words, palette.text)

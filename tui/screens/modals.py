@@ -29,7 +29,9 @@ class Option:
 class _Options(LineView):
     """A short list with a cursor."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "take", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "take", "take", show=False, id="question.take", tooltip="Take this answer")
+    ]
 
     def __init__(self, palette: Palette, options: list[Option], cursor: int) -> None:
         super().__init__(palette, id="options")
@@ -99,7 +101,9 @@ class Choice(ModalScreen[str]):
 class Ask(ModalScreen[str]):
     """A line of text; empty when it was given up."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "give up", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss('')", "give up", show=False, id="question.leave", tooltip="Give it up")
+    ]
 
     def __init__(self, title: str, text: str, placeholder: str) -> None:
         super().__init__(classes="question")
@@ -123,7 +127,9 @@ class Page(ModalScreen[None]):
     """Text to read; any of the usual keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter,question_mark", "dismiss", "close", show=False),
+        Binding(
+            "escape,q,enter,question_mark", "dismiss", "close", show=False, id="page.close", tooltip="Close this page"
+        ),
     ]
 
     def __init__(self, palette: Palette, title: str, items: Iterable[Item] = ()) -> None:

@@ -7,6 +7,7 @@ from textual.events import Click
 from textual.strip import Strip
 from textual.widget import Widget
 
+from autoresearch.tui.keys import key_of
 from autoresearch.tui.palette import Palette
 
 
@@ -45,4 +46,4 @@ class KeyLine(Widget):
     def on_click(self, event: Click) -> None:
         for at, key, word in self._fitting():
             if at <= event.x < at + len(key) + len(word) + 1:
-                self.app.simulate_key({"?": "question_mark"}.get(key, key))
+                self.app.simulate_key(key_of(key))
