@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch.engine import agents, brief, dossier, measure, outlook, process, recovery, workspace
+from autoresearch.engine import agents, brief, dossier, dryrun_kept, measure, outlook, process, recovery, workspace
 from autoresearch.engine.attendant import Attendant
 from autoresearch.engine.git import GitError
 from autoresearch.engine.loop import Ended, Loop
@@ -146,6 +146,7 @@ class _Engine:
             proposals,
             attendant,
             self._notebook.update,
+            dryrun_kept.at_hand(self._place, history.header),
         )
         return await self._drive(loop, slot, proposals, researcher, attendant)
 

@@ -8,8 +8,8 @@ has to be recorded (`Ended`), so there is one place where a session stops.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from autoresearch.engine import stopping, verdict
@@ -82,7 +82,9 @@ class Loop:
         proposals: Proposals,
         attendant: Attendant,
         write_notebook: Callable[[], None],
+        at_hand: Sequence[records.Sample] = (),
     ) -> None:
+        """`at_hand` are samples that the dry run has just taken of the baseline's commit."""
         self._config = config
         self._settings = verdict.Settings.from_config(config)
         self._recorder = recorder
@@ -92,6 +94,7 @@ class Loop:
         self._proposals = proposals
         self._attendant = attendant
         self._write_notebook = write_notebook
+        self._at_hand = at_hand
 
     @property
     def _history(self) -> History:
@@ -174,6 +177,7 @@ class Loop:
 
     async def _measure_baseline(self, opened: Open) -> None:
         self._proposals.prepare(first=True)
+        self._take_over(opened)
         wanted = self._settings.baseline_runs
         while (done := len(_good(opened.of("candidate")))) < wanted:
             self._recorder.phase("baseline", arm="candidate", k=done + 1, of=wanted)
@@ -193,6 +197,12 @@ class Loop:
         reason = verdict.describe_baseline(values, spread)
         self._conclude(opened, Verdict("keep", "baseline", reason))
         self._warn_of_noise(values)
+
+    def _take_over(self, opened: Open) -> None:
+        """What the dry run measured of this commit counts as the baseline's, where nothing else was measured of it."""
+        if self._at_hand and not self._history.sampled.get(opened.sha):
+            number, sha = opened.number, opened.sha
+            self._recorder.write(*(replace(sample, experiment=number, sha=sha) for sample in self._at_hand))
 
     def _warn_of_noise(self, values: list[float]) -> None:
         noise = Noise.pool([values]).s if len(values) > 2 else 0.0

@@ -5,6 +5,7 @@ Everything is looked at, nothing is changed, and no model is asked: whether a lo
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -23,6 +24,7 @@ from autoresearch.engine.agents.credentials import find_key
 from autoresearch.engine.agents.presets import PRESETS, Preset
 from autoresearch.engine.descendants import LINUX
 from autoresearch.state.session import SessionError
+from autoresearch.state.text import clean_line
 
 State = Literal["ok", "note", "warn", "fail"]
 """fail: nothing works without it."""
@@ -42,6 +44,8 @@ class Check:
     state: State
     text: str
     fix: str = ""
+    lines: tuple[str, ...] = ()
+    """What a command said, cleaned: the last lines of its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,12 @@ class AgentCli:
 
 
 def checks(environ: Mapping[str, str] = os.environ) -> list[Check]:
-    return [_git(), _landlock(), _namespaces(), _protection(), _gpu(), *logout(), _disk(environ), _key(environ)]
+    first = [_git(), _landlock(), _namespaces(), _protection(), _gpu(), *busy_gpus()]
+    return [*first, *logout(), _disk(environ), _key(environ)]
 
 
 def agent_clis(environ: Mapping[str, str] = os.environ) -> list[AgentCli]:
-    return [_agent_cli(preset, environ) for preset in PRESETS.values()]
+    return [agent_cli(preset, environ) for preset in PRESETS.values()]
 
 
 # -- the machine
@@ -119,6 +124,32 @@ def _gpu() -> Check:
     return Check("gpu", "ok", found)
 
 
+def busy_gpus() -> list[Check]:
+    """A warning per GPU on which somebody's processes compute: what is measured beside them is slower and noisier."""
+    found = []
+    for index, handle in enumerate(devices._gpus()):
+        nvml = devices._nvml()
+        holders: list[str] = []
+        with contextlib.suppress(nvml.NVMLError):
+            for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle):
+                held = "" if process.usedGpuMemory is None else f", {process.usedGpuMemory / 2**20:,.0f} MB"
+                holders.append(f"pid {process.pid} ({_process_name(process.pid)}{held})")
+        if holders:
+            text = f"GPU {index} is in use by {' and '.join(holders)}: runs beside it are slower and noisier"
+            fix = "Wait for it or end it, or choose another GPU with CUDA_VISIBLE_DEVICES."
+            found.append(Check("gpu in use", "warn", text, fix))
+    return found
+
+
+def _process_name(pid: int) -> str:
+    """Its command line, shortened; in a container NVML's pids are the host's, and may be nobody here."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    except OSError:
+        return "not visible from here"
+    return clean_line(" ".join(word.decode(errors="replace") for word in words), 60) or "a process without a name"
+
+
 def logout(root: Path = Path("/"), user: str | None = None) -> list[Check]:
     """A warning where systemd ends a user's processes at logout: the engine would end with the SSH session."""
     if not (root / "run/systemd/system").is_dir():
@@ -165,7 +196,7 @@ def _key(environ: Mapping[str, str]) -> Check:
 # -- agent CLIs
 
 
-def _agent_cli(preset: Preset, environ: Mapping[str, str]) -> AgentCli:
+def agent_cli(preset: Preset, environ: Mapping[str, str]) -> AgentCli:
     path = shutil.which(preset.program, path=environ.get("PATH", os.defpath))
     logged_in, by = _login(preset, path, environ) if path else (None, "")
     fix = ""

@@ -130,7 +130,7 @@ def _restored(place: Place, name: str) -> Session | None:
 
 def _create(place: Place, config: Config, options: RunOptions) -> Session:
     head = workspace.head_of(place)
-    _refuse_unseen_files(place, config)
+    refuse_unseen_files(place, config)
     branches = Git(place.common_dir)("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/autoresearch").split()
     if "autoresearch" in branches:
         raise SessionError(
@@ -167,7 +167,7 @@ def header_for(place: Place, opened: Session, config: Config, base: str) -> reco
     )
 
 
-def _refuse_unseen_files(place: Place, config: Config) -> None:
+def refuse_unseen_files(place: Place, config: Config) -> None:
     """A command that names an untracked file would not find it in a clean checkout: say so before anything runs."""
     _, untracked = workspace.uncommitted(place)
     linked = {link.strip("/") for link in config.scope.link}

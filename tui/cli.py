@@ -54,7 +54,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "brief": ("Read", "brief:brief", "What a fresh agent would be told now."),
     "ideas": ("Read", "reading:ideas", "Ideas, dead ends and notes."),
     "search": ("Read", "reading:search", "Full-text search over all experiments of the repository."),
-    "doctor": ("Read", "doctor:doctor", "What this machine has: git, confinement, GPUs, agent CLIs."),
+    "doctor": ("Read", "doctor:doctor", "What this machine has, and whether the target measures what it claims."),
     "import": ("Exchange", "exchange:import_", "Make a session of a pi-autoresearch log or a results.tsv."),
     "export": ("Exchange", "exchange:export", "Write the experiments as a results.tsv or a pi-autoresearch log."),
 }

@@ -1,44 +1,110 @@
-"""`autoresearch doctor`: what this machine has of what a run can use, and what to do about the rest."""
+"""`autoresearch doctor`: what this machine has, and whether the target here measures what it claims."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.state.session import CONFIG_FILE, NoRepository, Place
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, clean, emit_json
+from autoresearch.tui.console import Console, emit_json
+from autoresearch.tui.proving import finding, prove
 
 if TYPE_CHECKING:
-    from autoresearch.engine.machine import AgentCli
-
-_STYLES = {"ok": "", "note": "quiet", "warn": "warn", "fail": "crash"}
-_MARKS = {"ok": "✓", "note": "-", "warn": "!", "fail": "×"}
+    from autoresearch.engine.dryrun import Finding, Report
+    from autoresearch.engine.machine import AgentCli, Check
 
 
 @click.command()
+@click.option("--quick", is_flag=True, help="Look only; run nothing.")
+@click.option("--runs", type=click.IntRange(1, 100), metavar="N", help="Runs for the noise; default: the baseline's.")
+@click.option("--no-canaries", is_flag=True, help="Do not try whether broken files are noticed.")
+@click.option("--network", is_flag=True, help="Where a run needs the network, try once with it on.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
 @click.pass_obj
-def doctor(where: Where, as_json: bool) -> int:
-    """What this machine has: git, confinement, GPUs, agent CLIs and their logins."""
+def doctor(where: Where, quick: bool, runs: int | None, no_canaries: bool, network: bool, as_json: bool) -> int:
+    """What this machine has, and in a target a dry run: does it measure what it claims?"""
     from autoresearch.engine import machine
 
+    console = None if as_json else Console()
     checks, agents = machine.checks(), machine.agent_clis()
-    code = 1 if any(check.state == "fail" for check in checks) else 0
-    if as_json:
-        emit_json({"checks": [asdict(check) for check in checks], "agents": [asdict(agent) for agent in agents]})
-        return code
-    console = Console()
+    if console is not None:
+        _show_machine(console, checks, agents)
+    folder = _target_folder(where.start().resolve())
+    findings: tuple[Finding, ...] = ()
+    report: Report | None = None
+    if folder is not None:
+        if console is not None:
+            console.say()
+            console.say(console.paint(f"The target in {folder}", "strong"))
+        try:
+            place = where.place()
+        except NoRepository:
+            findings = (_no_repository(folder),)
+            _show(console, findings)
+        else:
+            report = _examine(place, console, quick=quick, runs=runs, canaries=not no_canaries, network=network)
+            findings = report.findings
+    failed = any(check.state == "fail" for check in (*checks, *findings))
+    if console is None:
+        emit_json({
+            "checks": [asdict(check) for check in checks],
+            "agents": [asdict(agent) for agent in agents],
+            "target": _document(folder, findings, report) if folder is not None else None,
+        })  # fmt: skip
+    elif report is not None and not quick:
+        _conclude(console, report, failed)
+    return 1 if failed else 0
+
+
+def _examine(
+    place: Place, console: Console | None, *, quick: bool, runs: int | None, canaries: bool, network: bool
+) -> Report:
+    """Raises ConfigError for a target whose config is wrong."""
+    from autoresearch.engine import dryrun
+    from autoresearch.state import config as configs
+
+    config = configs.load(place.config_file)
+    if not quick:
+        return prove(place, config, console, canaries=canaries, runs=runs, network=network)
+    report = dryrun.Report(tuple(dryrun.look(place, config)))
+    _show(console, report.findings)
+    return report
+
+
+def _target_folder(start: Path) -> Path | None:
+    """The nearest folder with an autoresearch.toml, in a repository or not; None: the machine alone is looked at."""
+    return next((path for path in (start, *start.parents) if (path / CONFIG_FILE).is_file()), None)
+
+
+def _no_repository(folder: Path) -> Finding:
+    from autoresearch.engine.dryrun import Finding
+
+    text = f"{folder} is not in a git repository, and experiments are commits on a branch of their own"
+    return Finding("git", "fail", text, "`git init && git add -A && git commit -m start`.")
+
+
+# -- shown
+
+
+def _show_machine(console: Console, checks: list[Check], agents: list[AgentCli]) -> None:
     console.say(console.paint("This machine", "strong"))
-    for check in checks:
-        _line(console, check.state, check.name, f"{check.text}. {check.fix}" if check.fix else check.text)
+    _show(console, tuple(checks))
     console.say()
     console.say(console.paint('Agent CLIs (agent.kind = "command", agent.command = one of these)', "strong"))
     for agent in agents:
-        _line(console, "ok" if agent.logged_in else "warn" if agent.path else "note", agent.name, _agent_text(agent))
-    return code
+        state = "ok" if agent.logged_in else "warn" if agent.path else "note"
+        finding(console, state, agent.name, _agent_text(agent))
+
+
+def _show(console: Console | None, findings: tuple[Check, ...]) -> None:
+    if console is not None:
+        for each in findings:
+            finding(console, each.state, each.name, each.text, each.fix, each.lines)
 
 
 def _agent_text(agent: AgentCli) -> str:
@@ -50,5 +116,25 @@ def _agent_text(agent: AgentCli) -> str:
     return f"{agent.path}, {seen}: {agent.fix}"
 
 
-def _line(console: Console, state: str, name: str, text: str) -> None:
-    console.say(console.paint(f"  {_MARKS[state]} {name.ljust(16)} {clean(text)}", _STYLES[state]))
+def _conclude(console: Console, report: Report, failed: bool) -> None:
+    console.say()
+    if failed:
+        console.prose("What is marked × has to be mended before a session is worth its night.")
+    elif report.kept:
+        count = len(report.samples)
+        runs = "this run counts" if count == 1 else f"these {count} runs count"
+        console.prose(f"All good. Start within 3 hours and {runs} as the baseline's: autoresearch run")
+    else:
+        console.prose("All good: autoresearch run")
+
+
+def _document(folder: Path, findings: tuple[Finding, ...], report: Report | None) -> dict[str, object]:
+    """What `--json` says of the target. `outlook` and `samples` are those of the dry run."""
+    samples = report.samples if report is not None else ()
+    return {
+        "folder": str(folder),
+        "findings": [asdict(each) for each in findings],
+        "outlook": asdict(report.outlook) if report is not None and report.outlook is not None else None,
+        "samples": [{"metric": sample.metric, "duration_s": sample.duration_s} for sample in samples],
+        "kept": report is not None and report.kept,
+    }
