@@ -10,9 +10,11 @@ from textual.widget import Widget
 from autoresearch.tui.keys import key_of
 from autoresearch.tui.palette import Palette
 
+_STAYING = 3
+
 
 class KeyLine(Widget):
-    """One line of `key word` pairs; a click presses the key. What does not fit at the right is left out."""
+    """One line of `key word` pairs; a click presses the key. The last three (commands, help, quit) always stay."""
 
     def __init__(self, palette: Palette, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -26,13 +28,13 @@ class KeyLine(Widget):
 
     def _fitting(self) -> list[tuple[int, str, str]]:
         """(column, key, word) of the pairs that fit."""
+        keys = list(self._keys)
+        while len(keys) > _STAYING and sum(len(key) + len(word) + 3 for key, word in keys) - 1 > self.size.width:
+            del keys[-_STAYING - 1]
         at, fitting = 1, []
-        for key, word in self._keys:
-            size = len(key) + len(word) + 1
-            if at + size > self.size.width:
-                break
+        for key, word in keys:
             fitting.append((at, key, word))
-            at += size + 2
+            at += len(key) + len(word) + 3
         return fitting
 
     def render_line(self, y: int) -> Strip:
