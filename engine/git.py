@@ -141,6 +141,7 @@ class Refs:
         self._updates: subprocess.Popen[bytes] | None = None
         self._reads: subprocess.Popen[bytes] | None = None
         self._diffs: subprocess.Popen[bytes] | None = None
+        self._patches: subprocess.Popen[bytes] | None = None
 
     def lines_between(self, before: str, after: str) -> tuple[int, int]:
         """(lines added, lines removed) between two trees; binary files count none."""
@@ -157,6 +158,18 @@ class Refs:
                 raise GitError(("diff-tree",), 1, "the comparing process ended")
             answer = _ask(self._diffs, b"")
         return added, removed
+
+    def patch_between(self, before: str, after: str) -> str:
+        """The unified diff of two trees without context lines; binary files are only named."""
+        flags = ("-r", "-p", "-U0", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
+        self._patches = self._alive(self._patches, "diff-tree", "--stdin", *flags)
+        lines = [_ask(self._patches, f"{before} {after}\nend\n".encode())]
+        assert self._patches.stdout is not None
+        while (line := self._patches.stdout.readline()) != b"end\n":
+            if not line:
+                raise GitError(("diff-tree",), 1, "the comparing process ended")
+            lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+        return "\n".join(lines[1:])
 
     def resolve(self, name: str) -> str | None:
         """The commit a name points at, None when it does not exist."""
@@ -211,10 +224,10 @@ class Refs:
 
     def close(self) -> None:
         self.close_updates()
-        for child in (self._reads, self._diffs):
+        for child in (self._reads, self._diffs, self._patches):
             if child is not None:
                 end_batch(child)
-        self._reads = self._diffs = None
+        self._reads = self._diffs = self._patches = None
 
 
 def _ask(child: subprocess.Popen[bytes], line: bytes) -> str:

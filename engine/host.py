@@ -25,15 +25,14 @@ from autoresearch.engine.attendant import Attendant
 from autoresearch.engine.git import GitError
 from autoresearch.engine.loop import Ended, Loop
 from autoresearch.engine.notify import Notifier
-from autoresearch.engine.opening import RunOptions, header_for, is_time, open_or_create, read_config, resolved, words_of
+from autoresearch.engine.opening import RunOptions, header_for, is_time, open_or_create, read_config, resolved
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Observe, OnLive, Recorder
 from autoresearch.engine.researcher import Researcher
-from autoresearch.engine.scope import Scope
 from autoresearch.state import config as configs
 from autoresearch.state import records, session
 from autoresearch.state.config import Config
-from autoresearch.state.history import History
+from autoresearch.state.history import SELF_SCORED_TEXT, History
 from autoresearch.state.journal import Journal, JournalLost
 from autoresearch.state.session import Place, Session, SessionError
 
@@ -236,14 +235,9 @@ class _Engine:
             self._recorder.warn(
                 f"Uncommitted changes are not in this session, which starts at HEAD: {shown}.", code="uncommitted"
             )
-        scope = Scope(self._config.scope.edit)
-        named = [word for word in words_of(self._config.measure.run) if scope.contains(Path(word).as_posix())]
-        if named and not self._config.measure.evaluate:
-            self._recorder.warn(
-                f"{named[0]} is in scope and prints its own score; `measure.evaluate` would read it where the agent "
-                "cannot write.",
-                code="own-score",
-            )
+        history = self._recorder.history
+        if history.self_scored and "own-score" not in history.warned:
+            self._recorder.warn(SELF_SCORED_TEXT, code="own-score")
 
     def _apply_settings(self) -> None:
         """What simply applies (limits, agent, notify) and has changed in the toml since the last start."""

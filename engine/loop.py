@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
-from autoresearch.engine import stopping, verdict
+from autoresearch.engine import stopping, suspicion, verdict
 from autoresearch.engine.agents import Blocked, Exhausted
+from autoresearch.engine.judging import good, judge_open, mean, means_of, noise_of, values_of
 from autoresearch.engine.measure import Job, Slot
-from autoresearch.engine.noise import Noise, cut
-from autoresearch.engine.noise import mean as plain_mean
+from autoresearch.engine.noise import Noise
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Recorder
 from autoresearch.engine.researcher import Researcher, proposal_folder
@@ -139,11 +139,26 @@ class Loop:
         """Give the number: the intent line, then the ref."""
         number = self._history.next_number()
         id = waiting.id if waiting else None
-        self._recorder.write(records.Intent(experiment=number, proposal=id, parent=parent, sha=sha))
+        self._recorder.write(
+            records.Intent(
+                experiment=number, proposal=id, parent=parent, sha=sha, version=verdict.VERSION,
+                flags=tuple(flag.code for flag in self._touched(waiting, parent, sha)),
+                noise=asdict(self._history.spread),
+            )
+        )  # fmt: skip
         self._workspace.number_ref(number, sha, id)
         assert self._history.open is not None
         self._announce(self._history.open, waiting)
         return self._history.open
+
+    def _touched(self, waiting: Waiting | None, parent: str, sha: str) -> tuple[suspicion.Flag, ...]:
+        """What in the diff is worth a second look; what a person decided is not."""
+        if waiting is None or waiting.problem or waiting.agent == "overrule":
+            return ()
+        config = self._config
+        metrics = () if config.measure.evaluate else (config.metric.name, *config.constraints)
+        metrics_file = "" if config.measure.evaluate else config.measure.metrics_file
+        return suspicion.touched(self._workspace.patch_of(parent, sha), metrics, metrics_file)
 
     def _announce(self, opened: Open, waiting: Waiting | None) -> None:
         """Make the experiment's folder, of the proposal's where there is one, and say what is under way."""
@@ -179,7 +194,7 @@ class Loop:
         self._proposals.prepare(first=True)
         self._take_over(opened)
         wanted = self._settings.baseline_runs
-        while (done := len(_good(opened.of("candidate")))) < wanted:
+        while (done := len(good(opened.of("candidate")))) < wanted:
             self._recorder.phase("baseline", arm="candidate", k=done + 1, of=wanted)
             sample = await self._sample(opened, "candidate", opened.sha)
             if not self._history.rows:
@@ -192,7 +207,7 @@ class Loop:
         if failure:
             self._conclude(opened, Verdict("crash", "nonzero_exit", f"the baseline does not pass its guard: {failure}"))
             raise Ended(_broken(f"The guard fails on the baseline: {failure}"), code=1)
-        values = _values(opened.of("candidate"))
+        values = values_of(opened.of("candidate"))
         spread = Noise.pool([values]).sd if len(values) > 1 else 0.0
         reason = verdict.describe_baseline(values, spread)
         self._conclude(opened, Verdict("keep", "baseline", reason))
@@ -225,13 +240,13 @@ class Loop:
             self._conclude(opened, Verdict("checks_failed", "guard", failure))
             return
         guarded = False
-        noise = self._noise()
+        noise = noise_of(self._history)
         while True:
             crashed = next((s for s in opened.of("candidate") if s.cause), None)
             if crashed is not None:
                 self._conclude(opened, Verdict("crash", crashed.cause or "", crashed.detail))
                 return
-            decision = self._judge(opened, waiting, noise)
+            decision = judge_open(self._history, noise, self._settings, self._config.constraints)
             if decision.action == "discard":
                 self._conclude(opened, Verdict("discard", decision.cause, decision.reason, decision))
                 return
@@ -336,25 +351,6 @@ class Loop:
                 return result.detail
         return ""
 
-    def _noise(self) -> Noise:
-        spread = self._history.spread
-        return Noise(ss=spread.ss, nu=spread.nu, identical=spread.identical)
-
-    def _judge(self, opened: Open, waiting: Waiting, noise: Noise) -> verdict.Decision:
-        samples = opened.of("candidate")
-        means = means_of(samples)
-        limits = verdict.constraint_limits(self._config.constraints, self._history.baseline_metrics)
-        return verdict.judge(
-            _values(samples),
-            self._history.incumbent_values(),
-            noise,
-            self._settings,
-            between=incumbent_last(opened),
-            net_lines=waiting.net_lines,
-            bundle=bool(waiting.bundle),
-            violated=verdict.violated(limits, means) if samples else "",
-        )
-
     # -- the record
 
     def _conclude(self, opened: Open, reached: Verdict) -> None:
@@ -380,12 +376,13 @@ class Loop:
     def _line(self, opened: Open, reached: Verdict) -> records.Experiment:
         waiting = self._history.opened_proposal
         decision = reached.decision
-        samples = _good(opened.of("fresh") if reached.status == "keep" else []) or _good(opened.of("candidate"))
-        values = _values(samples)
+        samples = good(opened.of("fresh") if reached.status == "keep" else []) or good(opened.of("candidate"))
+        values = values_of(samples)
         status: Status = reached.status if values or reached.status != "keep" else "crash"
         if status in ("discard", "checks_failed") and not values:
             status = "crash" if status == "discard" else status
         description = waiting.description if waiting else "baseline"
+        flags = self._flags(opened, waiting, decision)
         asi = {"hypothesis": waiting.hypothesis} if waiting and waiting.hypothesis else {}
         if status != "keep":
             asi["rollback_reason"] = reached.reason
@@ -411,35 +408,19 @@ class Loop:
             files=waiting.files if waiting else (),
             duration_s=sum(sample.duration_s for sample in opened.samples),
             cost_usd=waiting.cost_usd if waiting else None,
-            warnings=_warnings(waiting),
+            warnings=(*_warnings(waiting), *(flag.text for flag in flags)),
+            flags=tuple(flag.code for flag in flags),
         )
 
-
-def incumbent_last(opened: Open) -> bool:
-    """Whether the last sample with a value is the incumbent's."""
-    good = _good(opened.samples)
-    return bool(good) and good[-1].arm == "incumbent"
-
-
-def mean(values: list[float]) -> float:
-    return plain_mean([cut(value) for value in values])
-
-
-def means_of(samples: list[SampleRow]) -> dict[str, float]:
-    """Means of every metric that all of the samples have."""
-    good = _good(samples)
-    if not good:
-        return {}
-    names = set.intersection(*(set(sample.metrics) for sample in good))
-    return {name: mean([sample.metrics[name] for sample in good]) for name in sorted(names)}
-
-
-def _good(samples: list[SampleRow]) -> list[SampleRow]:
-    return [sample for sample in samples if sample.cause is None and sample.metric is not None]
-
-
-def _values(samples: list[SampleRow]) -> list[float]:
-    return [sample.metric for sample in samples if sample.cause is None and sample.metric is not None]
+    def _flags(
+        self, opened: Open, waiting: Waiting | None, decision: verdict.Decision | None
+    ) -> tuple[suspicion.Flag, ...]:
+        """Those it was judged with."""
+        jump = (decision.jump,) if decision is not None and decision.jump is not None else ()
+        if not opened.flags:
+            return jump
+        touched = self._touched(waiting, opened.parent, opened.sha)
+        return (*jump, *(flag for flag in touched if flag.code in opened.flags))
 
 
 def _warnings(waiting: Waiting | None) -> tuple[str, ...]:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import orjson
 
-from autoresearch.engine import devices, verdict, workspace
+from autoresearch.engine import devices, suspicion, verdict, workspace
 from autoresearch.engine.git import Git
 from autoresearch.engine.scope import Scope
 from autoresearch.state import config as configs
 from autoresearch.state import records, session
 from autoresearch.state.config import Config
+from autoresearch.state.config_rules import is_empty
 from autoresearch.state.journal import Journal
 from autoresearch.state.session import NoSession, Place, Session, SessionError
 
@@ -145,6 +147,42 @@ def _create(place: Place, config: Config, options: RunOptions) -> Session:
     return session.create_session(place, name, header, configs.dumps(config))
 
 
+def scored_by(place: Place, config: Config, commit: str) -> str:
+    """What prints the number: `evaluate`, a protected file of the `run`, or a file in `scope` (`Header.scored`).
+
+    A file in scope prints it when the command names it, or when its text does.
+    """
+    if not is_empty(config.measure.evaluate):
+        return "evaluate"
+    scope = Scope(config.scope.edit)
+    if any(scope.contains(path) for path in _named_files(config.measure.run)):
+        return "scope"
+    git = Git(place.common_dir)
+    sought = [
+        word for name in ("METRIC", config.metric.name, config.measure.metrics_file) if name for word in ("-e", name)
+    ]
+    specs = Scope(config.scope.edit, place.prefix).pathspecs()
+    code, found, _ = git.attempt("grep", "-z", "-l", "-I", "-F", *sought, commit, "--", *specs)
+    if code:
+        return "run"
+    for name in filter(None, found.decode("utf-8", "surrogateescape").split("\0")):
+        source = git.raw("cat-file", "blob", name).decode("utf-8", "replace")
+        if suspicion.prints_score(source, (config.metric.name,), config.measure.metrics_file):
+            return "scope"
+    return "run"
+
+
+def _named_files(command: str | tuple[str, ...]) -> Iterator[str]:
+    """Paths that a command may mean, relative to the target's folder: its words, and the modules behind `-m`."""
+    words = words_of(command)
+    for before, word in zip(["", *words], words, strict=False):
+        if before == "-m":
+            module = word.replace(".", "/")
+            yield from (f"{module}.py", f"{module}/__main__.py")
+        elif word and not word.startswith(("/", "-")):
+            yield PurePosixPath(word).as_posix()
+
+
 def header_for(place: Place, opened: Session, config: Config, base: str) -> records.Header:
     scope = Scope(config.scope.edit, place.prefix)
     return records.Header(
@@ -164,6 +202,7 @@ def header_for(place: Place, opened: Session, config: Config, base: str) -> reco
         protection="worktrees and checksums",
         verdict=verdict.Settings.from_config(config).for_header(),
         constraints=config.constraints,
+        scored=scored_by(place, config, base),
     )
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.engine import verdict
-from autoresearch.engine.noise import Noise
+from autoresearch.engine.judging import judge_open, noise_of
 from autoresearch.state import records
-from autoresearch.state.history import History, SampleRow
+from autoresearch.state.history import History
 from autoresearch.state.journal import Reader
 
 _TOLERANCE = 1e-9
@@ -65,8 +65,7 @@ class _Race:
         self.number = history.open.number
         self._header = history.header
         self._settings = verdict.Settings.from_header(history.header)
-        spread = history.spread
-        self._noise = Noise(ss=spread.ss, nu=spread.nu, identical=spread.identical)
+        self._noise = noise_of(history)
         self._differences: list[str] = []
         self._final: verdict.Decision | None = None
 
@@ -95,27 +94,7 @@ class _Race:
         return Recomputed(line.run, recorded, out, again.reason, tuple(self._differences))
 
     def _judge(self, history: History) -> verdict.Decision:
-        from autoresearch.engine.loop import incumbent_last, means_of
-
-        opened, waiting = history.open, history.opened_proposal
-        assert opened is not None
-        assert waiting is not None
-        samples = opened.of("candidate")
-        limits = verdict.constraint_limits(self._header.constraints, history.baseline_metrics)
-        return verdict.judge(
-            _values(samples),
-            history.incumbent_values(),
-            self._noise,
-            self._settings,
-            between=incumbent_last(opened),
-            net_lines=waiting.net_lines,
-            bundle=bool(waiting.bundle),
-            violated=verdict.violated(limits, means_of(samples)) if samples else "",
-        )
-
-
-def _values(samples: list[SampleRow]) -> list[float]:
-    return [sample.metric for sample in samples if sample.cause is None and sample.metric is not None]
+        return judge_open(history, self._noise, self._settings, self._header.constraints)
 
 
 def _same(a: object, b: object) -> bool:

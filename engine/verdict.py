@@ -13,7 +13,10 @@ The comparison is never with the record: the best of many noisy draws is better 
 curse), which first lets luck in and later keeps real gains out. For the same reason a new incumbent's own race samples
 are not used again; it is measured afresh (`Settings.fresh_runs`), and only that is reported.
 
-`judge` answers from its arguments alone, so a journal can be judged again and must give the same answers.
+A candidate that carries a flag (`suspicion`) is a keep only after `CONFIRMING_RUNS` runs, in every mode.
+
+`judge` answers from its arguments alone, so a journal can be judged again and must give the same answers: a race that
+began under an earlier `version` of the rule is judged by that.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from autoresearch.engine import suspicion
 from autoresearch.engine.noise import LARGEST, Noise, cut, mean, student_t
 from autoresearch.state import numbers
 from autoresearch.state.constraint import bound
@@ -31,13 +35,17 @@ if TYPE_CHECKING:
     from autoresearch.state.config import Config
     from autoresearch.state.records import Header
 
-VERSION = 1
+VERSION = 2
+"""2: flags ask for more runs. 1: there were none."""
 WINDOW = 30
 """Incumbent runs count while they are among the last this many measurements of any arm."""
 DROP_ODDS = 1.5
 LEAST_INCUMBENT_RUNS = 2
 ENOUGH_INCUMBENT_RUNS = 6
 FRESH_RUNS = 3
+CONFIRMING_RUNS = 4
+"""A flagged candidate is a keep only after so many runs (`max_runs` if that is less). In `fast` and `single` each must
+be better than the incumbent's mean; without noise all must agree."""
 
 Action = Literal["keep", "discard", "candidate", "incumbent"]
 Direction = Literal["lower", "higher"]
@@ -102,6 +110,8 @@ class Decision:
     interval: float | None = None
     """Half width of the 95% interval of `estimate` (Student's t); None where the noise is unknown."""
     verdict: dict[str, Any] = field(default_factory=dict)
+    jump: suspicion.Flag | None = None
+    """Set where a gain that would be kept lies far outside history."""
 
     @property
     def final(self) -> bool:
@@ -118,6 +128,9 @@ def judge(
     net_lines: int = 0,
     bundle: bool = False,
     violated: str = "",
+    flags: Sequence[str] = (),
+    earlier: Sequence[float] = (),
+    version: int = VERSION,
 ) -> Decision:
     """What the candidate's runs so far mean, beside the incumbent's recent ones.
 
@@ -126,6 +139,7 @@ def judge(
     `between` says that the last run was the incumbent's, between two of the candidate's: the candidate is next then,
     and the race is looked at after that. More looks let in more luck.
     `net_lines` is in-scope lines added minus removed; `violated` says which constraint the candidate's means exceed.
+    `flags` are the diff's, `earlier` the segment's last estimates, which a jump is told by.
 
     Before a candidate's first run the incumbent needs two recent runs; during its race one may do, when the window
     has moved on: 1/n says what it is worth.
@@ -142,6 +156,9 @@ def judge(
     if between and settings.mode == "race" and len(candidate) < settings.max_runs:
         return Decision("candidate", "undecided; the incumbent ran in between")
     case = _Case(tuple(map(cut, candidate)), tuple(map(cut, incumbent)), noise, settings, net_lines, bundle, violated)
+    if version >= 2:
+        case.suspect(flags, earlier)
+    case.version = version
     if settings.mode == "single":
         return _single(case)
     if settings.mode == "fast":
@@ -184,6 +201,17 @@ class _Case:
         """Of "better by delta" against "no better"."""
         self.log_unchanged = 0.0 if self.exact else self._log_ratio(1.0)
         """Of "no different" against "worse by delta"."""
+        self.version = VERSION
+        self.flags: tuple[str, ...] = ()
+        self.jump: suspicion.Flag | None = None
+        self.least_runs = 0
+        """Candidate runs that a keep needs because of flags."""
+
+    def suspect(self, flags: Sequence[str], earlier: Sequence[float]) -> None:
+        """Take in what the diff is flagged for, and see whether the gain is a jump."""
+        self.jump = suspicion.jump(self.d, earlier, self.s if math.isfinite(self.s) else 0.0)
+        self.flags = ((self.jump.code,) if self.jump else ()) + tuple(flags)
+        self.least_runs = min(CONFIRMING_RUNS, self.settings.max_runs) if self.flags else 0
 
     def _log_ratio(self, side: float) -> float:
         """(delta*d + side*delta^2/2) / (s^2 * (1/r + 1/n)), in units of s so that no magnitude overflows."""
@@ -201,6 +229,8 @@ class _Case:
     def keep(self, cause: str, reason: str, log_evidence: float | None = None, rule: str = "race") -> Decision:
         if self.violated:
             return self._decide("discard", "over_constraint", f"{reason}, but {self.violated}", log_evidence, rule)
+        if self.r < self.least_runs:
+            return self.again("incumbent" if rule == "race" and self.n < ENOUGH_INCUMBENT_RUNS else "candidate", rule)
         return self._decide("keep", cause, reason, log_evidence, rule)
 
     def discard(self, rule: str = "race") -> Decision:
@@ -219,7 +249,7 @@ class _Case:
 
     def _decide(self, action: Action, cause: str, reason: str, log_evidence: float | None, rule: str) -> Decision:
         verdict = self.verdict(rule, log_evidence)
-        return Decision(action, reason, cause, self.d, self.interval, verdict)
+        return Decision(action, reason, cause, self.d, self.interval, verdict, self.jump)
 
     def again(self, action: Action, rule: str = "race") -> Decision:
         odds = f" ({numbers.odds(self.log_evidence)} after {_runs(self.r)})" if rule == "race" else ""
@@ -228,9 +258,10 @@ class _Case:
     def verdict(self, rule: str, log_evidence: float | None) -> dict[str, Any]:
         """What the record holds; s and delta are None where they are not known."""
         raced = rule == "race"
+        suspected = {"flags": list(self.flags), "least_runs": self.least_runs} if self.version >= 2 else {}
         return {
             "rule": rule,
-            "version": VERSION,
+            "version": self.version,
             "s": _finite(self.s),
             "nu": self.noise.nu,
             "delta": _finite(self.delta),
@@ -239,6 +270,7 @@ class _Case:
             "n": self.n,
             "log_evidence": (self.log_evidence if log_evidence is None else log_evidence) if raced else None,
             "threshold": self.settings.odds if raced else None,
+            **suspected,
         }
 
     @property
@@ -285,7 +317,7 @@ def _exact(case: _Case) -> Decision:
     simpler = case.shorter_by > 0 and case.d >= 0
     if not better and not simpler:
         return case.discard("exact")
-    if case.r < 2:
+    if case.r < max(2, case.least_runs):
         return case.again("candidate", "exact")
     reason = f"{case.difference} ({_runs(case.r)} agree, no noise)"
     if better:
@@ -302,8 +334,9 @@ def _fast(case: _Case) -> Decision:
         )
         return case.again("candidate", "fast") if better or maybe_simpler else case.discard("fast")
     if better:
+        both = "both" if case.r == 2 else "each"
         return case.keep(
-            "bundle" if case.bundle else "better", f"{case.difference} (in both of {_runs(case.r)})", rule="fast"
+            "bundle" if case.bundle else "better", f"{case.difference} (in {both} of {_runs(case.r)})", rule="fast"
         )
     simpler = case.d >= 0 if case.exact else case.log_unchanged >= math.log(case.settings.odds)
     if case.shorter_by and simpler:
@@ -312,10 +345,9 @@ def _fast(case: _Case) -> Decision:
 
 
 def _single(case: _Case) -> Decision:
-    if case.gains(case.candidate[0]):
-        return case.keep(
-            "bundle" if case.bundle else "better", f"{case.difference} (1 run, unconfirmed)", rule="single"
-        )
+    if all(map(case.gains, case.candidate)):
+        known = "1 run, unconfirmed" if case.r == 1 else _runs(case.r)
+        return case.keep("bundle" if case.bundle else "better", f"{case.difference} ({known})", rule="single")
     return case.discard("single")
 
 

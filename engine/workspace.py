@@ -210,6 +210,11 @@ class Workspace:
             files.append(path)
         return tuple(files), (added, removed)
 
+    def patch_of(self, parent: str, sha: str) -> str:
+        """What a candidate changes, as a diff without context lines; "" where one of the commits is gone."""
+        before, after = self.refs.resolve(f"{parent}^{{tree}}"), self.refs.resolve(f"{sha}^{{tree}}")
+        return self.refs.patch_between(before, after) if before and after and before != after else ""
+
     def facts_of(self, commit: str) -> dict[str, object]:
         """What `take` wrote into a candidate's message; {} when it is not one of ours."""
         message = self.git("log", "-1", "--format=%B", commit)

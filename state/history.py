@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import orjson
 
-from autoresearch.state import records
+from autoresearch.state import heldout, records
+from autoresearch.state.heldout import Gap, HeldOut
 from autoresearch.state.journal import Reader
 from autoresearch.state.model import (
     LISTED,
@@ -37,10 +38,13 @@ from autoresearch.state.model import (
 __all__ = [
     "LISTED",
     "LISTS",
+    "SELF_SCORED_TEXT",
     "WINDOW",
     "Control",
     "DeadEndState",
     "Family",
+    "Gap",
+    "HeldOut",
     "History",
     "IdeaState",
     "Incumbent",
@@ -55,6 +59,15 @@ __all__ = [
 
 WINDOW = 30
 """Of how many of the last measurements the incumbent's count (design section 7)."""
+JUDGED = 200
+"""So many of the last estimates are kept, to tell what lies far outside them."""
+SELF_SCORED_TEXT = (
+    "Code that the agent may edit prints the score itself; "
+    "`measure.evaluate` would read it where the agent cannot write."
+)
+"""Said once in a session as a warning (code `own-score`), and as one line wherever the number stands."""
+PRINTED_USD = 100.0
+"""The most that one sample's `cost_usd` adds to the bill: a candidate in the printing process may print anything."""
 
 
 class History:
@@ -82,6 +95,14 @@ class History:
         self.sampled: dict[str, int] = {}
         """How many samples the open experiment's and the incumbent's commits have had: seeds go on counting."""
         self.unproven: dict[int, tuple[float, int]] = {}
+        self.estimates: deque[float] = deque(maxlen=JUDGED)
+        """How much better each of the segment's last judged candidates was than its incumbent."""
+        self.flagged: list[int] = []
+        """Experiments with something worth a second look (`Row.flags`)."""
+        self.holdout: list[HeldOut] = []
+        """The segment's values of the held-out command, the baseline's first. For people, never for agents."""
+        self.held_out: dict[str, list[bool]] = {}
+        """Whether each of a commit's held-out runs in this segment gave a value."""
         self.counts: Counter[str] = Counter()
         self.since_keep = 0
         self.crash_streak = 0
@@ -102,6 +123,8 @@ class History:
         self.notes: dict[str, Text] = {}
         self.steers: list[Text] = []
         self.notices: deque[Text] = deque(maxlen=200)
+        self.warned: set[str] = set()
+        """The codes of all warnings so far: some are given once in a session."""
         self.settings: dict[str, Any] = {}
         self.agent: tuple[str, str] = ("", "")
         """The agent that was used last, and its source where it has one: a resumed session goes on with it."""
@@ -188,6 +211,20 @@ class History:
         """First samples of this segment's experiments after the baseline, None where there is none."""
         return [row.first for row in self.rows if row.segment == self.segment and row.cause != "baseline"]
 
+    @property
+    def self_scored(self) -> bool:
+        """Whether code that the agent may edit prints the number itself."""
+        scored = self.header.scored if self.header is not None else ""
+        return scored == "scope" or (not scored and "own-score" in self.warned)
+
+    @property
+    def gap(self) -> Gap | None:
+        """The best's gain on the metric beside its gain on the holdout. For people, never for agents."""
+        header = self.header or records.Header()
+        sd = math.sqrt(self.spread.ss / self.spread.nu) if self.spread.nu else None
+        effect = _finite(header.verdict.get("min_effect")) or 0.0
+        return heldout.gap(self.holdout, header.metric_name, header.direction, sd, effect)
+
     def has_idea(self) -> bool:
         return any(idea.state == "open" for idea in self.ideas.values())
 
@@ -213,6 +250,9 @@ class History:
         self.spread = Spread()
         self.recent.clear()
         self.unproven.clear()
+        self.estimates.clear()
+        self.holdout.clear()
+        self.held_out.clear()
         self.open = None
 
     def _proposal(self, at: int, data: dict[str, Any]) -> None:
@@ -272,6 +312,9 @@ class History:
             sha=data["sha"],
             attempt=int(data.get("attempt", 1)),
             at=at,
+            version=int(data.get("version", 1)),
+            flags=tuple(data.get("flags") or ()),
+            noise=Spread(**noise) if (noise := data.get("noise")) else None,
         )
         keep = self.incumbent.sha if self.incumbent else ""
         self.sampled = {sha: count for sha, count in self.sampled.items() if sha == keep}
@@ -289,12 +332,12 @@ class History:
             duration_s=data.get("duration_s") or 0.0,
             at=at,
         )
-        self.sampled[sample.sha] = max(self.sampled.get(sample.sha, 0), sample.k)
         self.measured_s += sample.duration_s
-        # A candidate may print it: what it says can raise the bill, never lower it.
-        self.cost_usd += max(0.0, _finite(sample.metrics.get("cost_usd")) or 0.0)
+        self.cost_usd += self._printed_usd(sample)
         if sample.arm == "holdout":
+            self._held_out(sample, data.get("experiment"))
             return
+        self.sampled[sample.sha] = max(self.sampled.get(sample.sha, 0), sample.k)
         mine = self.open is not None and data.get("experiment") == self.open.number
         baseline = self.open is not None and self.open.proposal is None
         if mine and self.open is not None:
@@ -306,6 +349,19 @@ class History:
             counts = sample.arm in ("incumbent", "fresh") or baseline
             self.recent.append((sample.sha, sample.metric, counts))
 
+    def _printed_usd(self, sample: SampleRow) -> float:
+        """What a run says that it cost. Never below 0; where code in scope prints it, it counts for nothing."""
+        if self.self_scored:
+            return 0.0
+        return min(max(0.0, _finite(sample.metrics.get("cost_usd")) or 0.0), PRINTED_USD)
+
+    def _held_out(self, sample: SampleRow, number: Any) -> None:
+        good = sample.cause is None and sample.metric is not None
+        self.held_out.setdefault(sample.sha, []).append(good)
+        row = self.by_number.get(number) if isinstance(number, int) else None
+        if good and sample.metric is not None and row is not None and row.metric is not None:
+            self.holdout.append(HeldOut(row.number, sample.metric, row.metric))
+
     def _experiment(self, at: int, data: dict[str, Any]) -> None:
         opened = self.open if self.open is not None and self.open.number == int(data["run"]) else None
         row = self._row(at, data, opened)
@@ -315,6 +371,10 @@ class History:
         self.rows.append(row)
         self.by_number[row.number] = row
         self.counts[row.status] += 1
+        if row.flags:
+            self.flagged.append(row.number)
+        if row.status in ("keep", "discard") and isinstance(row.estimate, (int, float)):
+            self.estimates.append(row.estimate)
         if row.cause not in _NOT_MEASURED:
             self.crash_streak = self.crash_streak + 1 if row.status == "crash" else 0
         if row.cause != "baseline":
@@ -384,6 +444,7 @@ class History:
         row.params = proposal.params if proposal else None
         row.net_lines = proposal.net_lines if proposal else 0
         row.warnings = len(data.get("warnings") or ())
+        row.flags = tuple(data.get("flags") or ())
         row.timestamp = int(data.get("timestamp") or 0)
         row.duration_s = data.get("duration_s") or 0.0
         row.cost_usd = data.get("cost_usd")
@@ -468,6 +529,8 @@ class History:
         self.overrules.append(record)
 
     def _notice(self, at: int, data: dict[str, Any]) -> None:
+        if data["type"] == "warning":
+            self.warned.add(data.get("code", ""))
         if data["type"] == "error" and self.open is not None and data.get("experiment") == self.open.number:
             self.open.failed = True
         self.notices.append(

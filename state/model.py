@@ -15,6 +15,13 @@ _LARGEST = 1e150
 """A candidate that prints 1e308 must not overflow a square, here or at any later reading of its line."""
 
 LISTS = ("worked", "refuted", "unproven", "crashed")
+FLAG_WORDS = {
+    "jump": "far outside history",
+    "seed": "touches the seed",
+    "budget": "touches the evaluation's time or budget",
+    "score": "touches the printing of the metric",
+}
+"""Of `records.FLAGS`, as a list says them."""
 LISTED = 25
 """So many of each list are shown one by one; older ones fold into families."""
 
@@ -32,6 +39,7 @@ class Row:
         "duration_s",
         "estimate",
         "first",
+        "flags",
         "idea",
         "intent_at",
         "interval",
@@ -78,6 +86,8 @@ class Row:
     params: dict[str, Any] | None
     net_lines: int
     warnings: int
+    flags: tuple[str, ...]
+    """Of `records.FLAGS`: why the result is worth a second look."""
     timestamp: int
     duration_s: float
     cost_usd: float | None
@@ -89,6 +99,10 @@ class Row:
     def family(self) -> str:
         """What to group by: the tuner's knobs, else the category."""
         return ", ".join(self.params) if self.params else self.category
+
+    @property
+    def flagged(self) -> bool:
+        return bool(self.flags)
 
 
 @dataclass(slots=True)
@@ -117,6 +131,12 @@ class Open:
     sha: str
     attempt: int
     at: int
+    version: int = 1
+    """Of the rule that judges it."""
+    flags: tuple[str, ...] = ()
+    """What in its diff asks for more runs."""
+    noise: Spread | None = None
+    """The segment's noise when it began; None in a line of an older version."""
     samples: list[SampleRow] = field(default_factory=list)
     clean: bool = False
     """The engine that ran it was stopped on purpose, it did not die."""

@@ -42,6 +42,9 @@ CRASH_CAUSES = (
     "conflict",
     "interrupted",
 )
+FLAGS = ("jump", "seed", "budget", "score")
+"""A gain far outside history; a diff that touches the seed, the evaluation's budget or time, the printing of the
+metric."""
 
 
 def now_ms() -> int:
@@ -75,6 +78,9 @@ class Header:
     verdict: dict[str, Any] = field(default_factory=dict)
     """mode, odds, baseline_runs, max_runs, bundle, min_effect: what `log --recompute` needs."""
     constraints: dict[str, str | float] = field(default_factory=dict)
+    scored: str = ""
+    """What prints the number: `evaluate` (apart from the run), `run` (a protected file of the run's), `scope` (code
+    that the agent may edit); empty in lines of older versions and of other programs."""
     reason: str = ""
     """Why a further segment was opened; empty for the first."""
     timestamp: int = 0
@@ -138,6 +144,12 @@ class Intent:
     parent: str
     sha: str
     attempt: int = 1
+    version: int = 1
+    """Of the rule that judges it (`verdict.VERSION`)."""
+    flags: tuple[str, ...] = ()
+    """What in the diff asks for more runs: of `FLAGS`, all but `jump`, which only the runs can show."""
+    noise: dict[str, Any] = field(default_factory=dict)
+    """ss, nu, identical: the segment's noise as it was when the number was given, which the whole race is judged by."""
     timestamp: int = 0
 
 
@@ -164,6 +176,8 @@ class Sample:
     duration_s: float = 0.0
     peak_rss_mb: float | None = None
     peak_vram_mb: float | None = None
+    gpu_util: float | None = None
+    """Mean utilisation of the GPUs that it saw, in percent; None without a GPU."""
     timestamp: int = 0
 
 
@@ -197,6 +211,8 @@ class Experiment:
     duration_s: float = 0.0
     cost_usd: float | None = None
     warnings: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    """Of `FLAGS`: what makes the result worth a second look; each has its sentence in `warnings`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ Keys are documented in docs/cli.md. A value that is not known is null, never 0. 
 from __future__ import annotations
 
 import math
+import os
 import tomllib
 from dataclasses import asdict, fields
 from typing import Any
@@ -56,12 +57,36 @@ def status(session: Session, history: History, now_ms: int) -> Document:
         "limits": limits(session, history, live.limits if live else {}),
         "branch": session.branch.removeprefix("refs/heads/"),
         "engine": {"pid": engine.pid, "host": live.host if live else header.host, "log": str(session.engine_log)},
+        "flagged": [flagged(history.by_number[number]) for number in history.flagged],
+        "self_scored": history.self_scored,
+        **holdout(history),
         "notices": [
             {"text": notice.text, "fix": notice.fix, "code": notice.code, "timestamp": notice.timestamp}
             for notice in list(history.notices)[-5:]
         ],
         "bad_lines": [{"line": line, "problem": problem} for line, problem in history.problems[:20]],
         "folder": str(session.folder),
+    }
+
+
+def flagged(row: Row) -> Document:
+    """An experiment that is worth a second look, and why."""
+    return {"number": row.number, "status": row.status, "flags": list(row.flags)}
+
+
+def for_people() -> bool:
+    """Whether a person may be asking: an agent's commands carry the place for its proposal."""
+    return "AUTORESEARCH_PROPOSAL" not in os.environ
+
+
+def holdout(history: History) -> Document:
+    """The held-out values and the gap between their gain and the metric's, for people; nothing of it for agents."""
+    if not for_people():
+        return {"holdout": [], "gap": None}
+    gap = history.gap
+    return {
+        "holdout": [asdict(value) for value in history.holdout],
+        "gap": None if gap is None else asdict(gap),
     }
 
 
@@ -93,6 +118,7 @@ def experiment(row: Row, history: History) -> Document:
         "duration_s": row.duration_s,
         "cost_usd": row.cost_usd,
         "warnings": row.warnings,
+        "flags": list(row.flags),
         "lesson": lesson,
         "retry_if": retry_if,
         "timestamp": row.timestamp,
@@ -146,6 +172,9 @@ def summary(session: Session, history: History) -> Document:
         ],
         "keep_if_better": keep_if_better(history),
         "lessons": best_lessons(history),
+        "flagged": [flagged(history.by_number[number]) for number in history.flagged],
+        "self_scored": history.self_scored,
+        **holdout(history),
         "spend": spend(history),
         "branch": branch,
         "merge": f"git merge {branch}" if kept else None,

@@ -9,6 +9,7 @@ import click
 from autoresearch.state.history import History, IdeaState, Row
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
+from autoresearch.tui.commands.status import say_self_scored
 from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
 
 _SHOWN = 30
@@ -39,6 +40,7 @@ def log(where: Where, count: int | None, recompute: bool, as_json: bool) -> int:
     if not rows:
         console.say("No experiment has a verdict yet.")
         return 0
+    say_self_scored(console, history.self_scored)
     if len(rows) < len(history.rows):
         console.say(
             console.paint(f"the last {len(rows)} of {len(history.rows):,}; all: `autoresearch log -n 0`", "quiet")
@@ -50,6 +52,8 @@ def log(where: Where, count: int | None, recompute: bool, as_json: bool) -> int:
 def _line(row: Row, history: History) -> tuple[str, str, str, str, str]:
     evidence = answers.evidence_text(row) or row.cause.replace("_", " ")
     metric = answers.metric_text(row.metric, history)
+    if row.flagged:
+        evidence = f"{evidence} (flagged)" if evidence else "(flagged)"
     what = answers.mending_text(row.mends, clean(row.description))
     return (f"#{row.number}", GLYPHS[row.status], metric, evidence, what)
 

@@ -14,6 +14,7 @@ from autoresearch.state.journal import read_line, read_objects
 from autoresearch.state.session import Place, Session
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
+from autoresearch.tui.commands.status import say_self_scored
 from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
 
 _TAIL_LINES = 20
@@ -30,6 +31,8 @@ _LOGS = ("output.log", "evaluate.log", "guard.log", "build.log", "agent.log")
 @click.pass_obj
 def show(where: Where, number: int, holdout: bool, as_json: bool) -> None:
     """Experiment NUMBER whole: what, why, diff, samples, the end of its log."""
+    if holdout and not answers.for_people():
+        raise click.UsageError("The holdout is for people; an agent does not get to see it")
     place, session = where.open()
     history = session.history()
     document = describe(place, session, history, number, holdout)
@@ -72,7 +75,11 @@ def describe(place: Place, session: Session, history: History, number: int, hold
                     "mends": waiting.mends if waiting else None}  # fmt: skip
     document["chain"] = answers.chain(number, history)
     document["proposed"] = _proposed(session, proposal_at)
-    document["samples"] = _samples(session, number, intent_at, end, holdout)
+    document["self_scored"] = history.self_scored
+    document["samples"] = _samples(session, number, intent_at, end)
+    if holdout:
+        document["samples"] += _held_out(session, number, end, history.offset)
+        document |= answers.holdout(history)
     document["diff"] = _diff(place, session, number, parent, sha)
     document["logs"] = _logs(session.run(number))
     return document
@@ -98,18 +105,25 @@ def _proposed(session: Session, at: int) -> dict[str, Any] | None:
 
 
 _SAMPLE_KEYS = ("arm", "k", "seed", "metric", "metrics", "cause", "detail", "exit", "duration_s", "peak_rss_mb",
-                "peak_vram_mb", "sha", "timestamp")  # fmt: skip
+                "peak_vram_mb", "gpu_util", "sha", "timestamp")  # fmt: skip
 
 
-def _samples(session: Session, number: int, start: int, end: int, holdout: bool) -> list[dict[str, Any]]:
+def _samples(session: Session, number: int, start: int, end: int) -> list[dict[str, Any]]:
     if start < 0:
         return []
     return [
         {key: data.get(key) for key in _SAMPLE_KEYS}
         for _, data in read_objects(session.journal, start, end)
-        if data.get("type") == "sample"
-        and data.get("experiment") == number
-        and (holdout or data.get("arm") != "holdout")
+        if data.get("type") == "sample" and data.get("experiment") == number and data.get("arm") != "holdout"
+    ]
+
+
+def _held_out(session: Session, number: int, start: int, end: int) -> list[dict[str, Any]]:
+    """Holdout samples come after the verdict, at the end of the session or after its keep."""
+    return [
+        {key: data.get(key) for key in _SAMPLE_KEYS}
+        for _, data in read_objects(session.journal, max(0, start), end)
+        if data.get("type") == "sample" and data.get("experiment") == number and data.get("arm") == "holdout"
     ]
 
 
@@ -181,6 +195,9 @@ def _print(console: Console, document: dict[str, Any], history: History) -> None
             ("commit", document["sha"][:12] + (f" on {document['parent'][:12]}" if document["parent"] else "")),
         ]
     )
+    say_self_scored(console, document["self_scored"])
+    if document.get("gap"):
+        console.say(console.paint(f"  {clean(document['gap']['text'])}", "warn" if document["gap"]["grows"] else ""))
     for warning in document.get("warnings") or []:
         console.say(console.paint(f"  ! {clean(warning)}", "warn"))
     _print_samples(console, document["samples"], history)

@@ -8,13 +8,15 @@ from typing import Any
 import click
 
 from autoresearch.state import numbers, records
-from autoresearch.state.history import History
+from autoresearch.state.history import SELF_SCORED_TEXT, History
+from autoresearch.state.model import FLAG_WORDS
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import Console, clean, emit_json, plural
 
 _BUSY_FROM_S = 60.0
 """Below this much running the share of measuring says nothing."""
+_FLAGGED_SHOWN = 5
 
 
 @click.command()
@@ -51,12 +53,17 @@ def _print(console: Console, document: dict[str, Any], history: History) -> None
             ("next", clean(document["fix"])),
             ("best", best_text(document, history)),
             ("tried", counts_text(document["counts"])),
+            ("flagged", flagged_text(document["flagged"])),
+            ("holdout", holdout_text(document)),
             ("spent", spend_text(document["spend"])),
             ("limits", limits_text(document["limits"])),
             ("branch", document["branch"]),
         ]
     )
+    say_self_scored(console, document["self_scored"])
     for notice in document["notices"]:
+        if notice["code"] == "own-score":
+            continue  # said just now, whenever the warning was given
         fix = f" {clean(notice['fix'])}" if notice["fix"] else ""
         console.say(console.paint(f"  ! {clean(notice['text'])}{fix}", "warn"))
     if document["bad_lines"]:
@@ -114,6 +121,32 @@ def counts_text(counts: dict[str, int]) -> str:
     if counts["checks_failed"]:
         parts.append(f"{counts['checks_failed']:,} failed a guard")
     return f"{counts['tried']:,}: {', '.join(parts)}"
+
+
+def flagged_text(flagged: list[dict[str, Any]]) -> str:
+    """ "#7 keep: touches the seed; #4: far outside history": keeps first, the newest first."""
+    ranked = sorted(flagged, key=lambda one: (one["status"] != "keep", -one["number"]))
+    parts = []
+    for one in ranked[:_FLAGGED_SHOWN]:
+        words = ", ".join(FLAG_WORDS.get(code, clean(code)) for code in one["flags"])
+        parts.append(f"#{one['number']} {one['status'].replace('_', ' ')}: {words}")
+    more = f"; and {len(ranked) - len(parts):,} more" if len(ranked) > len(parts) else ""
+    return "; ".join(parts) + more
+
+
+def holdout_text(document: dict[str, Any]) -> str:
+    if document["gap"] is not None:
+        return clean(document["gap"]["text"])
+    if document["holdout"]:
+        one = document["holdout"][-1]
+        return f"{numbers.metric(one['value'])} for #{one['experiment']}"
+    return ""
+
+
+def say_self_scored(console: Console, self_scored: bool) -> None:
+    """The one line that stands wherever the number does, when the agent's own code prints it."""
+    if self_scored:
+        console.say(console.paint(f"  ! {SELF_SCORED_TEXT}", "warn"))
 
 
 def spend_text(spend: dict[str, Any]) -> str:

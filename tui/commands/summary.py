@@ -10,7 +10,14 @@ from autoresearch.state import numbers
 from autoresearch.state.history import History
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.commands.status import best_text, counts_text, spend_text
+from autoresearch.tui.commands.status import (
+    best_text,
+    counts_text,
+    flagged_text,
+    holdout_text,
+    say_self_scored,
+    spend_text,
+)
 from autoresearch.tui.console import Console, clean, emit_json, plural
 
 _KEPT_SHOWN = 20
@@ -40,6 +47,8 @@ def print_summary(console: Console, document: dict[str, Any], history: History) 
             ("tried", counts_text(document["counts"])),
             ("best", best_text(document, history)),
             ("compare", compare_text(document)),
+            ("flagged", flagged_text(document["flagged"])),
+            ("holdout", holdout_text(document)),
             ("spent", spend_text(document["spend"])),
             (
                 "earlier",
@@ -48,6 +57,7 @@ def print_summary(console: Console, document: dict[str, Any], history: History) 
             ("merge", document["merge"] or ""),
         ]
     )
+    say_self_scored(console, document["self_scored"])
     for said in document["lessons"]:
         console.say(f"  lesson   #{said['experiment']} {clean(said['lesson'])}")
     kept = document["kept"][-_KEPT_SHOWN:]
