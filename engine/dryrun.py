@@ -266,9 +266,9 @@ class _DryRun:
             else:
                 unnoticed.append(_Unnoticed(file, sample.metric))
         if noticed:
-            self._tell(Finding("scope", "ok", f"a break in {dryrun_checks.listed(noticed)} is noticed by the run"))
+            self._tell(Finding("measured", "ok", f"a break in {dryrun_checks.listed(noticed)} is noticed by the run"))
         if files[tried:]:
-            self._tell(Finding("scope", "note", f"not tried by breaking them: {dryrun_checks.listed(files[tried:])}"))
+            self._tell(Finding("measured", "note", f"not tried by breaking them: {dryrun_checks.listed(files[tried:])}"))
         self._noticed = bool(noticed)
         return unnoticed
 
@@ -287,7 +287,7 @@ class _DryRun:
         changing = [each.file for each in unnoticed if self._changed(each.metric, values)]
         unused = [each.file for each in unnoticed if each.file not in changing]
         if changing:
-            self._tell(Finding("scope", "ok", f"breaking {dryrun_checks.listed(changing)} changes the result"))
+            self._tell(Finding("measured", "ok", f"breaking {dryrun_checks.listed(changing)} changes the result"))
         if not unused:
             return
         shown = dryrun_checks.listed(unused)
@@ -298,10 +298,10 @@ class _DryRun:
             text = (
                 f"the run gives its metric although {shown} is broken: what experiments change is not measured. {why}"
             )
-            self._tell(Finding("scope", "fail", text.rstrip("."), fix))
+            self._tell(Finding("measured", "fail", text.rstrip("."), fix))
         else:
             text = f"the run does not use {shown}: an edit there changes nothing"
-            self._tell(Finding("scope", "note", text, "Leave it out of scope.edit, unless that is meant."))
+            self._tell(Finding("measured", "note", text, "Leave it out of scope.edit, unless that is meant."))
 
     def _changed(self, metric: float, values: list[float]) -> bool:
         """Whether a metric lies outside what the unbroken target gives; with the same seed it may be the very same."""
