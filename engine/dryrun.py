@@ -268,7 +268,9 @@ class _DryRun:
         if noticed:
             self._tell(Finding("measured", "ok", f"a break in {dryrun_checks.listed(noticed)} is noticed by the run"))
         if files[tried:]:
-            self._tell(Finding("measured", "note", f"not tried by breaking them: {dryrun_checks.listed(files[tried:])}"))
+            self._tell(
+                Finding("measured", "note", f"not tried by breaking them: {dryrun_checks.listed(files[tried:])}")
+            )
         self._noticed = bool(noticed)
         return unnoticed
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from autoresearch.engine import dryrun_traps
 from autoresearch.state import imports
 
 UV_RUN = "uv run --no-sync --offline --no-cache"
@@ -249,15 +250,13 @@ def _printed_metric(script: Path) -> str:
 
 def _editable(folder: Path) -> list[str]:
     """A `.venv` in which this very project is installed editable would import the person's files, not the measured."""
-    here = re.compile(re.escape(str(folder.resolve())) + r"(?=[/'\"\s]|$)", re.MULTILINE)
-    packages = list((folder / ".venv").glob("lib/python3*/site-packages"))
-    for link in [link for place in packages for kind in ("*.pth", "__editable__*.py") for link in place.glob(kind)]:
-        if here.search(_text(link)):
-            return [
-                ".venv has this project installed as editable, so its packages would be imported from here, not from "
-                'the measured checkout: put the checkout first, e.g. run = "PYTHONPATH=src python bench.py".'
-            ]
-    return []
+    found = dryrun_traps.editables(folder, (folder / ".venv").glob("lib/python3*/site-packages"))
+    if not found:
+        return []
+    return [
+        f".venv has {found[0].package} installed as editable, so it would be imported from here, not from the measured "
+        'checkout: put the checkout first, e.g. run = "PYTHONPATH=src python bench.py".'
+    ]
 
 
 # -- reading

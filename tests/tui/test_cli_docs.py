@@ -35,7 +35,12 @@ def command(name: str) -> click.Command:
 
 def options(of: click.Command) -> set[str]:
     context = click.Context(of, parent=click.Context(cli, **cli.context_settings))
-    return {name for param in of.get_params(context) if isinstance(param, click.Option) for name in param.opts}
+    return {
+        name
+        for param in of.get_params(context)
+        if isinstance(param, click.Option)
+        for name in (*param.opts, *param.secondary_opts)
+    }
 
 
 def documented_options(section: str) -> set[str]:

@@ -78,7 +78,12 @@ def written(folder: Path) -> Config:
 def converse(folder: Path, answers: list[tuple[str, str]], *args: str) -> tuple[int, str]:
     """Run `init` on a terminal and answer each question as it comes; (exit code, all that was shown)."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "autoresearch", "init", *args]
+    quiet = (
+        []
+        if any("dry-run" in arg for arg in args) or any("Prove now" in asked for asked, _ in answers)
+        else ["--no-dry-run"]
+    )
+    command = [sys.executable, "-m", "autoresearch", "init", *quiet, *args]
     child = subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     shown, seen, left = "", 0, list(answers)
@@ -471,3 +476,37 @@ def test_an_editable_install_is_warned_about(folder: Path) -> None:
     assert "installed as editable" not in init(folder, *FLAGS, "--force").stdout
     (packages / "__editable___mine_finder.py").write_text(f"MAPPING = {{'mine': '{folder.resolve()}/mine'}}\n")
     assert "installed as editable" in init(folder, *FLAGS, "--force").stdout
+
+
+# -- the dry run
+
+
+def measured(folder: Path, script: str) -> tuple[str, ...]:
+    repository(folder, **{"train.py": "LOSS = 0.5\n", "bench.py": script})
+    return ("--metric", "loss", "--run", "python bench.py", "--edit", "train.py")
+
+
+def test_on_a_terminal_init_ends_with_a_dry_run_that_tells_what_a_night_gives(folder: Path) -> None:
+    flags = measured(folder, "from train import LOSS\nprint('loss:', LOSS)\n")
+    code, shown = converse(folder, [("Prove now that this measures what it claims? [Y/n]", "")], *flags)
+    assert code == 0, shown
+    assert "a break in train.py is noticed" in shown
+    assert "experiments in a night" in " ".join(shown.split())
+    assert shown.splitlines()[-1] == "Next: autoresearch run"
+
+
+def test_a_dry_run_that_fails_makes_init_fail_and_keeps_what_it_wrote(folder: Path) -> None:
+    done = init(folder, *measured(folder, "print('loss: 0.5')\n"), "--dry-run")
+    assert done.returncode == 1
+    assert "what experiments change is not measured" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Next: autoresearch doctor"
+    assert written(folder).metric.name == "loss"
+
+
+def test_without_a_terminal_the_dry_run_is_only_named(folder: Path) -> None:
+    done = init(folder, *measured(folder, "print('loss: 0.5')\n"))
+    assert done.returncode == 0
+    assert "autoresearch doctor" in done.stdout
+    assert (
+        "doctor" not in init(folder, "--force", "--no-dry-run", "--metric", "loss", "--run", "x", "--edit", "y").stdout
+    )

@@ -19,7 +19,7 @@ from autoresearch.state.config_rules import RULES
 from autoresearch.state.session import SessionError
 from autoresearch.tui import layouts
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import clean, is_terminal, plural
+from autoresearch.tui.console import Console, clean, is_terminal, plural
 from autoresearch.tui.layouts import Found
 
 Values = dict[str, Any]
@@ -53,6 +53,7 @@ _COMMENTS = {
 @click.option("--name", metavar="N", help="What the target is called; without it, the folder's name.")
 @click.option("--git-init", is_flag=True, help="Make a git repository where there is none, and its first commit.")
 @click.option("--force", is_flag=True, help="Write over an autoresearch.toml.")
+@click.option("--dry-run/--no-dry-run", default=None, help="Prove the target by a dry run, or do not ask for one.")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing: what was found here stands for what is not said.")
 @click.pass_obj
 def init(
@@ -69,8 +70,9 @@ def init(
     name: str | None,
     git_init: bool,
     force: bool,
+    dry_run: bool | None,
     yes: bool,
-) -> None:
+) -> int:
     """Write autoresearch.toml for this folder: what is optimised, how it is measured, what may change."""
     folder = where.start().resolve()
     path = folder / sessions.CONFIG_FILE
@@ -100,7 +102,12 @@ def init(
         _offer_first_commit(where.place().top)
     if found.history is not None:
         _import(where, found.history)
-    _say_next(where, folder)
+    if not _has_commit(folder):
+        _say_first_commit(folder)
+        return 0
+    good = _prove(where, config, folder, dry_run, asking)
+    click.echo(f"Next: autoresearch{_at(folder)} {'run' if good else 'doctor'}")
+    return 0 if good else 1
 
 
 def _said(flags: Values) -> Values:
@@ -301,11 +308,29 @@ def _import(where: Where, history: Path) -> None:
         click.echo(clean(sentence))
 
 
-def _say_next(where: Where, folder: Path) -> None:
-    at = "" if folder == Path.cwd() else f" -C {shlex.quote(str(folder))}"
-    if not _has_commit(folder):
-        git = "git" + at
-        click.echo(f"Next: `{git} add -A && {git} commit -m start`, for experiments start from a commit; then")
-        click.echo(f"  autoresearch{at} run")
-    else:
-        click.echo(f"Next: autoresearch{at} run")
+def _prove(where: Where, config: Config, folder: Path, wanted: bool | None, asking: bool) -> bool:
+    """A dry run where it is wanted; whether nothing failed in it."""
+    if wanted is None and asking:
+        runs = plural(config.verdict.baseline_runs, "time")
+        click.echo(f"A dry run runs the command {runs} and more, and shows what a night gives. Its runs count later.")
+        wanted = click.confirm("Prove now that this measures what it claims?", default=True)
+    if not wanted:
+        if wanted is None:
+            click.echo(f"Whether it measures what it claims: autoresearch{_at(folder)} doctor")
+        return True
+    from autoresearch.tui.proving import prove
+
+    report = prove(where.place(), config, Console())
+    if not report.good:
+        click.echo("What is marked × has to be mended before a session is worth its night.")
+    return report.good
+
+
+def _say_first_commit(folder: Path) -> None:
+    git = f"git{_at(folder)}"
+    click.echo(f"Next: `{git} add -A && {git} commit -m start`, for experiments start from a commit; then")
+    click.echo(f"  autoresearch{_at(folder)} doctor   and   autoresearch{_at(folder)} run")
+
+
+def _at(folder: Path) -> str:
+    return "" if folder == Path.cwd() else f" -C {shlex.quote(str(folder))}"
