@@ -25,7 +25,15 @@ from autoresearch.engine.attendant import Attendant
 from autoresearch.engine.git import GitError
 from autoresearch.engine.loop import Ended, Loop
 from autoresearch.engine.notify import Notifier
-from autoresearch.engine.opening import RunOptions, header_for, is_time, open_or_create, read_config, resolved
+from autoresearch.engine.opening import (
+    RunOptions,
+    header_for,
+    is_time,
+    open_or_create,
+    read_config,
+    refuse_untrusted,
+    resolved,
+)
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Observe, OnLive, Recorder
 from autoresearch.engine.researcher import Researcher
@@ -58,6 +66,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     process.become_subreaper()
     options = resolved(place, options)
     config = read_config(place, options)
+    refuse_untrusted(place, options)
     opened = open_or_create(place, config, options)
     workspace.refuse_held_branch(place, opened)
     with opened.lock(), _journal(opened) as journal:
@@ -419,6 +428,7 @@ def start_detached(place: Place, options: RunOptions) -> Session:
     """
     options = resolved(place, options)
     config = read_config(place, options)
+    refuse_untrusted(place, options)
     opened = open_or_create(place, config, options)
     workspace.refuse_held_branch(place, opened)
     running = opened.engine_pid()
@@ -431,7 +441,7 @@ def start_detached(place: Place, options: RunOptions) -> Session:
         "autoresearch",
         "run",
         "--headless",
-        *_flags(replace(options, session=opened.name)),
+        *_flags(replace(options, session=opened.name, trust=True)),
     ]
     with opened.engine_log.open("ab") as log:
         start = log.tell()

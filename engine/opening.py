@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import orjson
 
-from autoresearch.engine import devices, suspicion, verdict, workspace
+from autoresearch.engine import arrivals, devices, suspicion, verdict, workspace
 from autoresearch.engine.git import Git
 from autoresearch.engine.scope import Scope
 from autoresearch.state import config as configs
@@ -36,6 +36,7 @@ class RunOptions:
     replay: str | None = None
     budget_s: float | None = None
     trust: bool = False
+    """A person or script said that this target's commands may run, wherever they came from."""
 
 
 def resolved(place: Place, options: RunOptions) -> RunOptions:
@@ -61,6 +62,16 @@ def read_config(place: Place, options: RunOptions) -> Config:
     if options.budget_s is not None:
         config = configs.with_change(config, "measure.budget_s", options.budget_s, "--budget")
     return config
+
+
+def refuse_untrusted(place: Place, options: RunOptions) -> None:
+    """Raises SessionError while commands wait for a person's yes; otherwise notes that what is run now is trusted.
+
+    So the user's own commands ask nothing later either, when they have been pushed and fetched.
+    """
+    if not options.trust and (commands := arrivals.pending(place, options.session, options.new)):
+        raise arrivals.refusal(commands)
+    arrivals.accept(place, options.session, options.new)
 
 
 def open_or_create(place: Place, config: Config, options: RunOptions) -> Session:

@@ -66,7 +66,7 @@ def open_screen(where: Where) -> int:
     "--budget", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="measure.budget_s for this call."
 )
 @click.option("--git-init", is_flag=True, help="Make a git repository of the folder when it is in none.")
-@click.option("--trust", is_flag=True, help="Run this target's commands without asking.")
+@click.option("--trust", is_flag=True, help="Run this target's commands without asking, wherever they came from.")
 @on_screen
 @common
 @click.pass_obj
@@ -103,10 +103,11 @@ def run(
 
 @click.command()
 @click.option("--headless", is_flag=True, help="This process is the engine; print a line per event.")
+@click.option("--trust", is_flag=True, help="Run this target's commands without asking, wherever they came from.")
 @on_screen
 @common
 @click.pass_obj
-def resume(where: Where, headless: bool) -> int:
+def resume(where: Where, headless: bool, trust: bool) -> int:
     """Go on with a paused or stopped session; a pause that is asked for and not yet done is taken back."""
     from autoresearch.engine.opening import RunOptions
 
@@ -118,7 +119,7 @@ def resume(where: Where, headless: bool) -> int:
         ask(session, "unpause")
         click.echo(f"Session {session.name} runs already (pid {pid}); watch it with `autoresearch attach`.", err=True)
         return view(where, place, session) if interactive() and not headless else 0
-    return start(where, place, RunOptions(session=session.name), headless)
+    return start(where, place, RunOptions(session=session.name, trust=trust), headless)
 
 
 @click.command()
@@ -139,7 +140,10 @@ def attach(where: Where) -> int:
 def start(where: Where, place: Place, options: RunOptions, headless: bool, demo: bool = False) -> int:
     """Run the engine: detached under the screen on a terminal, else here with a line per event."""
     from autoresearch.engine import host
+    from autoresearch.tui.trusting import ask_or_refuse
 
+    if place.config_file.is_file():
+        options = ask_or_refuse(place, options)
     if headless or not interactive():
         return _foreground(where, place, options)
     from autoresearch.tui.commands.choosing import ask_agent
