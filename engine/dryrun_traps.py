@@ -202,6 +202,6 @@ def _is_environment(path: Path, top: Path) -> bool:
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_READ_BYTES).decode("utf-8", "replace")
+            return file.read(_READ_BYTES).replace(b"\0", b"").decode("utf-8", "replace")
     except OSError:
         return ""

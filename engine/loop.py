@@ -209,7 +209,7 @@ class Loop:
             raise Ended(_broken(f"The guard fails on the baseline: {failure}"), code=1)
         values = values_of(opened.of("candidate"))
         spread = Noise.pool([values]).sd if len(values) > 1 else 0.0
-        reason = verdict.describe_baseline(values, spread)
+        reason = verdict.describe_baseline(values, spread) + self._of_dry_run(opened)
         self._conclude(opened, Verdict("keep", "baseline", reason))
         self._warn_of_noise(values)
 
@@ -218,6 +218,12 @@ class Loop:
         if self._at_hand and not self._history.sampled.get(opened.sha):
             number, sha = opened.number, opened.sha
             self._recorder.write(*(replace(sample, experiment=number, sha=sha) for sample in self._at_hand))
+
+    def _of_dry_run(self, opened: Open) -> str:
+        """How many of the baseline's runs were not its own, as the end of a sentence."""
+        pairs = zip(self._at_hand, opened.of("candidate"), strict=False)
+        count = sum(ours.metric == theirs.metric for ours, theirs in pairs)
+        return f"; {count} of them by the dry run" if count else ""
 
     def _warn_of_noise(self, values: list[float]) -> None:
         noise = Noise.pool([values]).s if len(values) > 2 else 0.0

@@ -95,6 +95,8 @@ def test_a_session_started_soon_after_takes_the_samples_as_its_baselines(tmp_pat
     assert {(sample.experiment, sample.arm) for sample in samples} == {(1, "candidate")}
     assert [sample.k for sample in samples] == [1, 2, 3, 4]
     assert history.rows[0].cause == "baseline"
+    (baseline,) = [line for line in lines(repo) if isinstance(line, records.Experiment)]
+    assert baseline.reason.endswith("; 4 of them by the dry run")
     assert history.incumbent is not None
     assert not (repo / ".autoresearch" / history.header.session / "runs" / "00001" / "output.log").exists()  # type: ignore[union-attr]
 
@@ -281,6 +283,27 @@ def test_a_target_that_fails_says_why_and_what_to_do(
     assert fix in found["fix"]
     assert not document["target"]["kept"]
     nothing_left(repo, trees)
+
+
+def test_that_the_network_is_what_is_missing_is_proven_when_allowed(tmp_path: Path) -> None:
+    bench = "import os\nif 'UV_OFFLINE' in os.environ:\n    raise OSError('Network is unreachable')\n"
+    repo = make_target(tmp_path / "repo", bench=bench + EXACT)
+    found = the(doctor(repo, "--network", code=1), "network", "fail")
+    assert "with it on it gives its metric" in found["text"]
+    assert 'network = "on"' in found["fix"]
+    write(repo, {"bench.py": "raise OSError('Network is unreachable')\n"})
+    git(repo, "commit", "-qam", "worse")
+    document = doctor(repo, "--network", code=1)
+    assert "fails with the network on too" in the(document, "network", "note")["text"]
+    assert "tried to reach the network" in the(document, "run", "fail")["text"]
+
+
+def test_a_run_that_fails_later_than_the_first_is_told(tmp_path: Path) -> None:
+    bench = "import os\nassert os.environ['AUTORESEARCH_SEED'] != '3', 'odd'\n"
+    repo = make_target(tmp_path / "repo", bench=bench + EXACT)
+    found = the(doctor(repo, "--no-canaries", code=1), "run", "fail")
+    assert "run 3 failed where earlier ones did not" in found["text"]
+    assert "AssertionError: odd" in found["lines"][-1]
 
 
 def test_what_a_failing_run_said_last_is_shown_without_its_escapes(tmp_path: Path) -> None:
