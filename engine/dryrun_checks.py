@@ -30,7 +30,7 @@ def scope_files(place: Place, config: Config, commit: str) -> list[str]:
         if path.startswith(prefix) and meta.startswith("100") and scope.contains(inside):
             found.append(inside)
     commands = [getattr(config.measure, key) for key in ("run", "build", "evaluate")]
-    named = {Path(word).as_posix() for command in commands for word in opening.words_of(command)}
+    named = {Path(word).as_posix() for command in commands for word in workspace.words_of(command)}
     return sorted(found, key=lambda name: (name not in named, not name.endswith(".py"), name.count("/"), name))
 
 
@@ -42,7 +42,7 @@ def protected_file(place: Place, config: Config, commit: str) -> str | None:
     scope = Scope(config.scope.edit)
     prefix = f"{place.prefix}/" if place.prefix else ""
     commands = [getattr(config.measure, key) for key in ("evaluate", "run", "build")]
-    named = {Path(word).as_posix() for command in commands for word in opening.words_of(command)}
+    named = {Path(word).as_posix() for command in commands for word in workspace.words_of(command)}
     links = [link.strip("/") for link in config.scope.link]
     found = []
     for entry in filter(None, Git(place.common_dir)("ls-tree", "-r", "-z", commit).split("\0")):

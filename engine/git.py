@@ -23,6 +23,10 @@ _CONFIG = (
     "core.quotePath=false",
     "core.autocrlf=false",
     "core.safecrlf=false",
+    # A user's weaker settings would let git overlook a file that a run changed.
+    "core.trustctime=true",
+    "core.checkStat=default",
+    "core.ignoreStat=false",
     "core.fsync=loose-object,reference",
     "gc.auto=0",
     "maintenance.auto=false",

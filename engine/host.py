@@ -198,10 +198,11 @@ class _Engine:
         config, tree = self._config.measure, self._workspace.measure
         header = self._recorder.history.header
         assert header is not None
+        key = f"{config.setup!r} {header.evaluator_sha}"
+        tree.is_prepared(key)  # before the checkout, which removes what nobody has asked for
         tree.at(header.base)
         if not config.setup:
             return
-        key = f"{config.setup!r} {header.evaluator_sha}"
         if not tree.is_prepared(key):
             self._recorder.phase("preparing", waiting_for="setup")
             self._session.runs.mkdir(exist_ok=True)
@@ -212,6 +213,7 @@ class _Engine:
                 raise Ended(records.Pause(reason=f"setup failed: {exited.detail}", fix=fix, by="engine"), FAILED)
             tree.prepared(key)
         if self._workspace.evaluate is not None:
+            self._workspace.evaluate.is_prepared(key)
             self._workspace.evaluate.at(header.base)
             if not self._workspace.evaluate.is_prepared(key):
                 tree.share_prepared(self._workspace.evaluate, key)

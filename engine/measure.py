@@ -212,7 +212,10 @@ class LocalSlot:
             job, self._measure, guard.run, "guard.log", f"guard · {_short(guard.run)}", guard.timeout_s
         )
         exited = await self._run(command)
-        self._measure.check()
+        try:
+            self._refuse_tampering(self._measure, exited, "the guard")
+        except _Crash as crash:
+            return GuardResult(False, crash.cause, crash.detail, exited.duration_s)
         if exited.cause is None:
             return GuardResult(True, duration_s=exited.duration_s)
         detail = f"the guard `{_short(guard.run)}` failed: {_explain(exited, command.output)}"

@@ -6,7 +6,6 @@ Everything here raises SessionError or ConfigError with one sentence and the fix
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -185,7 +184,7 @@ def scored_by(place: Place, config: Config, commit: str) -> str:
 
 def _named_files(command: str | tuple[str, ...]) -> Iterator[str]:
     """Paths that a command may mean, relative to the target's folder: its words, and the modules behind `-m`."""
-    words = words_of(command)
+    words = workspace.words_of(command)
     for before, word in zip(["", *words], words, strict=False):
         if before == "-m":
             module = word.replace(".", "/")
@@ -222,7 +221,7 @@ def refuse_unseen_files(place: Place, config: Config) -> None:
     _, untracked = workspace.uncommitted(place)
     linked = {link.strip("/") for link in config.scope.link}
     for key in ("setup", "build", "run", "evaluate"):
-        for word in words_of(getattr(config.measure, key)):
+        for word in workspace.words_of(getattr(config.measure, key)):
             path = Path(word).as_posix()
             inside = f"{place.prefix}/{path}" if place.prefix else path
             hit = any(inside == u or (u.endswith("/") and inside.startswith(u)) for u in untracked)
@@ -236,12 +235,3 @@ def refuse_unseen_files(place: Place, config: Config) -> None:
 def is_time(metric: configs.Metric) -> bool:
     units = {"s", "ms", "us", "µs", "ns", "sec", "seconds", "milliseconds", "min", "minutes"}
     return metric.unit in units or metric.name.rpartition("_")[2] in units
-
-
-def words_of(command: str | tuple[str, ...]) -> list[str]:
-    if isinstance(command, tuple):
-        return list(command)
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return command.split()

@@ -30,8 +30,12 @@ _CLASSES = {
     "xdigit": "0-9A-Fa-f",
 }
 
-FIXED = ".gitattributes"
-"""Never in scope: it decides what git makes of every other file at a checkout, protected ones too."""
+FIXED = (".gitattributes", ".gitmodules", "autoresearch.toml")
+"""Never in scope: what git makes of every other file at a checkout, where it fetches from, and what is measured."""
+LOADED_UNASKED = ("conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "sitecustomize.py", "usercustomize.py")
+"""In scope only when a pattern without wildcards names such a file: the programs that judge a candidate read them."""
+_COMPILED = ("**/__pycache__/**", "**/*.pyc", "**/*.pyo")
+"""Never in scope: Python runs a compiled file in place of its source, a protected one too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Scope:
 
     def contains(self, path: str) -> bool:
         """Whether a file, named relative to the target's folder with slashes, is in scope."""
-        if path.rpartition("/")[2] == FIXED:
+        folder, _, file = path.rpartition("/")
+        if file in self._never() or file.endswith((".pyc", ".pyo")) or "__pycache__" in folder.split("/"):
             return False
         included, excluded = _matchers(self.edit, self.prefix)
         name = os.fsencode(f"{self.prefix}/{path}" if self.prefix else path)
@@ -63,12 +68,22 @@ class Scope:
 
     def pathspecs(self) -> list[str]:
         """The same as arguments for a git command run at the repository's top (after `--`)."""
-        specs = [f":(top,exclude,glob)**/{FIXED}"]
+        specs = [f":(top,exclude,glob){text}" for text in (*_COMPILED, *(f"**/{name}" for name in self._never()))]
         for pattern, exclude in _split(self.edit):
             magic = "top,exclude" if exclude else "top"
             for literal, text in _forms(pattern, self.prefix):
                 specs.append(f":({magic},{'literal' if literal else 'glob'}){text}")
         return specs
+
+    def _never(self) -> tuple[str, ...]:
+        """Names of files that are not in scope wherever they lie."""
+        return _never_in(self.edit)
+
+
+@lru_cache(maxsize=64)
+def _never_in(edit: tuple[str, ...]) -> tuple[str, ...]:
+    named = {pattern.rpartition("/")[2] for pattern in edit if not pattern.startswith("!")}
+    return (*FIXED, *(name for name in LOADED_UNASKED if name not in named))
 
 
 def _split(edit: tuple[str, ...]) -> Iterator[tuple[str, bool]]:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import orjson
@@ -83,10 +83,11 @@ class Tree:
         if self._sha != sha:
             self._settled = {}
         if not (self._clean and self._sha == sha):
+            self._distrust_index()
             self._detach(sha)
             if self._extras is None:
                 self._load_index()
-                self._extras = self._look().extras
+                self._extras = self._look().beyond()
             for path in self._extras:
                 remove_below(self.root, path)
             self._reset(sha)
@@ -114,27 +115,55 @@ class Tree:
     def check(self) -> tuple[str, ...]:
         """Protected files changed since `at`, which are restored now; () when a run touched none.
 
-        New files are not tampering; they are removed before the next use. A run that deletes the whole tree, or a
-        cache cleaner that does, finds it made again: git cannot restore single files into a folder that is gone.
+        A file that was written and has its old content counts: what read it meanwhile may have read something else, and
+        a process may set every time of a file but the one that tells of it (ctime). A link of ours that leads elsewhere
+        counts too. New files are not tampering; they are removed before the next use. A run that deletes the whole
+        tree, or a cache cleaner that does, finds it made again: git cannot restore single files into a folder that is
+        gone.
         """
-        if not self.root.is_dir():
+        if not self._is_in_place():
             return self._make_again()
         found = self._look()
         changed = [path for path in found.changed if self._protected(path)]
+        put_back = [path for path in found.rewritten if self._protected(path)]
+        led_astray = [path for path in self._links if not self._leads_to_users(path)]
         if self._prepared is not None:
             spoiled = [path for path, seen in self._prepared.items() if _see(self.root / path) != seen]
             if spoiled:
                 changed += spoiled
                 self._unprepare()
-        self._extras = found.extras
-        self._clean = not found.changed and not found.extras and self._git_state() == self._head
-        tracked = [path for path in changed if path in self._index]
+        self._extras = found.beyond()
+        self._clean = not self._extras and not led_astray and self._git_state() == self._head
+        self._restore([path for path in (*changed, *put_back) if path in self._index])
+        return tuple(
+            sorted([*changed, *(f"{path} (written and put back)" for path in put_back)])
+            + [f"{path} (the link)" for path in led_astray]
+        )
+
+    def _restore(self, tracked: list[str]) -> None:
+        """These files as the commit has them."""
+        if not tracked:
+            return
         for path in tracked:
             remove_below(self.root, path)
-        if tracked:
+        if self._distrust_index():
+            assert self._sha is not None
+            self._reset(self._sha)
+        else:
             self.git("checkout-index", "-f", "-u", "-z", "--stdin", stdin="\0".join(tracked) + "\0")
-            self._load_index(strict=True)
-        return tuple(sorted(changed))
+        self._load_index(strict=True)
+        self._head = self._git_state()
+
+    def _distrust_index(self) -> bool:
+        """Forget git's index unless we wrote it last: it may name other blobs, or files that git is to overlook."""
+        if self._head and self._git_state() == self._head:
+            return False
+        (self.admin / "index").unlink(missing_ok=True)
+        return True
+
+    def _is_in_place(self) -> bool:
+        """Whether the tree is a folder where we made it: a link to a folder of the user's must not be cleaned."""
+        return self.root.is_dir() and os.path.realpath(self.root) == str(self.root)
 
     def _make_again(self) -> tuple[str, ...]:
         """A tree that vanished under a run; gives the protected files that vanished with it."""
@@ -215,6 +244,10 @@ class Tree:
 
     # -- what an agent changed
 
+    def tracked(self) -> Collection[str]:
+        """Every path of the commit, from the repository's top."""
+        return self._index.keys()
+
     def forget_staging(self, base: str) -> None:
         """Whatever the agent staged or committed here: HEAD and index are `base` again, its files stay."""
         self._heal(base)
@@ -223,6 +256,7 @@ class Tree:
         self._detach(base)
         self.git(*_GIT_FLAGS, "read-tree", base)
         self._load_index()
+        self._head = self._git_state()
 
     def changed_paths(self) -> list[str]:
         """Paths that differ from the commit: changed, deleted and new ones, ignored files left out."""
@@ -231,7 +265,7 @@ class Tree:
         if any(path not in self._index for path in found.extras):
             answer = self.git(*_GIT_FLAGS, "ls-files", "-o", "-z", "--exclude-standard")
             new = [path for path in answer.split("\0") if path and not self._ours(path.rstrip("/"))]
-        self._extras = found.extras  # whatever else the agent did is over: its processes are gone
+        self._extras = found.beyond()  # whatever else the agent did is over: its processes are gone
         self._clean = False
         return sorted({*found.changed, *new})
 
@@ -242,7 +276,7 @@ class Tree:
 
     def _heal(self, sha: str) -> None:
         """Make the worktree exist and be ours, whatever was done to it."""
-        if not (self.root.is_dir() and not self.root.is_symlink() and self._is_registered()):
+        if not (self._is_in_place() and self._is_registered()):
             self._make(sha)
             return
         if not self._has_head():
@@ -263,12 +297,16 @@ class Tree:
 
     def _is_registered(self) -> bool:
         try:
-            return Path((self.admin / "gitdir").read_text().strip()) == self.root / ".git"
+            ours = (self.admin / "commondir").read_text().strip() == "../.."
+            return ours and Path((self.admin / "gitdir").read_text().strip()) == self.root / ".git"
         except OSError:
             return False
 
     def _make(self, sha: str) -> None:
         try:
+            for folder in (self.root.parent.parent, self.root.parent, self.root):
+                if folder.is_symlink():
+                    folder.unlink()
             remove(self.root)
             self._unprepare()
             self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -290,6 +328,7 @@ class Tree:
         self._reset(sha)
         self._load_index(strict=True)
         self._extras = []
+        self._head = self._git_state()
 
     def _detach(self, sha: str) -> None:
         """HEAD names a commit, never a branch: a reset must not move one that an agent checked out here."""
@@ -360,20 +399,25 @@ class Tree:
         """Changes when somebody stages, commits, merges or switches here."""
         try:
             index = (self.admin / "index").stat()
-            return (self._read_head(), index.st_mtime_ns, index.st_size, index.st_ino)
+            return (self._read_head(), index.st_mtime_ns, index.st_ctime_ns, index.st_size, index.st_ino)
         except OSError:
             return ()
 
     def _link(self) -> None:
         for path in self._links:
-            wanted = self._place.top / path
             clear_way(self.root, path)  # a candidate's own link there would lead us to the user's data
-            link = self.root / path
-            if link.is_symlink() and link.readlink() == wanted:
+            if self._leads_to_users(path):
                 continue
+            link = self.root / path
             remove(link)
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(wanted)
+            link.symlink_to(self._place.top / path)
+
+    def _leads_to_users(self, path: str) -> bool:
+        try:
+            return (self.root / path).readlink() == self._place.top / path
+        except OSError:
+            return False
 
     # -- looking
 
@@ -419,8 +463,8 @@ class Tree:
                         and now.st_size & _32_BITS == tracked.size
                         and now.st_ino & _32_BITS == tracked.inode
                     ):
-                        if not self._same(path, tracked, now, ask_git=not deep and self._protected(path)):
-                            found.changed.append(path)
+                        same = self._same(path, tracked, now, ask_git=not deep and self._protected(path))
+                        (found.rewritten if same else found.changed).append(path)
                 elif is_folder and (path in folders or path in kept or deep) and not self._is_kept_whole(path):
                     stack.append((path + "/", item.path))
                 elif self._ours(path):
@@ -472,8 +516,14 @@ _Seen = tuple[int, int, int, int, int]
 class _Found:
     def __init__(self) -> None:
         self.changed: list[str] = []
+        self.rewritten: list[str] = []
+        """Touched, and with the content they had."""
         self.extras: list[str] = []
         self.found: dict[str, _Seen] = {}
+
+    def beyond(self) -> list[str]:
+        """What a checkout has to remove or write again. Git's own look at a changed file can be deceived."""
+        return [*self.extras, *self.changed, *self.rewritten]
 
 
 def _see(path: Path) -> _Seen:

@@ -11,9 +11,10 @@ import contextlib
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +23,7 @@ import orjson
 from autoresearch.engine.git import OUR_EMAIL, OUR_NAME, Git, GitError, Refs
 from autoresearch.engine.objects import Objects
 from autoresearch.engine.scope import Scope
+from autoresearch.engine.shadows import module_of, names_imported, shadowing
 from autoresearch.engine.tree import Tree
 from autoresearch.state import records
 from autoresearch.state.config import Config
@@ -31,6 +33,8 @@ from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
 MINIMUM_GIT = (2, 38)
 """`merge-tree --write-tree`."""
 _TRAILER = "Autoresearch-Proposal: "
+LARGEST_MB = 100
+"""What the files of one proposal may hold: each experiment stays in the user's repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,9 @@ class Workspace:
         outside: list[str] = []
         for path in tree.changed_paths():
             (inside if self._in_scope(path) else outside).append(path)
+        refused = self._refused(base, inside)
+        inside = [path for path in inside if path not in refused]
+        outside += [f"{path} ({why})" for path, why in refused.items()]
         if not inside:
             return Taken("", dropped=tuple(outside))
         before = self.refs.resolve(f"{base}^{{tree}}")
@@ -131,6 +138,46 @@ class Workspace:
         sha = self._objects.commit(after, base, _message(message, facts))
         reach("after:commit")
         return replace(taken, sha=sha)
+
+    def _refused(self, base: str, inside: list[str]) -> dict[str, str]:
+        """Paths in scope that are not taken all the same, each with a clause that says why."""
+        refused: dict[str, str] = {}
+        total = 0
+        for path in inside:
+            with contextlib.suppress(OSError):
+                size = (self.propose.root / path).lstat().st_size
+                if total + size > LARGEST_MB * 2**20:
+                    refused[path] = f"{size / 2**20:.0f} MB; a proposal may write {LARGEST_MB} MB"
+                else:
+                    total += size
+        new = [path for path in inside if path not in refused and module_of(path) and not self._is_tracked(path)]
+        if new:
+            tracked = self.propose.tracked()
+            scripts = [path for path in tracked if path.endswith(".py") and not self._in_scope(path)]
+
+            def imported_in(folder: str) -> set[str]:
+                beside = [path for path in scripts if path.rpartition("/")[0] == folder]
+                blobs = [self.git.raw("cat-file", "blob", f"{base}:{path}") for path in beside]
+                return set().union(*map(names_imported, blobs))
+
+            hiding = shadowing(new, tracked, lambda path: not self._in_scope(path), self._entries(tracked), imported_in)
+            refused |= dict.fromkeys(sorted(hiding), "it would be imported in place of what protected code means")
+        return refused
+
+    def _is_tracked(self, path: str) -> bool:
+        return path in self.propose.tracked()
+
+    def _entries(self, tracked: Collection[str]) -> set[str]:
+        """The folders that Python searches first: where commands run, and those of the scripts that they name."""
+        settings, prefix = self.config.measure, self.place.prefix
+        commands = [settings.run, settings.evaluate, settings.build, self.config.holdout.run]
+        commands += [guard.run for guard in self.config.guard]
+        found = {prefix}
+        for word in (word for command in commands for word in words_of(command)):
+            path = os.path.normpath(f"{prefix}/{word}" if prefix else word)
+            if path in tracked:
+                found.add(path.rpartition("/")[0])
+        return found
 
     def _in_scope(self, path: str) -> bool:
         if path.endswith("/"):
@@ -304,6 +351,16 @@ class Workspace:
                 lock.unlink()
                 removed.append(lock)
         return removed
+
+
+def words_of(command: str | tuple[str, ...]) -> list[str]:
+    """A command's words, as bash would take them or as they are."""
+    if isinstance(command, tuple):
+        return list(command)
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
 
 
 def branch_holder(place: Place, session: Session) -> Path | None:

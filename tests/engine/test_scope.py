@@ -125,3 +125,20 @@ def test_agrees_with_git_on_any_tree_and_pattern(
 def test_a_scope_that_leaves_the_target_or_holds_nothing_is_refused(edit: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match=r"scope\.edit"):
         Scope(edit)
+
+
+@pytest.mark.parametrize(
+    "edit", [("**",), ("**", "tests/conftest.py"), ("*.py", "tests/**"), ("__pycache__/**", "x.pyc")]
+)
+def test_what_is_never_in_scope_is_so_for_git_as_well(edit: tuple[str, ...], index: Index) -> None:
+    paths = {
+        "train.py", ".gitattributes", "lib/.gitattributes", ".gitmodules", "autoresearch.toml", "x.pyc",
+        "__pycache__/a.cpython-311.pyc", "lib/__pycache__/a.txt", "conftest.py", "tests/conftest.py", "tox.ini",
+        "sitecustomize.py", "lib/usercustomize.py", "pytest.ini", "my_conftest.py",
+    }  # fmt: skip
+    agree(index, edit, "", paths)
+    scope = Scope(edit)
+    taken = {path for path in paths if scope.contains(path)}
+    named = {"conftest.py", "tests/conftest.py"} if "tests/conftest.py" in edit else set()
+    assert taken <= {"train.py", "my_conftest.py"} | named
+    assert named <= taken

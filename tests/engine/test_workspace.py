@@ -196,6 +196,99 @@ def test_a_changed_protected_file_is_found_and_restored(
     assert tree.check() == ()
 
 
+def test_an_index_that_somebody_else_wrote_is_not_believed(tmp_path: Path, open_workspace: Open) -> None:
+    """It says that the judge's blob is another, and that git is to overlook the file."""
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    base = head_of(workspace.place)
+    tree = workspace.measure
+    tree.at(base)
+    before = (tree.root / "bench.py").read_text()
+    (tree.root / "bench.py").write_text("forged\n")
+    git(tree.root, "add", "bench.py")
+    git(tree.root, "update-index", "--skip-worktree", "bench.py")
+    assert tree.check() == ("bench.py",)
+    assert (tree.root / "bench.py").read_text() == before
+    tree.at(base)
+    assert (tree.root / "bench.py").read_text() == before
+
+
+def test_an_index_of_an_earlier_engine_is_not_believed(tmp_path: Path, open_workspace: Open) -> None:
+    """Its process was killed by the run, which then had all the time it wanted."""
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    base = head_of(workspace.place)
+    workspace.measure.at(base)
+    bench = workspace.measure.root / "bench.py"
+    before = bench.read_text()
+    bench.write_text("forged\n")
+    git(workspace.measure.root, "update-index", "--assume-unchanged", "bench.py")
+    git(workspace.measure.root, "update-index", "--skip-worktree", "bench.py")
+    another = Workspace(workspace.place, workspace.session, workspace.config, print)
+    another.measure.at(base)
+    another.close()
+    assert bench.read_text() == before
+
+
+def test_a_link_in_the_trees_place_is_not_followed(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    tree = workspace.measure
+    tree.at(head_of(workspace.place))
+    mine = tmp_path / "precious"
+    write(mine, {"bench.py": "mine\n", "thesis.txt": "mine\n"})
+    tree.root.rename(tmp_path / "moved")
+    tree.root.symlink_to(mine)
+    assert "bench.py" in tree.check()
+    assert not tree.root.is_symlink()
+    assert contents(mine) == {"bench.py": "mine\n", "thesis.txt": "mine\n"}
+
+
+def test_a_link_above_the_tree_is_not_followed(tmp_path: Path, open_workspace: Open) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    tree = workspace.measure
+    tree.at(head_of(workspace.place))
+    mine = tmp_path / "precious"
+    write(mine, {f"{tree.root.name}/thesis.txt": "mine\n"})
+    tree.root.parent.rename(tmp_path / "moved")
+    tree.root.parent.symlink_to(mine)
+    tree.at(head_of(workspace.place))
+    assert tree.root.resolve() == tree.root
+    assert contents(mine) == {f"{tree.root.name}/thesis.txt": "mine\n"}
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("path", ["bench.py", "knob.py"])
+def test_what_was_written_and_put_back_is_written_again(path: str, tmp_path: Path, open_workspace: Open) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    tree = workspace.measure
+    tree.at(head_of(workspace.place))
+    file = tree.root / path
+    info, data = file.stat(), file.read_bytes()
+    file.write_bytes(b"else")
+    file.write_bytes(data)
+    os.utime(file, ns=(info.st_atime_ns, info.st_mtime_ns))
+    assert tree.check() == (("bench.py (written and put back)",) if path == "bench.py" else ())
+    os.utime(file, (1, 1))
+    tree.check()
+    tree.at(head_of(workspace.place))
+    assert file.stat().st_mtime > 1
+    assert tree.check() == ()
+
+
+def test_files_too_large_for_the_users_repository_are_not_taken(tmp_path: Path, open_workspace: Open) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"), edit=("**", "!bench.py"))
+    base = head_of(workspace.place)
+    workspace.propose.at(base)
+    write(workspace.propose.root, {"knob.py": "VALUE = 5\n", "weights.bin": ""})
+    os.truncate(workspace.propose.root / "weights.bin", 300 * 2**20)
+    taken = take(workspace, base)
+    assert taken.files == ("knob.py",)
+    assert taken.dropped == ("weights.bin (300 MB; a proposal may write 100 MB)",)
+
+
 def test_a_tree_that_a_run_deleted_is_made_again_and_the_run_tampered(tmp_path: Path, open_workspace: Open) -> None:
     repo = make_target(tmp_path / "r")
     write(repo, {"data/big.bin": "data"})

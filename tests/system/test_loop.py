@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 from engines import check_agreement, command, environment, lines, processes_of, run, session, start, until
-from repos import BENCH, TOML, git, make_repo, write
+from repos import BENCH, TOML, git, make_repo, make_target, write
 
 from autoresearch.engine.recompute import recompute
 from autoresearch.state import records
@@ -153,6 +153,17 @@ def test_out_of_scope_and_empty_proposals_are_recorded(tmp_path: Path) -> None:
 
 
 # -- measuring through the loop
+
+
+def test_setup_runs_once_and_not_at_every_start(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    toml = TOML.replace(
+        'run = "python', f'setup = "mkdir data; echo x > data/words; echo x >> {count}"\nconfine = "off"\nrun = "python'
+    )
+    repo = make_target(tmp_path / "r", toml=toml, bench=BENCH + "open('data/words').read()\n")
+    for _ in range(3):
+        run(repo, "--replay", str(tmp_path), expect=0)
+    assert count.read_text() == "x\n"
 
 
 def test_setup_build_evaluate_artifacts_and_progress(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""Attacks on the files that measure: every one is found by name, undone, and of no use to the next candidate.
+
+The target runs the candidate's code and the protected judge one after the other in one command and one tree, so that
+nothing but the check of the tree stands between them. The engine is run once over all attacks, and once more with the
+check taken away: then each of them gets its score.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from attacks import Attack, Seen, has_won, make_attacked, measure_all
+from repos import snapshot
+
+TAMPERED = ("crash", "tampered")
+CHECK = """
+from autoresearch.engine.tree import Tree
+def no_check(tree):
+    tree._extras = None
+    return ()
+Tree.check = no_check
+"""
+
+FORGED = "open('judge.py', 'w').write(\"print('METRIC score=1')\\n\")"
+PUT_BACK = '''
+import os
+judge = open('judge.py').read()
+info = os.stat('judge.py')
+forged = f"""
+import os
+print('METRIC score=1')
+open('judge.py', 'w').write({judge!r})
+os.utime('judge.py', ns=({info.st_atime_ns}, {info.st_mtime_ns}))
+"""
+open('judge.py', 'w').write(forged)
+'''
+
+ATTACKS = [
+    Attack("edits the judge", FORGED, says="judge.py"),
+    Attack("edits what the judge imports", "open('judgelib.py', 'w').write('penalty = lambda: 0')", says="judgelib.py"),
+    Attack("deletes what the judge reads", "import os; os.remove('penalty.txt')", says="penalty.txt"),
+    Attack("changes a protected file's mode", "import os; os.chmod('penalty.txt', 0o755)", says="penalty.txt"),
+    Attack("changes a protected file's times", "import os; os.utime('penalty.txt', (1, 1))", says="penalty.txt"),
+    Attack(
+        "replaces a protected file by a link",
+        "import os; os.remove('penalty.txt'); os.symlink('/dev/null', 'penalty.txt')",
+        says="penalty.txt",
+    ),
+    Attack(
+        "replaces a protected file by renaming over it",
+        "import os; open('mine', 'w').write('0'); os.replace('mine', 'penalty.txt')",
+        says="penalty.txt",
+    ),
+    Attack(
+        "writes through a symlink",
+        "import os; os.symlink('penalty.txt', 'mine'); open('mine', 'w').write('0')",
+        says="penalty.txt",
+    ),
+    Attack(
+        "writes through a hard link",
+        "import os; os.link('penalty.txt', 'mine'); open('mine', 'w').write('0')",
+        says="penalty.txt",
+    ),
+    Attack(
+        "writes through a mapping",
+        "import mmap; f = open('penalty.txt', 'r+b'); mmap.mmap(f.fileno(), 0)[:] = b'0.0'",
+        says="penalty.txt",
+    ),
+    Attack(
+        "writes the same size and sets the times back",
+        "import os; s = os.stat('penalty.txt'); open('penalty.txt', 'w').write('0.0')\n"
+        "os.utime('penalty.txt', ns=(s.st_atime_ns, s.st_mtime_ns))",
+        says="penalty.txt",
+    ),
+    Attack("puts the judge back after its use", PUT_BACK, says="judge.py (written and put back)"),
+    Attack(
+        "puts a folder of its own in the place of a link",
+        "import os; os.unlink('data'); os.mkdir('data'); open('data/extra.txt', 'w').write('-9')",
+        says="data (the link)",
+    ),
+    Attack(
+        "replaces a protected folder by a link",
+        "import os, shutil; shutil.move('conf', 'mine'); os.symlink('mine', 'conf')\n" + FORGED,
+        says="conf/deep/limits.txt",
+    ),
+    Attack(
+        "moves the whole tree and puts a copy there",
+        "import os, shutil\nhere = os.getcwd()\nos.rename(here, here + '.old')\n"
+        "shutil.copytree(here + '.old', here, symlinks=True)\n" + FORGED,
+        says="judge.py",
+    ),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_attacked(tmp_path_factory.mktemp("tampering") / "r")
+
+
+@pytest.fixture(scope="module")
+def strong(repo: Path) -> dict[str, Seen]:
+    before = snapshot(repo)
+    seen = measure_all(repo.parent, repo, ATTACKS)
+    assert snapshot(repo) == before, "the user's own tree is as it was"
+    return seen
+
+
+@pytest.fixture(scope="module")
+def weak(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    folder = tmp_path_factory.mktemp("tampering-weak")
+    return measure_all(folder, make_attacked(folder / "r"), ATTACKS, weak=CHECK)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=str)
+def test_tampering_is_a_crash_that_names_the_file(attack: Attack, strong: dict[str, Seen]) -> None:
+    seen = strong[attack.name]
+    assert (seen.line.status, seen.line.cause) == TAMPERED
+    assert attack.says in seen.line.reason
+    assert not has_won(attack, seen)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=str)
+def test_without_the_check_tampering_pays(attack: Attack, weak: dict[str, Seen]) -> None:
+    assert has_won(attack, weak[attack.name])
