@@ -13,11 +13,20 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch.engine import dryrun_checks, dryrun_kept, dryrun_traps, dryrun_words, environment, metrics, process
+from autoresearch.engine import (
+    arrivals,
+    dryrun_checks,
+    dryrun_kept,
+    dryrun_traps,
+    dryrun_words,
+    environment,
+    metrics,
+    process,
+)
 from autoresearch.engine.dryrun_words import Around, Failure, Outlook
 from autoresearch.engine.environment import Scratch
 from autoresearch.engine.machine import Check
@@ -30,6 +39,8 @@ from autoresearch.state import numbers
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.records import Sample
 from autoresearch.state.session import Place, Session
+from autoresearch.state.text import clean_line
+from autoresearch.state.trust import Command
 
 Finding = Check
 """`name`, `state` (ok, note, warn, fail), `text`, `fix` and `lines`, as of a check of the machine."""
@@ -100,11 +111,13 @@ async def dry_run(
     canaries: bool = True,
     runs: int | None = None,
     network: bool = False,
+    trust: bool = False,
 ) -> Report:
     """Measure the target's last commit and say what that shows.
 
     `runs` samples are taken of it (default: as many as a baseline needs), `canaries` breaks the in-scope files, and
-    `network` allows one more run with the network on where a run seems to need it.
+    `network` allows one more run with the network on where a run seems to need it. Commands that came with a clone or a
+    pull and that nobody has confirmed are a finding, and nothing is run, unless `trust` says so.
     """
     found: list[Finding] = []
 
@@ -116,6 +129,10 @@ async def dry_run(
     for check in look(place, config):
         tell(check)
     if any(check.state == "fail" and check.name in ("git", "scope") for check in found):
+        return Report(tuple(found))
+    arrived = () if trust else arrivals.pending(place, new=True)
+    if arrived:
+        tell(_unconfirmed(arrived))
         return Report(tuple(found))
     disturbed = any(check.name == "session" for check in found)
     with _trees(place, config) as session:
@@ -133,6 +150,12 @@ async def dry_run(
             return Report(tuple(found), tuple(dry.samples), dry.outlook, kept)
         finally:
             workspace.close()
+
+
+def _unconfirmed(commands: Iterable[Command]) -> Finding:
+    shown = "; ".join(f"{command.key} = `{clean_line(command.text, 100)}`" for command in commands)
+    text = f"commands of this target came with a clone or a pull and nobody has confirmed them: {shown}"
+    return Finding("trust", "fail", text, "Look at them and the code they run, then say --trust.")
 
 
 class _DryRun:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
 from autoresearch.state import numbers
-from autoresearch.tui.console import Console, cells, clean, shorten, wrap
+from autoresearch.tui.console import Console, cells, clean, is_terminal, shorten, wrap
 
 if TYPE_CHECKING:
     from autoresearch.engine.dryrun import Finding, Progress, Report
@@ -29,12 +30,20 @@ def prove(
     canaries: bool = True,
     runs: int | None = None,
     network: bool = False,
+    trust: bool = False,
 ) -> Report:
     """Run it to its end, or until a signal ends it: then its processes are ended and its trees removed first.
 
-    Without a console nothing is shown. Raises KeyboardInterrupt.
+    Without a console nothing is shown. On a terminal, commands that arrived with a clone are confirmed first. Raises
+    KeyboardInterrupt, and SessionError after a no.
     """
     from autoresearch.engine import dryrun
+
+    if console is not None and console.tty and is_terminal(sys.stdin) and not trust:
+        from autoresearch.engine.opening import RunOptions
+        from autoresearch.tui.trusting import ask_or_refuse
+
+        trust = ask_or_refuse(place, RunOptions(new=True)).trust
 
     shown = _Shown(console) if console is not None else None
 
@@ -48,7 +57,7 @@ def prove(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):  # asyncio does the same for SIGINT
             loop.add_signal_handler(number, task.cancel)
-        return await dryrun.dry_run(place, config, on=on, canaries=canaries, runs=runs, network=network)
+        return await dryrun.dry_run(place, config, on=on, canaries=canaries, runs=runs, network=network, trust=trust)
 
     try:
         return asyncio.run(work())

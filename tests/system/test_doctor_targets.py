@@ -369,6 +369,19 @@ def test_a_target_in_a_folder_of_its_repository(tmp_path: Path, trees: Path) -> 
     nothing_left(repo, trees)
 
 
+def test_commands_that_came_with_a_clone_run_only_when_they_are_trusted(tmp_path: Path) -> None:
+    origin = make_target(tmp_path / "origin", bench=f"open({str(tmp_path / 'ran')!r}, 'w')\n" + BENCH)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(origin), str(clone))
+    home = str(tmp_path / "state")
+    found = the(doctor(clone, code=1, XDG_STATE_HOME=home), "trust", "fail")
+    assert "measure.run = `python bench.py`" in found["text"]
+    assert "--trust" in found["fix"]
+    assert not (tmp_path / "ran").exists()
+    doctor(clone, "--trust", "--runs", "3", code=0, XDG_STATE_HOME=home)
+    assert (tmp_path / "ran").exists()
+
+
 # -- interrupted
 
 

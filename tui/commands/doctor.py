@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.state import config as configs
 from autoresearch.state.session import CONFIG_FILE, NoRepository, Place
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import Console, emit_json
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 @click.option("--runs", type=click.IntRange(1, 100), metavar="N", help="Runs for the noise; default: the baseline's.")
 @click.option("--no-canaries", is_flag=True, help="Do not try whether broken files are noticed.")
 @click.option("--network", is_flag=True, help="Where a run needs the network, try once with it on.")
+@click.option("--trust", is_flag=True, help="Run this target's commands without asking, wherever they came from.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
 @click.pass_obj
-def doctor(where: Where, quick: bool, runs: int | None, no_canaries: bool, network: bool, as_json: bool) -> int:
+def doctor(
+    where: Where, quick: bool, runs: int | None, no_canaries: bool, network: bool, trust: bool, as_json: bool
+) -> int:
     """What this machine has, and in a target a dry run: does it measure what it claims?"""
     from autoresearch.engine import machine
 
@@ -47,7 +51,13 @@ def doctor(where: Where, quick: bool, runs: int | None, no_canaries: bool, netwo
             findings = (_no_repository(folder),)
             _show(console, findings)
         else:
-            report = _examine(place, console, quick=quick, runs=runs, canaries=not no_canaries, network=network)
+            if quick:
+                report = _look(place, console)
+            else:
+                config = configs.load(place.config_file)
+                report = prove(
+                    place, config, console, canaries=not no_canaries, runs=runs, network=network, trust=trust
+                )
             findings = report.findings
     failed = any(check.state == "fail" for check in (*checks, *findings))
     if console is None:
@@ -61,17 +71,10 @@ def doctor(where: Where, quick: bool, runs: int | None, no_canaries: bool, netwo
     return 1 if failed else 0
 
 
-def _examine(
-    place: Place, console: Console | None, *, quick: bool, runs: int | None, canaries: bool, network: bool
-) -> Report:
-    """Raises ConfigError for a target whose config is wrong."""
+def _look(place: Place, console: Console | None) -> Report:
     from autoresearch.engine import dryrun
-    from autoresearch.state import config as configs
 
-    config = configs.load(place.config_file)
-    if not quick:
-        return prove(place, config, console, canaries=canaries, runs=runs, network=network)
-    report = dryrun.Report(tuple(dryrun.look(place, config)))
+    report = dryrun.Report(tuple(dryrun.look(place, configs.load(place.config_file))))
     _show(console, report.findings)
     return report
 
