@@ -16,7 +16,7 @@ from pathlib import Path
 from autoresearch.state import config as configs
 from autoresearch.state import records
 from autoresearch.state.config import ConfigError
-from autoresearch.state.history import History
+from autoresearch.state.history import LISTS, History
 from autoresearch.state.journal import Journal
 from autoresearch.state.session import Request, Session
 
@@ -47,8 +47,14 @@ def line_for(request: Request, history: History, by: str) -> records.Record:
 
 def _idea(request: Request, history: History, by: str) -> records.Record:
     id = str(request.args.get("id") or history.free_id("i", history.ideas))
-    text = str(request.args["text"]).strip()
-    return records.Idea(id=id, text=text, first=bool(request.args.get("first")), by=by, request=request.id)
+    known = history.ideas.get(id)
+    text = str(request.args.get("text") or (known.text if known else "")).strip()
+    if not text:
+        raise Refused("an idea needs a text" if "id" not in request.args else f"there is no idea {id!r}")
+    after = request.args.get("after")
+    if after is not None and after not in history.ideas:
+        raise Refused(f"there is no idea {after!r}")
+    return records.Idea(id=id, text=text, first=bool(request.args.get("first")), after=after, by=by, request=request.id)
 
 
 def _veto(request: Request, history: History, by: str) -> records.Record:
@@ -64,11 +70,18 @@ def _note(request: Request, history: History, by: str) -> records.Record:
 
 
 def _dead_end(request: Request, history: History, by: str) -> records.Record:
+    idea = request.args.get("idea")
+    if idea is not None and idea not in history.ideas:
+        raise Refused(f"there is no idea {idea!r}")
+    where = str(request.args.get("list") or "refuted")
+    if where not in LISTS[1:]:
+        raise Refused(f"there is no list {where!r} of dead ends; there are {', '.join(LISTS[1:])}")
     return records.DeadEnd(
         id=str(request.args.get("id") or history.free_id("d", history.dead_ends)),
         text=str(request.args["text"]).strip(),
-        list=str(request.args.get("list") or "refuted"),
+        list=where,
         experiment=request.args.get("experiment"),
+        idea=idea,
         retry_if=str(request.args.get("retry_if") or ""),
         by=by,
         request=request.id,

@@ -113,6 +113,7 @@ class Loop:
                 continue
             if stopping.environment_suspect(self._history.crash_streak):
                 await self._check_environment()
+            await self._measure_again()
             self._give_up_on_silence()
             with _endings():
                 waiting = await self._proposals.next()
@@ -334,6 +335,13 @@ class Loop:
             sample = await self._sample(opened, "incumbent", sha)
         if sample.cause:
             raise Ended(_broken(f"The incumbent itself crashed twice ({sample.cause}): {sample.detail}"), code=1)
+
+    async def _measure_again(self) -> None:
+        """Further runs of the incumbent that people asked for."""
+        while self._history.again:
+            self._recorder.phase("measuring", arm="incumbent", k=1, of=self._history.again)
+            await self._sample_incumbent(None)
+            self._attendant.attend()
 
     async def _check_environment(self) -> None:
         streak = self._history.crash_streak

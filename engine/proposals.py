@@ -137,6 +137,8 @@ class Proposals:
             params=words.params,
             tokens=words.tokens,
             cost_usd=words.cost_usd,
+            heard=words.heard,
+            briefed=words.briefed,
             problem=problem,
             reason=reason,
         )

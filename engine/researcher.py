@@ -109,7 +109,8 @@ class Researcher:
         )
         if agent.reads and self._write_brief is not None:
             brief = self._with_text(brief)
-        words = await agent.propose(brief, tree.folder)
+        heard, briefed = (len(self._history.steers), records.now_ms()) if brief.text else (0, 0)
+        words = replace(await agent.propose(brief, tree.folder), heard=heard, briefed=briefed)
         return words if mend is None else _mending(words, mend)
 
     def _with_text(self, brief: Brief) -> Brief:

@@ -23,6 +23,7 @@ from autoresearch.state.model import (
     LISTS,
     Control,
     DeadEndState,
+    Decision,
     Family,
     IdeaState,
     Incumbent,
@@ -42,6 +43,7 @@ __all__ = [
     "WINDOW",
     "Control",
     "DeadEndState",
+    "Decision",
     "Family",
     "Gap",
     "HeldOut",
@@ -115,6 +117,10 @@ class History:
         self.running_ms = 0
         self.started_ms = 0
         self.last_ms = 0
+        self.resumed_ms = 0
+        """When an engine started last."""
+        self.rows_before = 0
+        """Experiments that were finished when it did."""
         self.control = Control()
         self.requests: set[str] = set()
         self.ideas: dict[str, IdeaState] = {}
@@ -130,8 +136,12 @@ class History:
         """The agent that was used last, and its source where it has one: a resumed session goes on with it."""
         self.retries: list[int] = []
         """Experiments that people want tried again and that no proposal has taken up yet."""
+        self.again = 0
+        """Further runs of the incumbent that people want and that are not measured yet."""
         self.overrules: list[records.Overrule] = []
         """Decisions against a verdict that no proposal has taken up yet."""
+        self.decisions: dict[int, Decision] = {}
+        """The last decision of a person against the verdict of each experiment."""
         self.families: dict[tuple[str, str], Family] = {}
         """Counts by (list, family): what the notebook folds older entries into."""
         self.lists: dict[str, deque[Row]] = {name: deque(maxlen=LISTED) for name in LISTS}
@@ -288,7 +298,12 @@ class History:
         if waiting.agent == "retry" and self.retries:
             self.retries.pop(0)
         if waiting.agent == "overrule" and self.overrules:
-            self.overrules.pop(0)
+            decided = self.decisions[self.overrules.pop(0).experiment]
+            decided.proposal = waiting.id
+        for steer in reversed(self.steers[: int(data.get("heard") or 0)]):
+            if steer.read_by is not None:
+                break
+            steer.read_by, steer.read_ms = waiting.id, int(data.get("briefed") or 0)
 
     def _withdrawn(self, at: int, data: dict[str, Any]) -> None:
         waiting = self.waiting.pop(int(data["proposal"]), None)
@@ -338,6 +353,8 @@ class History:
             self._held_out(sample, data.get("experiment"))
             return
         self.sampled[sample.sha] = max(self.sampled.get(sample.sha, 0), sample.k)
+        if sample.arm == "incumbent" and data.get("experiment") is None:
+            self.again = max(0, self.again - 1)
         mine = self.open is not None and data.get("experiment") == self.open.number
         baseline = self.open is not None and self.open.proposal is None
         if mine and self.open is not None:
@@ -399,6 +416,7 @@ class History:
 
     def _kept(self, row: Row, data: dict[str, Any], opened: Open | None) -> None:
         self.since_keep = 0
+        self.again = 0
         samples = (opened.of("fresh") or opened.of("candidate")) if opened else []
         if opened is not None and row.cause != "baseline" and not opened.of("fresh"):
             # `single` mode takes no fresh samples: its one run is all that is known of the new incumbent.
@@ -463,9 +481,17 @@ class History:
             if known.state == "vetoed":
                 known.state = "open"
         else:
-            self.ideas[data["id"]] = IdeaState(id=data["id"], text=data["text"], by=data.get("by", ""))
+            self.ideas[data["id"]] = IdeaState(
+                id=data["id"], text=data["text"], by=data.get("by", ""), timestamp=int(data.get("timestamp") or 0)
+            )
+        after = data.get("after")
         if data.get("first"):
             self.ideas = {data["id"]: self.ideas.pop(data["id"]), **self.ideas}
+        elif after in self.ideas and after != data["id"]:
+            moved = self.ideas.pop(data["id"])
+            ids = list(self.ideas)
+            ids.insert(ids.index(after) + 1, moved.id)
+            self.ideas = {id: moved if id == moved.id else self.ideas[id] for id in ids}
 
     def _veto(self, at: int, data: dict[str, Any]) -> None:
         if data["id"] in self.ideas:
@@ -482,7 +508,12 @@ class History:
             experiment=data.get("experiment"),
             retry_if=data.get("retry_if", ""),
             by=data.get("by", ""),
+            idea=data.get("idea"),
+            timestamp=int(data.get("timestamp") or 0),
         )
+        if data.get("idea") in self.ideas:
+            given_up = self.ideas[data["idea"]]
+            given_up.state, given_up.reason = "vetoed", f"given up as {data['id']}"
 
     def _note(self, at: int, data: dict[str, Any]) -> None:
         self.notes[data["id"]] = Text(
@@ -514,6 +545,7 @@ class History:
 
     def _resume(self, at: int, data: dict[str, Any]) -> None:
         self.control = Control(since=int(data.get("timestamp") or 0))
+        self.resumed_ms, self.rows_before = self.control.since, len(self.rows)
         if self.open is not None:
             self.open.clean = self.open.failed = False
 
@@ -521,12 +553,17 @@ class History:
         self.settings.update(data["changes"])
 
     def _retry(self, at: int, data: dict[str, Any]) -> None:
-        self.retries.append(int(data["experiment"]))
+        number = int(data["experiment"])
+        if self.incumbent is not None and self.incumbent.number == number:
+            self.again += 1
+        else:
+            self.retries.append(number)
 
     def _overrule(self, at: int, data: dict[str, Any]) -> None:
         record = records.from_json(data)
         assert isinstance(record, records.Overrule)
         self.overrules.append(record)
+        self.decisions[record.experiment] = Decision(record.action, record.note, record.by, record.timestamp)
 
     def _notice(self, at: int, data: dict[str, Any]) -> None:
         if data["type"] == "warning":

@@ -78,15 +78,16 @@ def find(
     *,
     status: str = "",
     category: str = "",
+    cause: str = "",
     sessions: Collection[str] = (),
 ) -> list[Hit]:
     """`refresh` and `search`; damage that only the search meets is repaired too. Raises IndexBusy."""
     place = refresh(db_path, journals)
     try:
-        return search(place, words, limit, status=status, category=category, sessions=sessions)
+        return search(place, words, limit, status=status, category=category, cause=cause, sessions=sessions)
     except sqlite3.DatabaseError as error:
         place = _mended(place, journals, error)
-        return search(place, words, limit, status=status, category=category, sessions=sessions)
+        return search(place, words, limit, status=status, category=category, cause=cause, sessions=sessions)
 
 
 def refresh(db_path: Path, journals: Mapping[str, Path]) -> Path:
@@ -110,6 +111,7 @@ def search(
     *,
     status: str = "",
     category: str = "",
+    cause: str = "",
     sessions: Collection[str] = (),
 ) -> list[Hit]:
     """The experiments with all the words, the best match first; with any of them when none has all.
@@ -118,7 +120,12 @@ def search(
     a word, the newest experiments that pass the filters.
     """
     wheres, values = ["1"], []
-    for column, wanted in (("status", [status]), ("category", [category]), ("session", list(sessions))):
+    for column, wanted in (
+        ("status", [status]),
+        ("category", [category]),
+        ("cause", [cause]),
+        ("session", list(sessions)),
+    ):
         if any(wanted):
             wheres.append(f"e.{column} in ({', '.join('?' * len(wanted))})")
             values += wanted

@@ -233,6 +233,7 @@ class IdeaState:
     state: Literal["open", "taken", "tried", "vetoed"] = "open"
     reason: str = ""
     experiments: list[int] = field(default_factory=list)
+    timestamp: int = 0
 
 
 @dataclass(slots=True)
@@ -243,6 +244,21 @@ class DeadEndState:
     experiment: int | None
     retry_if: str
     by: str
+    idea: str | None = None
+    timestamp: int = 0
+
+
+@dataclass(slots=True)
+class Decision:
+    """A person decided against a verdict."""
+
+    action: str
+    """`keep` or `discard`."""
+    note: str
+    by: str
+    timestamp: int
+    proposal: int | None = None
+    """What carries it out, once there is one."""
 
 
 @dataclass(slots=True)
@@ -256,6 +272,9 @@ class Text:
     experiment: int | None = None
     code: str = ""
     fix: str = ""
+    read_by: int | None = None
+    """Of a message: the proposal whose brief was the first to hold it."""
+    read_ms: int = 0
 
 
 @dataclass(slots=True)

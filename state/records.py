@@ -115,6 +115,10 @@ class Proposal:
     """The tuner's values, by knob."""
     tokens: dict[str, int] = field(default_factory=dict)
     cost_usd: float | None = None
+    heard: int = 0
+    """How many of the people's messages, counted from the first, its brief held."""
+    briefed: int = 0
+    """When its brief was given, ms; 0 without a brief."""
     problem: str = ""
     """A crash cause when there is nothing to measure: no_change, out_of_scope, conflict or no_proposal."""
     reason: str = ""
@@ -237,6 +241,8 @@ class Idea:
     by: str = ""
     first: bool = False
     """Goes to the head of the list."""
+    after: str | None = None
+    """Goes right behind the idea of this id."""
     request: str | None = None
     timestamp: int = 0
 
@@ -262,6 +268,8 @@ class DeadEnd:
     text: str
     list: str = "refuted"
     experiment: int | None = None
+    idea: str | None = None
+    """The idea that is given up with it: it leaves the list."""
     retry_if: str = ""
     by: str = ""
     request: str | None = None
@@ -342,7 +350,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """A person asks for an experiment to be tried again, on the present incumbent."""
+    """A person asks for an experiment to be tried again, on the present incumbent; the incumbent itself is measured
+    once more."""
 
     type: ClassVar[str] = "retry"
 

@@ -18,6 +18,7 @@ from autoresearch.state.journal import read_objects
 from autoresearch.state.model import LISTED, list_of
 from autoresearch.state.session import Session
 from autoresearch.tui.alive import engine_now
+from autoresearch.tui.facts.ideas import families
 
 Document = dict[str, Any]
 
@@ -200,6 +201,7 @@ def ideas(history: History) -> Document:
     return {
         "ideas": [asdict(idea) for idea in history.ideas.values()],
         "dead_ends": dead_ends(history),
+        "families": [asdict(family) for family in families(history)],
         "notes": [
             {"id": note.id, "text": note.text, "by": note.by, "timestamp": note.timestamp}
             for note in history.notes.values()
@@ -229,6 +231,8 @@ def dead_ends(history: History) -> list[Document]:
                     "experiment": row.number,
                     "retry_if": retry_if,
                     "by": row.agent,
+                    "idea": row.idea,
+                    "timestamp": row.timestamp,
                 }
             )
     return entries

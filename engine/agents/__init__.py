@@ -82,6 +82,10 @@ class Proposal:
     tokens: dict[str, int] = field(default_factory=dict)
     cost_usd: float | None = None
     added: tuple[Added, ...] = ()
+    heard: int = 0
+    """How many of the people's messages the brief held; set by the engine."""
+    briefed: int = 0
+    """When the brief was given, ms."""
     problem: str = ""
     """A crash cause (`conflict`, `no_proposal`) when the agent could leave no edits; `reason` says why."""
     reason: str = ""

@@ -287,3 +287,62 @@ def test_an_experiment_at_which_the_engine_failed_was_not_stopped_on_purpose() -
     history = fold(*before, r.Fault(text="odd", experiment=2), *ended, r.Resume(), r.Stop(reason="by a person"))
     assert history.open is not None
     assert history.open.clean
+
+
+# -- what people do to the notebook and to verdicts
+
+
+def test_an_idea_moves_behind_another_and_back_to_the_head() -> None:
+    ideas = [r.Idea(id=f"i{n}", text=f"idea {n}") for n in (1, 2, 3)]
+    history = fold(*ideas, r.Idea(id="i1", text="idea 1", after="i2"))
+    assert list(history.ideas) == ["i2", "i1", "i3"]
+    history = fold(*ideas, r.Idea(id="i1", text="idea 1", after="i3"), r.Idea(id="i3", text="idea 3", first=True))
+    assert list(history.ideas) == ["i3", "i2", "i1"]
+    same = fold(*ideas, r.Idea(id="i1", text="other", after="i1"), r.Idea(id="i2", text="idea 2", after="i9"))
+    assert list(same.ideas) == ["i1", "i2", "i3"], "an unknown place, or its own, moves nothing"
+    assert same.ideas["i1"].text == "other"
+
+
+def test_a_dead_end_gives_its_idea_up_and_an_idea_line_brings_it_back() -> None:
+    lines = [r.Idea(id="i1", text="GQA"), r.DeadEnd(id="d1", text="GQA: too few heads", idea="i1", retry_if="wider")]
+    history = fold(*lines)
+    assert (history.ideas["i1"].state, history.ideas["i1"].reason) == ("vetoed", "given up as d1")
+    assert not history.has_idea()
+    assert fold(*lines, r.Idea(id="i1", text="GQA")).ideas["i1"].state == "open"
+
+
+def test_a_message_is_read_by_the_first_brief_that_held_it() -> None:
+    history = fold(
+        *baseline([1.0, 1.0, 1.0]),
+        r.Steer(text="a"),
+        r.Steer(text="b"),
+        r.Proposal(id=1, base=BASE, sha=sha(1), heard=1, briefed=70),
+        r.Proposal(id=2, base=BASE, sha=sha(2), heard=2, briefed=90),
+        r.Proposal(id=3, base=BASE, sha=sha(3), agent="tuner"),
+        r.Steer(text="c"),
+    )
+    assert [(steer.read_by, steer.read_ms) for steer in history.steers] == [(1, 70), (2, 90), (None, 0)]
+
+
+def test_a_retry_of_the_incumbent_is_one_more_run_of_it() -> None:
+    lines = [*baseline([1.0, 1.1, 0.9]), r.Retry(experiment=1), r.Retry(experiment=1)]
+    history = fold(*lines)
+    assert (history.again, history.retries) == (2, [])
+    history = fold(*lines, sample(None, 1.05, "incumbent", 4, BASE))
+    assert history.again == 1
+    assert history.incumbent_values()[-1] == 1.05
+
+
+def test_the_last_decision_against_a_verdict_is_known_with_what_carries_it_out() -> None:
+    history = fold(
+        *baseline([1.0, 1.0, 1.0]),
+        r.Overrule(experiment=1, action="discard", note="no", by="ann"),
+        r.Proposal(id=1, base=BASE, sha=sha(1), agent="overrule"),
+    )
+    decided = history.decisions[1]
+    assert (decided.action, decided.note, decided.by, decided.proposal) == ("discard", "no", "ann", 1)
+
+
+def test_the_last_start_is_known() -> None:
+    history = fold(r.Resume(timestamp=5), *baseline([1.0, 1.0, 1.0]), r.Stop(timestamp=8), r.Resume(timestamp=9))
+    assert (history.resumed_ms, history.rows_before) == (9, 1)

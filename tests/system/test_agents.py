@@ -112,6 +112,10 @@ def test_a_fresh_agent_reads_what_failed_before_and_what_people_say(tmp_path: Pa
     check_agreement(repo)
     assert "go to eleven" in briefs(cli)[1], "the dead end of the first call"
     assert "look below ten" in briefs(cli)[1]
+    history = check_agreement(repo)
+    told = history.steers[0]
+    assert told.read_by == history.rows[-1].proposal
+    assert told.read_ms >= told.timestamp
 
 
 def test_every_kth_proposal_comes_from_the_tuner(tmp_path: Path, cli: Path) -> None:

@@ -367,6 +367,20 @@ def test_retry_and_overrule_make_new_experiments(gated: tuple[Path, Path, str]) 
     assert "VALUE = 9.0" in git(repo, "show", f"{session(repo).branch}:knob.py")
 
 
+def test_a_retry_of_the_best_measures_it_once_more(gated: tuple[Path, Path, str]) -> None:
+    repo, gate, source = gated
+    gate.write_text("")
+    run(repo, "--replay", source, expect=0)
+    before = len(check_agreement(repo).rows)
+    ask(repo, "retry", "2")
+    run(repo, "--replay", source, expect=0)
+    history = check_agreement(repo)
+    assert (len(history.rows), history.again) == (before, 0), "it is no experiment"
+    samples = [line for line in lines(repo) if isinstance(line, records.Sample) and line.experiment is None]
+    assert history.incumbent is not None
+    assert [(line.arm, line.sha) for line in samples] == [("incumbent", history.incumbent.sha)]
+
+
 def test_what_people_write_into_the_notebook_reaches_the_journal(gated: tuple[Path, Path, str]) -> None:
     repo, gate, source = gated
     gate.write_text("")

@@ -235,6 +235,44 @@ class Writer:
             )
         )  # fmt: skip
 
+    def turn(self, knob: str, value: Any, gain: float = -0.01) -> None:
+        """An experiment of the tuner: one value of one knob, `gain` (a part of the best) better."""
+        self.proposals += 1
+        self.number += 1
+        commit = sha("knob", self.proposals)
+        about = (f"{knob} {value}", "optimizer", "")
+        self.add(
+            records.Proposal(
+                id=self.proposals, base=self.incumbent, sha=commit, agent="tuner", description=about[0],
+                category=about[1], params={knob: value}, files=("train.py",), lines=(1, 1),
+            )
+        )  # fmt: skip
+        self.add(records.Intent(experiment=self.number, proposal=self.proposals, parent=self.incumbent, sha=commit))
+        metric = self.sample(self.number, commit, "candidate", 1, self.best * (1 - gain))
+        metric = self.best * (1 - gain)
+        self.close(
+            self.proposals, commit, about, "discard", "worse", metric=metric, runs=1, estimate=self.best * gain,
+            interval=0.0022, evidence=-1.8,
+        )  # fmt: skip
+
+    def mend(self, cause: str = "nonzero_exit") -> None:
+        """A crash, and the mend of it."""
+        proposal, commit, about = self.open()
+        failed = self.number
+        self.close(proposal, commit, about, "crash", cause)
+        self.proposals += 1
+        self.number += 1
+        commit = sha("mend", self.proposals)
+        about = (f"{about[0]}, shapes mended", about[1], about[2])
+        self.add(
+            records.Proposal(
+                id=self.proposals, base=self.incumbent, sha=commit, agent="claude", description=about[0],
+                hypothesis=about[2], category=about[1], mends=failed, files=("train.py",), lines=(2, 2),
+            )
+        )  # fmt: skip
+        self.add(records.Intent(experiment=self.number, proposal=self.proposals, parent=self.incumbent, sha=commit))
+        self.keep(self.proposals, commit, about)
+
     # -- what is not in the journal
 
     def output(self, number: int, steps: int = 400) -> None:
@@ -301,6 +339,65 @@ def paused(folder: Path, experiments: int = 60) -> Writer:
     writer.output(writer.number)
     writer.output(writer.best_number)
     writer.live(phase="ended", reason="limit")
+    writer.flush()
+    return writer
+
+
+def rich(folder: Path, experiments: int = 40) -> Writer:
+    """A night with everything in it, stopped in the middle of an experiment: keeps, three kinds of dead ends, families,
+    a mend, a knob with many values, warnings, a decision of a person, messages read and unread."""
+    writer = Writer(folder)
+    writer.begin()
+    writer.baseline()
+    while writer.number < experiments // 2:
+        writer.experiment()
+    writer.notebook()
+    writer.add(records.Idea(id="i5", text="Fused attention", by="claude"))
+    writer.add(records.Steer(text="Leave the tokenizer alone; memory is the limit.", by="ann"))
+    writer.proposals += 1
+    commit = sha("heard", writer.proposals)
+    about = ("Fused attention, less memory", "systems", "Memory is the limit, says the message.")
+    writer.add(
+        records.Proposal(
+            id=writer.proposals, base=writer.incumbent, sha=commit, agent="claude", model="claude-opus-5-5",
+            description=about[0], hypothesis=about[2], category=about[1], files=("train.py",), lines=(12, 30),
+            heard=1, briefed=writer.now, idea="i5", cost_usd=0.05,
+        )
+    )  # fmt: skip
+    writer.number += 1
+    writer.add(records.Intent(experiment=writer.number, proposal=writer.proposals, parent=writer.incumbent, sha=commit))
+    writer.discard(writer.proposals, commit, about)
+    writer.mend()
+    for cause in ("nonzero_exit", "over_budget"):
+        proposal, commit, about = writer.open()
+        writer.close(proposal, commit, about, "crash", cause)
+    proposal, commit, about = writer.open()
+    writer.sample(writer.number, commit, "candidate", 1, writer.best - 0.004)
+    writer.close(proposal, commit, about, "checks_failed", "guard", metric=writer.best - 0.004, runs=1)
+    for value, gain in (
+        (0.0001, -0.05),
+        (0.0003, -0.02),
+        (0.001, -0.008),
+        (0.003, -0.003),
+        (0.01, -0.02),
+        (0.03, -0.3),
+    ):
+        writer.turn("LR", value, gain)
+    writer.add(records.Stop(reason="stopped by ann", by="ann"))
+    writer.add(records.Resume(by="ann"), 600)
+    while writer.number < experiments:
+        writer.experiment()
+    writer.add(records.Warn(text="No keep in 20 experiments: perhaps another mechanism is needed.", code="stagnation"))
+    last = next(number for number in (writer.number, writer.number - 1) if number != writer.best_number)
+    writer.add(records.Overrule(experiment=last, action="keep", note="It halves the memory.", by="ann"))
+    writer.add(records.Steer(text="Try something with the data next.", by="ann"))
+    _, commit, _ = writer.open()
+    writer.sample(writer.number, commit, "candidate", 1, writer.best - 0.002)
+    writer.sample(writer.number, commit, "candidate", 2, writer.best - 0.002)
+    writer.propose()
+    writer.add(records.Stop(reason="stopped by ann", by="ann"))
+    writer.output(writer.best_number)
+    writer.output(writer.number)
     writer.flush()
     return writer
 

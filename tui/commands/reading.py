@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import click
 
 from autoresearch.state.history import History, IdeaState, Row
+from autoresearch.state.records import STATUSES
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.commands.status import say_self_scored
 from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
+from autoresearch.tui.facts.ideas import families
 
 _SHOWN = 30
 
@@ -78,6 +80,8 @@ def ideas(where: Where, as_json: bool) -> None:
         _section(console, title, [(idea.id, _tried(idea), clean(idea.text)) for idea in by_state.get(state, [])])
     dead = answers.dead_ends(history)
     _section(console, "Dead ends", [_dead_end(end) for end in dead])
+    tried = [(family.name, f"{family.tried} tried, {family.kept} kept", family.line) for family in families(history)]
+    _section(console, "Families", [(clean(name), counted, clean(line)) for name, counted, line in tried])
     _section(console, "Notes", [(note.id, clean(note.by), clean(note.text)) for note in history.notes.values()])
     if not (history.ideas or dead or history.notes):
         console.say("No ideas, dead ends or notes yet; add one with `autoresearch idea TEXT`.")
@@ -105,20 +109,27 @@ def _section(console: Console, title: str, rows: Sequence[tuple[str, str, str]])
 
 
 @click.command()
-@click.argument("words", nargs=-1, required=True)
+@click.argument("words", nargs=-1)
 @click.option("--number", "-n", "count", type=click.IntRange(min=1), default=20, metavar="N", show_default=True,
               help="At most N results.")  # fmt: skip
+@click.option("--status", type=click.Choice(STATUSES), default=None, help="Only these.")
+@click.option("--category", default="", metavar="NAME", help="Only of this category.")
+@click.option("--cause", default="", metavar="NAME", help="Only with this cause, such as unproven or timeout.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
 @click.pass_obj
-def search(where: Where, words: tuple[str, ...], count: int, as_json: bool) -> None:
+def search(
+    where: Where, words: tuple[str, ...], count: int, status: str | None, category: str, cause: str, as_json: bool
+) -> None:
     """Full-text search over description, hypothesis, reason, tags and files of every experiment here.
 
-    All sessions of the repository; with --session, that one.
+    All sessions of the repository; with --session, that one. Without WORDS, the newest that pass the filters.
     """
+    if not words and not (status or category or cause):
+        raise click.UsageError("Say what to search for: WORDS, or one of --status, --category, --cause")
     from autoresearch.tui.commands.searching import find_experiments, print_found
 
-    found = find_experiments(where, " ".join(words), count)
+    found = find_experiments(where, " ".join(words), count, status=status or "", category=category, cause=cause)
     if as_json:
         emit_json(found)
     else:

@@ -11,7 +11,7 @@ from autoresearch.state.config import ConfigError, Limits
 from autoresearch.state.history import History, Row
 from autoresearch.state.session import Locked, Request, Session, SessionError
 from autoresearch.tui.cli import Where, common, did_you_mean
-from autoresearch.tui.console import clean
+from autoresearch.tui.console import clean, emit_json
 
 WAIT_S = 3.0
 """A running engine takes a request within a second; longer only while it is busy with git or a slow disk."""
@@ -57,7 +57,8 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
-def _say(done: str, how: str) -> None:
+def say(done: str, how: str) -> None:
+    """What was done, and that it is still to come where the engine is busy."""
     later = " The engine is busy and takes it up as soon as it can." if how == "waiting" else ""
     click.echo(done + later)
 
@@ -77,12 +78,12 @@ def pause(where: Where, now: bool) -> None:
     how = ask(session, "pause", now=now)
     what = _open_experiment(session)
     if now:
-        _say(
+        say(
             f"Session {session.name} pauses now; {what or 'what is open'} goes on at the next `autoresearch resume`.",
             how,
         )
     else:
-        _say(f"Session {session.name} pauses after {what or 'this experiment'}; `autoresearch resume` goes on.", how)
+        say(f"Session {session.name} pauses after {what or 'this experiment'}; `autoresearch resume` goes on.", how)
 
 
 @click.command()
@@ -98,7 +99,7 @@ def stop(where: Where) -> None:
         return
     how = ask(session, "stop")
     what = _open_experiment(session)
-    _say(f"Session {session.name} stops now; {what or 'what is open'} goes on at the next `autoresearch resume`.", how)
+    say(f"Session {session.name} stops now; {what or 'what is open'} goes on at the next `autoresearch resume`.", how)
 
 
 def _already(session: Session, before: History) -> None:
@@ -116,14 +117,35 @@ def _open_experiment(session: Session) -> str:
 
 
 @click.command()
-@click.argument("text", nargs=-1, required=True)
+@click.argument("text", nargs=-1)
+@click.option("--list", "listed", is_flag=True, help="The messages so far, and when each was read.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: one JSON document.")
 @common
 @click.pass_obj
-def steer(where: Where, text: tuple[str, ...]) -> None:
-    """Give the agent TEXT with its next brief."""
+def steer(where: Where, text: tuple[str, ...], listed: bool, as_json: bool) -> None:
+    """Give the agent TEXT with its next brief; --list shows what was said and when it was read."""
     _, session = where.open()
+    if listed:
+        _list_messages(session, as_json)
+        return
+    if not text:
+        raise click.UsageError("Missing argument TEXT, the message; --list shows earlier ones")
     how = ask(session, "steer", text=_text(text, "steer"))
-    _say("The agent reads it with its next brief.", how)
+    say("The agent reads it with its next brief.", how)
+
+
+def _list_messages(session: Session, as_json: bool) -> None:
+    from autoresearch.tui.facts import messages, pending
+
+    history = session.history()
+    found = messages.messages(history, pending.pending(session, history))
+    if as_json:
+        emit_json({"session": session.name, "messages": messages.as_documents(found)})
+        return
+    if not found:
+        click.echo("No message was given yet.")
+    for message in found:
+        click.echo(f"{clean(message.text)}\n    {messages.fate(message, agent=history.agent[0])}")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # "-1" is a value, and told to be a wrong one
@@ -145,7 +167,7 @@ def limit(where: Where, name: str, value: str) -> None:
     before = session.history()
     how = ask(session, "limit", name=name, value=new)
     shown = "off" if new in (0, "") else f"{new}"
-    _say(f"The limit {name} is now {shown}.", how)
+    say(f"The limit {name} is now {shown}.", how)
     if how != "done" or before.control.state != "paused" or before.control.limit != name:
         return
     from autoresearch.engine import host, opening
@@ -168,15 +190,23 @@ def _limit_value(name: str, text: str) -> object:
 @click.command()
 @click.argument("text", nargs=-1, required=True)
 @click.option("--first", is_flag=True, help="To the head of the list.")
+@click.option("--id", "id", metavar="ID", default=None, help="Change the text of this idea instead.")
 @common
 @click.pass_obj
-def idea(where: Where, text: tuple[str, ...], first: bool) -> None:
+def idea(where: Where, text: tuple[str, ...], first: bool, id: str | None) -> None:
     """Add the idea TEXT to the notebook."""
     _, session = where.open()
     before = set(session.history().ideas)
+    if id is not None:
+        if id not in before:
+            raise click.UsageError(
+                f"There is no idea {id!r}{did_you_mean(id, before)}; `autoresearch ideas` lists them"
+            )
+        say(f"{id} has its new text.", ask(session, "idea", id=id, text=_text(text, "idea"), first=first))
+        return
     how = ask(session, "idea", text=_text(text, "idea"), first=first)
     new = [id for id in session.history().ideas if id not in before]
-    _say(f"Noted as {new[0]}." if new else "Noted.", how)
+    say(f"Noted as {new[0]}." if new else "Noted.", how)
 
 
 @click.command()
@@ -196,7 +226,7 @@ def veto(where: Where, id: str, reason: str) -> None:
     if id in history.ideas and history.ideas[id].state == "vetoed":
         click.echo(f"{id} is vetoed already.")
         return
-    _say(f"{id} is off the list.", ask(session, "veto", id=id, reason=reason))
+    say(f"{id} is off the list.", ask(session, "veto", id=id, reason=reason))
 
 
 @click.command()
@@ -204,10 +234,15 @@ def veto(where: Where, id: str, reason: str) -> None:
 @common
 @click.pass_obj
 def retry(where: Where, number: int) -> None:
-    """Try the change of experiment NUMBER again, on the present best."""
+    """Try the change of experiment NUMBER again, on the present best; the best itself is measured once more."""
     _, session = where.open()
-    finished(session.history(), number)
-    _say(f"Experiment {number} is tried again next.", ask(session, "retry", experiment=number))
+    history = session.history()
+    finished(history, number)
+    best = history.incumbent is not None and history.incumbent.number == number
+    say(
+        f"Experiment {number} is {'measured' if best else 'tried'} again next.",
+        ask(session, "retry", experiment=number),
+    )
 
 
 @click.command()
@@ -228,7 +263,7 @@ def overrule(where: Where, number: int, action: str, note: str) -> None:
     if not note.strip():
         raise click.UsageError("Overruling needs a note that says why")
     how = ask(session, "overrule", experiment=number, action=action, note=note)
-    _say(f"Experiment {number} is {'re-applied' if action == 'keep' else 'reverted'} next, as a new experiment.", how)
+    say(f"Experiment {number} is {'re-applied' if action == 'keep' else 'reverted'} next, as a new experiment.", how)
 
 
 def finished(history: History, number: int) -> Row:

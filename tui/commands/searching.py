@@ -7,18 +7,26 @@ from typing import Any
 
 from autoresearch.state import numbers
 from autoresearch.state.index import IndexBusy, find
-from autoresearch.state.session import SessionError, list_sessions, open_session
+from autoresearch.state.session import Place, SessionError, list_sessions, open_session
 from autoresearch.tui.cli import Where
 from autoresearch.tui.console import GLYPHS, Console, clean
 
 
-def find_experiments(where: Where, words: str, count: int) -> dict[str, Any]:
-    """The document of `search --json`. Raises SessionError when the index stays busy or the session is unknown."""
+def find_experiments(where: Where, words: str, count: int, **filters: str) -> dict[str, Any]:
+    """The document of `search --json`; `filters` are status, category and cause.
+
+    Raises SessionError when the index stays busy or the session is unknown.
+    """
     place = where.place()
+    only = open_session(place, where.session).name if where.session is not None else ""
+    return found_in(place, words, count, only, **filters)
+
+
+def found_in(place: Place, words: str, count: int, only: str = "", **filters: str) -> dict[str, Any]:
+    """As `find_experiments`, in the session `only` or in all of the repository."""
     journals = {session.name: session.journal for session in list_sessions(place)}
-    only = (open_session(place, where.session).name,) if where.session is not None else ()
     try:
-        hits = find(place.index_db, journals, words, count, sessions=only)
+        hits = find(place.index_db, journals, words, count, sessions=(only,) if only else (), **filters)
     except IndexBusy as busy:
         raise SessionError(str(busy), code=1) from busy
     return {"query": words, "found": [{"number": (found := asdict(hit)).pop("run"), **found} for hit in hits]}
