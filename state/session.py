@@ -184,6 +184,15 @@ class Session:
         return self.folder / "engine.log"
 
     @property
+    def archive_mark(self) -> Path:
+        return self.folder / "archived"
+
+    @property
+    def archived(self) -> bool:
+        """Left out of lists and never the latest one; all of it is kept."""
+        return self.archive_mark.exists()
+
+    @property
     def branch(self) -> str:
         return f"refs/heads/autoresearch/{self.name}"
 
@@ -209,7 +218,7 @@ class Session:
     def engine_pid(self) -> int | None:
         """The pid of the engine that holds the lock now, from any process; None when none does."""
         try:
-            fd = os.open(self.lock_file, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(self.lock_file, os.O_RDONLY | os.O_CLOEXEC)  # it may lie where we cannot write
         except FileNotFoundError:
             return None
         try:
@@ -390,6 +399,13 @@ def open_session(place: Place, name: str | None = None) -> Session:
             raise NoSession(f"There is no session {name!r} in this repository (there are: {known}).")
         return found
     mine = [session for session in sessions if target_of(session) == place.prefix]
+    shown = [session for session in mine if not session.archived]
+    if mine and not shown:
+        raise NoSession(
+            f"This target's sessions are archived ({mine[0].name}); bring one back with "
+            f"`autoresearch archive --undo -s {mine[0].name}`, or start another with `autoresearch run --new`."
+        )
+    mine = shown
     if not mine:
         raise NoSession("This target has no session yet; start one with `autoresearch run`.")
     return mine[0]

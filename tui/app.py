@@ -23,6 +23,7 @@ from textual.events import Key
 from textual.screen import Screen
 
 from autoresearch.state import records
+from autoresearch.state.config import ConfigError
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.tui import keys
 from autoresearch.tui.alive import Engine
@@ -31,23 +32,25 @@ from autoresearch.tui.notices import Bell
 from autoresearch.tui.palette import LIGHT_THEME, THEME, palette_of, textual_theme
 from autoresearch.tui.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
+from autoresearch.tui.starting import Detached, Starter
 
+_OF_SESSION = ("pause", "resume", "stop", "idea", "steer")
 _START_MS = 15_000
 """How long a started engine may take until its lock is seen."""
 
 
 def run_dashboard(
     place: Place,
-    session: Session,
+    session: Session | None,
     *,
     demo: bool = False,
-    start_engine: Callable[[], None] | None = None,
+    starter: Starter | None = None,
     preferences: Preferences | None = None,
     read_only: bool = False,
-) -> int:
-    """Show the session until the person leaves. The process's exit code: 0, or 1 after an error of the viewer.
+) -> tuple[int, tuple[Place, Session] | None]:
+    """Show the session, or all of them, until the person leaves.
 
-    `start_engine` starts a detached engine for this session; without it the screen only watches.
+    Returns the process's exit code, 0 or 1 after an error of the viewer, and what was on the screen last.
     """
     # A closed terminal ends the viewer at once and quietly, even under nohup: with SIGHUP ignored its event loop would
     # hang in a write to the terminal that is gone.
@@ -56,13 +59,13 @@ def run_dashboard(
         place,
         session,
         demo=demo,
-        start_engine=start_engine,
+        starter=starter,
         terminal=0,
         preferences=preferences or Preferences(),
         read_only=read_only,
     )
     app.run(mouse=app.preferences.mouse)
-    return app.return_code or 0
+    return app.return_code or 0, (app.place, app.session) if app.has_session else None
 
 
 class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
@@ -77,6 +80,7 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         Binding("m", "steer", "message", id="app.steer", tooltip="Give the agent a message with its next brief"),
         Binding("ctrl+p", "palette", "commands", id="app.palette", tooltip="Find a command by typing"),
         Binding("question_mark,f1", "help", "help", key_display="?", id="app.help", tooltip="Help for this pane"),
+        Binding("ctrl+o", "home", "sessions", show=False, id="app.home", tooltip="Every session of this repository"),
         Binding("ctrl+c", "copy", "copy", show=False, id="app.copy", tooltip="Copy the selected text"),
         Binding("ctrl+r", "redraw", "redraw", show=False, id="app.redraw", tooltip="Draw the whole screen again"),
         Binding("q", "leave", "quit", id="app.leave", tooltip="Leave; the engine can go on"),
@@ -85,10 +89,10 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
     def __init__(
         self,
         place: Place,
-        session: Session,
+        session: Session | None,
         *,
         demo: bool = False,
-        start_engine: Callable[[], None] | None = None,
+        starter: Starter | None = None,
         clock: Callable[[], int] = records.now_ms,
         terminal: int | None = None,
         preferences: Preferences | None = None,
@@ -100,18 +104,18 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         # The filter for NO_COLOR is chosen here, before the theme is known: ours would turn default colours into black.
         super().__init__(ansi_color=True if self.plain else None)
         self.place = place
-        self.session = session
+        self.repository = place
+        """The place the app was called in; `place` is the shown session's."""
         self.demo = demo
         self.read_only = read_only
         """Nothing is asked of the session and nothing is started."""
         self.now_ms = clock
-        self._start_engine = start_engine
+        self.starter: Starter = starter or Detached()
         self._started_ms = 0
         self._terminal = terminal
         self.notices = Bell(self._write_raw, self.set_timer)
         self.feed: Feed | None = None
-        target = place.prefix or place.top.name
-        self.board = DashboardScreen(session, f"{Path(target).name}/{session.name}", self.palette)
+        self._board = self._board_of(place, session) if session is not None else None
         self.register_theme(THEME)
         self.register_theme(LIGHT_THEME)
         self.theme = textual_theme(self.preferences.theme, self.plain)
@@ -127,15 +131,61 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         return dict.fromkeys(names, "ansi_default")
 
     def get_default_screen(self) -> Screen[Any]:
-        return self.board
+        screen = self._board if self._board is not None else self._home()
+        screen._push_result_callback(self, None)  # as for a pushed one: another session's may take its place
+        return screen
+
+    # -- what is shown
+
+    @property
+    def has_session(self) -> bool:
+        return self._board is not None
+
+    @property
+    def board(self) -> DashboardScreen:
+        assert self._board is not None, "no session is open"
+        return self._board
+
+    @property
+    def session(self) -> Session:
+        return self.board.session
+
+    def _board_of(self, place: Place, session: Session) -> DashboardScreen:
+        target = place.prefix or place.top.name
+        return DashboardScreen(session, f"{Path(target).name}/{session.name}", self.palette)
+
+    def _home(self) -> Screen[Any]:
+        from autoresearch.tui.screens.home import HomeScreen
+
+        return HomeScreen(self.repository, self.palette)
+
+    def open_session(self, place: Place, session: Session) -> None:
+        """Show this session instead of what is shown."""
+        if self.feed is not None:
+            self.feed.stop()
+        self.place = place
+        self._started_ms = 0
+        self._board = self._board_of(place, session)
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.switch_screen(self._board)
+        self.call_after_refresh(self._start_feed)
+
+    def open_home(self) -> None:
+        """The list of sessions, above the present one."""
+        from autoresearch.tui.screens.home import HomeScreen
+
+        if not any(isinstance(screen, HomeScreen) for screen in self.screen_stack):
+            self.push_screen(self._home())
 
     def on_mount(self) -> None:
         if self._terminal is not None:
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGTERM, lambda: self.exit(return_code=143))
             self.set_interval(2.0, self._leave_a_dead_terminal)
-        # After the first frame: reading 10,000 experiments takes half a second of this core.
-        self.call_after_refresh(self._start_feed)
+        if self.has_session:
+            # After the first frame: reading 10,000 experiments takes half a second of this core.
+            self.call_after_refresh(self._start_feed)
 
     def _start_feed(self) -> None:
         self.feed = Feed(self.session, self.board)
@@ -176,13 +226,19 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         return engine
 
     def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
-        if action in ("pause", "resume", "stop", "idea", "steer") and self.read_only:
+        if action in _OF_SESSION and self.read_only:
             return "This screen only reads; leave out --read-only to change something."
+        if action == "home":
+            return "These are the sessions." if self.showing_home else ""
+        if action not in _OF_SESSION:
+            return ""
+        if self.showing_home or not self.has_session:
+            return "Open the session first (enter)."
         if action == "resume":
             if self.board.alive or not self.board.opened:
                 return "The engine is running." if self.board.opened else "The journal is still being read."
-            if self._start_engine is None:
-                return "This screen only watches; `autoresearch resume` starts an engine."
+            if not self.starter.can_resume(self.place, self.session):
+                return "This screen only watches; `autoresearch resume` in its target's folder starts an engine."
         if action in ("pause", "stop") and not self.board.alive:
             return "No engine is running; r starts one."
         return ""
@@ -215,10 +271,9 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         self.run_worker(self._start, thread=True, exit_on_error=False, name="start")
 
     def _start(self) -> None:
-        assert self._start_engine is not None
         try:
-            self._start_engine()
-        except (SessionError, OSError) as error:
+            self.starter.resume(self.place, self.session)
+        except (SessionError, ConfigError, OSError) as error:
             self._started_ms = 0
             self.call_from_thread(self.notify, str(error), severity="error", timeout=10)
 
@@ -285,6 +340,15 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         title, items = help_of(self.screen, self.palette)
         self.push_screen(Page(self.palette, title, items))
 
+    @property
+    def showing_home(self) -> bool:
+        from autoresearch.tui.screens.home import HomeScreen
+
+        return bool(self.screen_stack) and isinstance(self.screen, HomeScreen)
+
+    def action_home(self) -> None:
+        self.open_home()
+
     def action_palette(self) -> None:
         from autoresearch.tui.screens.commands import Commands
 
@@ -304,7 +368,8 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         """Show another theme, until the screen is left; config.toml keeps one."""
         self.palette.become(palette_of(theme, self.plain))
         self.theme = textual_theme(theme, self.plain)
-        self.board.refresh_all()
+        if self.has_session:
+            self.board.refresh_all()
         for screen in self.screen_stack:
             for widget in screen.walk_children():
                 widget.refresh()
@@ -324,7 +389,7 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
     # -- leaving
 
     def action_leave(self) -> None:
-        if not self.board.alive or self.read_only:
+        if not self.has_session or not self.board.alive or self.read_only or self.showing_home:
             self.exit()
             return
         from autoresearch.tui.screens.modals import Choice, Option

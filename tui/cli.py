@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dead-end": ("Steer", "notebook:dead_end", "Write down what failed and why, or give up an idea."),
     "retry": ("Steer", "requests:retry", "Try an experiment's change again on the present best."),
     "overrule": ("Steer", "requests:overrule", "Decide against a verdict, as a new experiment."),
+    "sessions": ("Read", "sessions:sessions", "Every session of the repository, in a line each."),
     "status": ("Read", "status:status", "What the session does now and where it stands."),
     "summary": ("Read", "summary:summary", "What was tried, kept and gained, and how to merge it."),
     "log": ("Read", "reading:log", "The experiments, oldest first."),
@@ -58,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "ideas": ("Read", "reading:ideas", "Ideas, dead ends and notes."),
     "search": ("Read", "reading:search", "Full-text search over all experiments of the repository."),
     "doctor": ("Read", "doctor:doctor", "What this machine has, and whether the target measures what it claims."),
+    "archive": ("Exchange", "sessions:archive", "Leave a session out of the lists; all of it is kept."),
     "import": ("Exchange", "exchange:import_", "Make a session of a pi-autoresearch log or a results.tsv."),
     "export": ("Exchange", "exchange:export", "Write the experiments as a results.tsv or a pi-autoresearch log."),
 }
@@ -254,7 +256,7 @@ def _forget_stdout() -> None:
     cls=Root,
     invoke_without_command=True,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
-    epilog="Without a command: the screen, on this target's running or latest session.",
+    epilog="Without a command: the screen, on the only session or the list of them.",
 )
 @only_reading
 @on_screen

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -412,6 +412,32 @@ def beginning(folder: Path) -> Writer:
     writer.live(phase="measuring", experiment=1, description="baseline", arm="candidate", k=2, of=4)
     writer.flush()
     return writer
+
+
+class Starts:
+    """A starter for the screens: does `act` for an engine, or cannot start one."""
+
+    def __init__(self, act: Callable[[], None] | None = None, offers: list[Any] | None = None) -> None:
+        self.act = act
+        self.offered = offers or []
+        self.began: list[tuple[str, str | None]] = []
+
+    def can_resume(self, place: Place, session: Session) -> bool:
+        return self.act is not None
+
+    def resume(self, place: Place, session: Session) -> None:
+        self.began.append((session.name, None))
+        assert self.act is not None
+        self.act()
+
+    def offers(self, place: Place) -> list[Any]:
+        return self.offered
+
+    def new(self, place: Place, agent: str | None) -> Session:
+        self.began.append(("new", agent))
+        assert self.act is not None
+        self.act()
+        return Session(place.sessions_dir / "new")
 
 
 @contextlib.contextmanager

@@ -81,6 +81,7 @@ def test_the_table_tells_each_command_as_its_help_does(name: str) -> None:
     ("args", "parts"),
     [
         (["status"], ["status"]),
+        (["sessions"], ["status", "sessions"]),
         (["summary"], ["status", "summary"]),
         (["log"], ["log"]),
         (["log", "--recompute"], ["log"]),

@@ -24,6 +24,7 @@ from autoresearch.tui.widgets.table import Experiments
 async def watching(
     writer: sessions.Writer, size: tuple[int, int] = (120, 40), **options: Any
 ) -> AsyncIterator[tuple[Dashboard, Pilot[None]]]:
+    options.setdefault("starter", sessions.Starts(options.pop("start_engine", None)))
     app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.board.opened and app.board.engine is not None)

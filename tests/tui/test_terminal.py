@@ -29,7 +29,7 @@ from autoresearch.state.session import Place, Session
 session = Session(Path(sys.argv[1]))
 common = session.folder.parent.parent
 {before}
-sys.exit(run_dashboard(Place(top=common.parent, git_dir=common, common_dir=common, prefix=""), session))
+sys.exit(run_dashboard(Place(top=common.parent, git_dir=common, common_dir=common, prefix=""), session)[0])
 """
 
 

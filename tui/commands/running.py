@@ -21,7 +21,6 @@ from autoresearch.state.session import (
     SessionError,
     list_sessions,
     open_session,
-    target_of,
 )
 from autoresearch.tui.cli import Where, common, on_screen, only_reading
 from autoresearch.tui.console import Console, interactive, is_terminal
@@ -33,7 +32,7 @@ AGENTS = ("auto", "claude", "command", "tuner", "replay")
 
 
 def open_screen(where: Where) -> int:
-    """The bare `autoresearch`: the screen on the latest session, or on a first one; without a terminal, its status."""
+    """The bare `autoresearch`: the only session, all of them, or a first one; without a terminal, the status."""
     place = where.place()
     if not list_sessions(place) and not place.config_file.is_file():
         raise SessionError(
@@ -45,6 +44,8 @@ def open_screen(where: Where) -> int:
 
         show_status(where)
         return 0
+    if where.session is None and len([each for each in list_sessions(place) if not each.archived]) > 1:
+        return view(where, place, None)
     try:
         place, session = where.open()
     except NoSession:
@@ -174,40 +175,32 @@ def _chosen(place: Place, session: Session) -> RunOptions:
     from autoresearch.engine.opening import RunOptions
     from autoresearch.state.config import ConfigError
     from autoresearch.tui.commands.choosing import ask_agent
+    from autoresearch.tui.starting import Detached
 
     options = RunOptions(session=session.name)
     try:
-        return ask_agent(place, options) if _can_start(place, session) else options
+        return ask_agent(place, options) if Detached().can_resume(place, session) else options
     except ConfigError:
         return options  # to look needs no config; who starts an engine is told what is wrong with it
 
 
-def _can_start(place: Place, session: Session) -> bool:
-    return place.config_file.is_file() and target_of(session) == place.prefix
-
-
-def view(where: Where, place: Place, session: Session, options: RunOptions | None = None, demo: bool = False) -> int:
-    """The screen on a session. Resuming from it starts an engine with `options`, without what was said once."""
-
-    def start_engine() -> None:
-        from autoresearch.engine import host, opening
-
-        again = options or opening.RunOptions(session=session.name)
-        host.start_detached(place, replace(again, session=session.name, new=False))
-
+def view(
+    where: Where, place: Place, session: Session | None, options: RunOptions | None = None, demo: bool = False
+) -> int:
+    """The screen on a session, or on all of them. Resuming from it starts an engine with `options`."""
     from autoresearch.tui.app import run_dashboard
     from autoresearch.tui.commands.leaving import parting_words
+    from autoresearch.tui.starting import Detached
 
-    can_start = not where.read_only and _can_start(place, session)
-    code = run_dashboard(
+    code, shown = run_dashboard(
         place,
         session,
         demo=demo,
-        start_engine=start_engine if can_start else None,
+        starter=Detached(options),
         preferences=where.preferences(),
         read_only=where.read_only,
     )
-    for line in parting_words(place, session):
+    for line in parting_words(*shown) if shown is not None else ():
         Console().prose(line)
     return code
 

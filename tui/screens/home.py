@@ -1,0 +1,462 @@
+"""Home: every session of the repository in two lines each, read one by one while the screen is already there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.screen import Screen
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from autoresearch.state.session import Place, Session, SessionError, list_sessions, target_of
+from autoresearch.tui import wording
+from autoresearch.tui.alive import Engine
+from autoresearch.tui.follow import clean
+from autoresearch.tui.keys import Reasoned, line_of
+from autoresearch.tui.overview import Overview, age, moment, overview_of
+from autoresearch.tui.palette import Palette
+from autoresearch.tui.widgets.keys import KeyLine
+from autoresearch.tui.widgets.lines import LineView
+from autoresearch.tui.widgets.spark import spark
+
+if TYPE_CHECKING:
+    from autoresearch.tui.app import Dashboard
+
+_EVERY_S = 2.0
+_STARTING_MS = 15_000
+
+
+class SessionList(Reasoned, LineView):
+    """Two lines a session: what people compare, and what it does or why it rests."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open", id="home.open", tooltip="Open this session"),
+    ]
+
+    def __init__(self, palette: Palette, now_ms: Callable[[], int]) -> None:
+        super().__init__(palette, id="sessions")
+        self.now_ms = now_ms
+        self.sessions: list[Session] = []
+        self.read: dict[str, Overview | str] = {}
+        """What is known by name; a sentence where a session cannot be read."""
+        self.cursor = 0
+
+    @property
+    def chosen(self) -> Session | None:
+        return self.sessions[self.cursor] if self.sessions else None
+
+    def show(self, sessions: list[Session], read: dict[str, Overview | str]) -> None:
+        """The cursor stays on its session."""
+        before = self.chosen
+        self.sessions, self.read = sessions, read
+        names = [session.name for session in sessions]
+        at = names.index(before.name) if before is not None and before.name in names else self.cursor
+        self.cursor = max(0, min(at, len(sessions) - 1))
+        self.changed()
+
+    def count(self) -> int:
+        return 2 * len(self.sessions)
+
+    def draw(self, number: int, width: int) -> list[Segment]:
+        session = self.sessions[number // 2]
+        here = number // 2 == self.cursor
+        known = self.read.get(session.name)
+        parts = self._standing(session, known, width) if number % 2 == 0 else self._doing(known, width)
+        lead = [Segment(" > " if here and number % 2 == 0 else "   ", self.palette.key)]
+        line = _cut([*lead, *parts], width)
+        if here:
+            plain = Style.null()
+            line = [
+                Segment(text, style if style and style.bgcolor else (style or plain) + self.palette.cursor)
+                for text, style, _ in line
+            ]
+            room = width - sum(cell_len(segment.text) for segment in line)
+            line.append(Segment(" " * max(0, room), self.palette.cursor))
+        return line
+
+    def _standing(self, session: Session, known: Overview | str | None, width: int) -> list[Segment]:
+        palette = self.palette
+        name = Segment(_fixed(session.name, 20 if width >= 100 else 13), palette.strong)
+        if known is None:
+            return [name, Segment(_fixed("…", 16), palette.quiet)]
+        if isinstance(known, str):
+            return [name, Segment(" UNREADABLE ", palette.warn)]
+        badge = wording.badge(known.engine, known.live)
+        busy = known.engine.state in ("running", "starting")
+        attention = known.engine.state in ("silent", "lost")
+        style = palette.good if busy else palette.warn if attention else palette.strong
+        count = known.document["counts"]
+        usd = known.document["spend"]["usd"]
+        parts = [
+            name,
+            Segment(f" {badge} ", style),
+            Segment(" " * max(1, 15 - len(badge)), palette.text),
+            Segment(_fixed(self._best(known, width >= 100), 32 if width >= 100 else 22), palette.keep),
+            Segment(f"{count['tried']:>5,} tried {count['kept']:>3,}✓ ", palette.text),
+        ]
+        if width >= 100:
+            parts.append(Segment(f"{f'${usd:,.2f}' if usd else '':>9} ", palette.quiet))
+            parts.append(
+                Segment(f"{age(self.now_ms(), known.began_ms) if known.began_ms else '':>4} old  ", palette.quiet)
+            )
+        room = width - 4 - sum(cell_len(part.text) for part in parts)
+        if room >= 6:
+            parts += spark(known.curve, known.lower, min(room, 40), palette)
+        return parts
+
+    def _best(self, known: Overview, roomy: bool) -> str:
+        best = known.best
+        if best is None:
+            return "no result yet"
+        change = best.change if roomy else best.change.partition(" ±")[0]
+        return f"{best.value}  {change}" if change else f"{best.value}  the baseline"
+
+    def _doing(self, known: Overview | str | None, width: int) -> list[Segment]:
+        palette = self.palette
+        if known is None:
+            return [Segment("reading its journal", palette.quiet)]
+        if isinstance(known, str):
+            return [Segment(known, palette.text)]
+        parts = [Segment(f"{clean(known.target)} · " if known.target else "", palette.quiet)]
+        if known.archived:
+            parts.append(Segment("archived · ", palette.quiet))
+        parts.append(Segment(clean(known.doing), palette.text if known.engine.alive else palette.quiet))
+        usd = known.document["spend"]["usd"]
+        if width < 100 and usd:
+            parts.append(Segment(f" · ${usd:,.2f}", palette.quiet))
+        if not known.engine.alive and known.last_ms:
+            now = self.now_ms()
+            parts.append(Segment(f" · {age(now, known.last_ms)} ago, {moment(known.last_ms)}", palette.quiet))
+        return parts
+
+    def _move(self, to: int) -> None:
+        if not self.sessions:
+            return
+        self.cursor = max(0, min(to, len(self.sessions) - 1))
+        top, height = self.scroll_offset.y, self.size.height
+        if 2 * self.cursor < top:
+            self.to_line(2 * self.cursor)
+        elif 2 * self.cursor + 2 > top + height:
+            self.to_line(2 * self.cursor + 2 - height)
+        self.refresh()
+        cast("HomeScreen", self.screen).refresh_keys()
+
+    def action_down(self) -> None:
+        self._move(self.cursor + 1)
+
+    def action_up(self) -> None:
+        self._move(self.cursor - 1)
+
+    def action_page(self, pages: int) -> None:
+        self._move(self.cursor + pages * max(1, self.size.height // 2))
+
+    def action_first(self) -> None:
+        self._move(0)
+
+    def action_last(self) -> None:
+        self._move(len(self.sessions))
+
+    def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
+        return "There is no session to open." if action == "open" and not self.sessions else ""
+
+    def action_open(self) -> None:
+        cast("HomeScreen", self.screen).open_chosen()
+
+    def on_click(self, event: Click) -> None:
+        at = (event.y + self.scroll_offset.y) // 2
+        if at < len(self.sessions):
+            again = at == self.cursor
+            self._move(at)
+            if again:
+                self.action_open()
+
+
+class HomeScreen(Reasoned, Screen[None]):
+    AUTO_FOCUS = "#sessions"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "new", "new", id="home.new", tooltip="Start a new session of this target"),
+        Binding("r", "resume", "resume", id="home.resume", tooltip="Go on with this paused or stopped session"),
+        Binding("a", "archive", "archive", id="home.archive", tooltip="Hide this session from the list, or not"),
+        Binding("A", "show_archived", "archived", id="home.archived", tooltip="Show archived sessions too, or not"),
+        Binding("escape", "back", "back", id="home.back", tooltip="Back to the session"),
+    ]
+
+    def __init__(self, place: Place, palette: Palette) -> None:
+        super().__init__()
+        self.place = place
+        self.palette = palette
+        self.read: dict[str, Overview | str] = {}
+        self.all: list[Session] | None = None
+        """Every session there is; None until they are listed."""
+        self.with_archived = False
+        self._asked: dict[str, int] = {}
+        """When an engine was asked for, by name."""
+        self._stamps: dict[str, tuple[object, ...]] = {}
+
+    @property
+    def board(self) -> Dashboard:
+        return cast("Dashboard", self.app)
+
+    @property
+    def listing(self) -> SessionList:
+        return self.query_one(SessionList)
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="home-title", markup=False)
+        yield SessionList(self.palette, self.board.now_ms)
+        yield Static("", id="home-empty", markup=False)
+        yield KeyLine(self.palette, id="keys")
+
+    def on_mount(self) -> None:
+        self.listing.message = "Looking for sessions …"
+        self.refresh_list()
+        self.call_after_refresh(self._look)
+        self.set_interval(_EVERY_S, self._look)
+
+    def on_screen_resume(self) -> None:
+        self._look()
+
+    # -- reading
+
+    def _look(self) -> None:
+        if self.is_current:
+            self.run_worker(self._read_all, thread=True, exclusive=True, group="reading", name="sessions")
+
+    def _read_all(self) -> None:
+        """In a thread: list, then read one after the other what has changed, the newest first."""
+        worker = get_current_worker()
+        found = list_sessions(self.place)
+        self.app.call_from_thread(self._listed, found)
+        for session in found:
+            if worker.is_cancelled:
+                return
+            stamp = self._stamp(session)
+            if self._stamps.get(session.name) == stamp:
+                continue
+            try:
+                known: Overview | str = overview_of(session, session.history(), self.board.now_ms())
+            except OSError as error:
+                known = f"It cannot be read: {error.strerror or error}."
+            self._stamps[session.name] = stamp
+            self.app.call_from_thread(self._known, session.name, known)
+
+    def _stamp(self, session: Session) -> tuple[object, ...]:
+        """What an overview depends on; an engine's heartbeat counts, so what runs is read again each time."""
+        try:
+            journal = session.journal.stat()
+            pid = session.engine_pid()
+            beat = session.live.stat().st_mtime_ns if pid is not None else 0
+        except OSError as error:
+            return (str(error),)
+        fresh = self.board.now_ms() // 5000 if pid is not None else 0  # a hung engine writes nothing: look anyway
+        return journal.st_size, journal.st_mtime_ns, pid, beat, fresh, session.archived
+
+    def _listed(self, found: list[Session]) -> None:
+        self.all = found
+        names = {session.name for session in found}
+        self.read = {name: known for name, known in self.read.items() if name in names}
+        self._stamps = {name: stamp for name, stamp in self._stamps.items() if name in names}
+        self.refresh_list()
+
+    def _known(self, name: str, known: Overview | str) -> None:
+        self.read[name] = known
+        self.refresh_list()
+
+    # -- showing
+
+    def refresh_list(self) -> None:
+        sessions = self.all or []
+        hidden = [session for session in sessions if session.archived]
+        shown = sessions if self.with_archived else [session for session in sessions if session not in hidden]
+        known = {name: self._starting(name, each) for name, each in self.read.items()}
+        empty = self.all is not None and not shown
+        self.set_class(empty, "-empty")
+        self.query_one("#home-empty", Static).update(self._nothing(len(hidden)) if empty else "")
+        self.listing.show(shown, known)
+        name = self.place.top.name
+        words = f" {clean(name)}  {len(shown)} session{'s' if len(shown) != 1 else ''}"
+        if hidden:
+            words += f", {len(hidden)} archived" + ("" if self.with_archived else " and not shown (A)")
+        self.query_one("#home-title", Static).update(words, layout=False)
+        self.refresh_keys()
+
+    def refresh_keys(self) -> None:
+        self.query_one(KeyLine).show(line_of(self))
+
+    def _starting(self, name: str, known: Overview | str) -> Overview | str:
+        asked = self._asked.get(name)
+        if asked is None or isinstance(known, str):
+            return known
+        if known.engine.alive or self.board.now_ms() - asked > _STARTING_MS:
+            del self._asked[name]
+            return known
+        return replace(known, engine=Engine("starting"), doing="the engine is starting")
+
+    def _nothing(self, hidden: int) -> str:
+        if hidden:
+            return f"All {hidden} sessions are archived; A shows them, n starts another."
+        if self.place.config_file.is_file():
+            return "No session yet; n starts the first one."
+        return f"There is no autoresearch.toml in {self.place.folder}; `autoresearch init` writes one."
+
+    # -- acting
+
+    def _chosen(self) -> Overview | None:
+        session = self.listing.chosen if self.listing_is_there else None
+        known = self.read.get(session.name) if session is not None else None
+        return known if isinstance(known, Overview) else None
+
+    @property
+    def listing_is_there(self) -> bool:
+        return bool(self.query(SessionList))
+
+    def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
+        changing = action in ("new", "resume", "archive", "delete")
+        if changing and self.board.read_only:
+            return "This screen only reads; leave out --read-only to change something."
+        if action == "back":
+            return "" if self.board.has_session else "There is no session behind this list; enter opens one."
+        if action == "new" and not self.place.config_file.is_file():
+            return f"There is no autoresearch.toml in {self.place.folder}; `autoresearch init` writes one."
+        if action == "show_archived":
+            return "" if any(session.archived for session in self.all or ()) else "No session is archived."
+        if action not in ("resume", "archive", "delete"):
+            return ""
+        chosen = self._chosen()
+        if chosen is None:
+            return "No session is chosen." if self.listing.chosen is None else "That session is still being read."
+        if chosen.engine.alive:
+            return {
+                "resume": "Its engine is running.",
+                "archive": "Its engine is running; pause or stop it first.",
+                "delete": "Its engine is running; stop it first.",
+            }[action]
+        if action == "resume" and not self.board.starter.can_resume(self.place_of(chosen), chosen.session):
+            return (
+                f"There is no autoresearch.toml in {self.place_of(chosen).folder} any more, so nothing can be measured."
+            )
+        return ""
+
+    def place_of(self, known: Overview) -> Place:
+        """Where the session's target lies: it may be another folder of the repository."""
+        return replace(self.place, prefix=known.target)
+
+    def open_chosen(self) -> None:
+        session = self.listing.chosen
+        if session is None:
+            return
+        try:
+            place = replace(self.place, prefix=target_of(session))
+        except OSError as error:
+            self.notify(f"Session {session.name} cannot be read: {error.strerror}.", severity="error")
+            return
+        self.board.open_session(place, session)
+
+    def action_back(self) -> None:
+        self.board.pop_screen()
+
+    def action_show_archived(self) -> None:
+        self.with_archived = not self.with_archived
+        self.refresh_list()
+
+    def action_archive(self) -> None:
+        chosen = self._chosen()
+        if chosen is None:
+            return
+        mark = chosen.session.archive_mark
+        try:
+            if chosen.archived:
+                mark.unlink(missing_ok=True)
+            else:
+                mark.touch()
+        except OSError as error:
+            self.notify(f"Session {chosen.session.name} cannot be archived: {error.strerror}.", severity="error")
+            return
+        said = "is in the list again" if chosen.archived else "is archived; all of it is kept, and A shows it"
+        self.notify(f"{chosen.session.name} {said}.", timeout=5)
+        self.read[chosen.session.name] = replace(chosen, archived=not chosen.archived)
+        self.refresh_list()
+
+    def action_resume(self) -> None:
+        chosen = self._chosen()
+        if chosen is None:
+            return
+        place, session = self.place_of(chosen), chosen.session
+        self._asked[session.name] = self.board.now_ms()
+        self.refresh_list()
+        self._start(lambda: self.board.starter.resume(place, session), lambda _: None, session.name)
+
+    def action_new(self) -> None:
+        from autoresearch.state.config import ConfigError
+        from autoresearch.tui.screens.modals import Choice, Option
+
+        place = self.place
+        try:
+            offers = self.board.starter.offers(place)
+        except ConfigError as error:
+            self.notify(str(error), severity="error", timeout=15)
+            return
+
+        def begin(agent: str | None) -> None:
+            if agent == "no":
+                return
+            self.notify("A session is being made; its baseline is measured first.", timeout=6)
+            self._start(
+                lambda: self.board.starter.new(place, agent or None),
+                lambda made: self.board.open_session(place, made),
+                "",
+            )
+
+        options = [Option(str(at), offer.kind, f"{offer.name}: {offer.text}") for at, offer in enumerate(offers, 1)]
+        if not options:
+            options = [Option("y", "", "yes, start it")]
+        options.append(Option("n", "no", "no"))
+        text = "A new session measures the baseline, then goes on until it is paused or a limit is reached."
+        if len(options) > 2:
+            text += " What is to make the proposals?"
+        self.app.push_screen(Choice(self.palette, "New session", text, options, default=options[0].value), begin)
+
+    def _start(self, act: Callable[[], Any], then: Callable[[Any], None], name: str) -> None:
+        """Start an engine in a thread: it takes as long as git and the disk take."""
+
+        def work() -> None:
+            from autoresearch.state.config import ConfigError
+
+            try:
+                made = act()
+            except (SessionError, ConfigError, OSError) as error:
+                self.app.call_from_thread(self._not_started, name, str(error))
+                return
+            self.app.call_from_thread(then, made)
+
+        self.run_worker(work, thread=True, exit_on_error=False, group="starting", name="start")
+
+    def _not_started(self, name: str, why: str) -> None:
+        self._asked.pop(name, None)
+        self.refresh_list()
+        self.notify(why, severity="error", timeout=15)
+
+
+def _fixed(text: str, width: int) -> str:
+    """Exactly so many cells and at least one blank at the end."""
+    return set_cell_size(text if cell_len(text) < width else set_cell_size(text, width - 2) + "…", width)
+
+
+def _cut(parts: list[Segment], width: int) -> list[Segment]:
+    kept = []
+    for part in parts:
+        size = cell_len(part.text)
+        if size > width:
+            kept.append(Segment(set_cell_size(part.text, max(0, width - 1)) + "…", part.style))
+            break
+        kept.append(part)
+        width -= size
+    return kept

@@ -1,0 +1,59 @@
+"""Starting engines from the screens: which session may be gone on with here, and a new one. No screen is imported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from autoresearch.state.session import Place, Session, target_of
+
+if TYPE_CHECKING:
+    from autoresearch.engine.opening import RunOptions
+    from autoresearch.tui.commands.choosing import Offer
+
+
+class Starter(Protocol):
+    """What the screens need to start an engine; tests give their own."""
+
+    def can_resume(self, place: Place, session: Session) -> bool: ...
+
+    def resume(self, place: Place, session: Session) -> None: ...
+
+    def offers(self, place: Place) -> list[Offer]: ...
+
+    def new(self, place: Place, agent: str | None) -> Session: ...
+
+
+class Detached:
+    """The real one: an engine is a process of its own."""
+
+    def __init__(self, options: RunOptions | None = None) -> None:
+        self.options = options
+        """Of the call that opened the screen; they hold for its session, and what was said once is not said again."""
+
+    def can_resume(self, place: Place, session: Session) -> bool:
+        return place.config_file.is_file() and target_of(session) == place.prefix
+
+    def resume(self, place: Place, session: Session) -> None:
+        from autoresearch.engine import host, opening
+
+        own = self.options if self.options is not None and self.options.session in (None, session.name) else None
+        options = own or opening.RunOptions(session=session.name)
+        host.start_detached(place, replace(options, session=session.name, new=False))
+
+    def offers(self, place: Place) -> list[Offer]:
+        """The agents to choose from for a new session; empty when there is nothing to choose."""
+        from autoresearch.engine.opening import RunOptions, read_config
+        from autoresearch.tui.commands.choosing import offers
+
+        config = read_config(place, RunOptions(new=True))
+        if config.agent.kind != "auto":
+            return []
+        found, _ = offers(config, config.limits.dollars, 0.0)
+        return found if len(found) > 1 else []
+
+    def new(self, place: Place, agent: str | None) -> Session:
+        from autoresearch.engine import host
+        from autoresearch.engine.opening import RunOptions
+
+        return host.start_detached(place, RunOptions(new=True, agent=agent))
