@@ -176,7 +176,7 @@ class History:
             return
         try:
             fold(self, at, data)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             self.problems.append((self.lines, f"a bad {kind or 'experiment'} line: {error}"))
             return
         self._tick(kind, data)
