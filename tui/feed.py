@@ -88,15 +88,20 @@ class Feed(threading.Thread):
                 continue
             watch = Watch(self._folders, self._ended)
             last_beat = 0.0
+            last_live: object = None
             while not self._ended.is_set():
-                at = reader.offset
-                if not self._more(reader):
+                lines = self._more(reader)
+                if lines is None:
                     break
-                # With new lines the heartbeat is another too: the screen would show the last experiment's.
-                if reader.offset != at or time.monotonic() - last_beat >= 0.95:
-                    last_beat = time.monotonic()
+                # The heartbeat goes first, so that the state line is never behind the table; and again when it alone
+                # has changed, because an engine writes it after the journal's line.
+                live = self._live_stamp()
+                if lines or live != last_live or time.monotonic() - last_beat >= 0.95:
+                    last_beat, last_live = time.monotonic(), live
                     self._beat()
-                if watch.changed():
+                if lines:
+                    self.pump.post_message(self.Grew(lines))
+                if len(lines) < _AT_ONCE and watch.changed():
                     self.pump.post_message(self.Wrote())
 
     def _folders(self) -> tuple[Path, ...]:
@@ -123,17 +128,22 @@ class Feed(threading.Thread):
         self.pump.post_message(self.Opened(history))
         return reader
 
-    def _more(self, reader: Reader) -> bool:
-        """Post new lines; False when the journal has to be read again from its start, because it was replaced."""
+    def _more(self, reader: Reader) -> list[tuple[int, bytes]] | None:
+        """New lines; None when the journal has to be read again from its start, because it was replaced."""
         try:
             if reader.path.stat().st_size < reader.offset:
-                return False
-            while lines := list(islice(reader.lines(), _AT_ONCE)):
-                self.pump.post_message(self.Grew(lines))
+                return None
+            return list(islice(reader.lines(), _AT_ONCE))
         except OSError as error:
             self._fail(error)
-            return False
-        return True
+            return None
+
+    def _live_stamp(self) -> object:
+        try:
+            status = self.session.live.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino
 
     def _fail(self, error: OSError) -> None:
         if isinstance(error, FileNotFoundError):

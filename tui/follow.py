@@ -10,6 +10,7 @@ import math
 import os
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -20,6 +21,8 @@ _BLOCK = 1 << 14
 _LONGEST = 8192
 """Bytes of one line that are ever decoded."""
 _CACHED = 2048
+_POINTS = 20_000
+"""Of one series in memory: a run may print a million, a screen has 400 dots in a row."""
 
 
 def clean(line: str) -> str:
@@ -106,6 +109,45 @@ class LogFile:
             raw = tail if b"\r" in tail.rstrip(b"\r") else raw
         return clean(raw.decode("utf-8", "replace"))
 
+    def search(self, words: str, start: int, forward: bool, stop: Callable[[], bool] = lambda: False) -> int | None:
+        """The first line from `start` on (or back to the first one) that shows `words`; None without one.
+
+        Upper-case letters count only where `words` has some. For a thread: a million lines take a quarter of a second.
+        """
+        folds = words == words.lower()
+        needle = words.encode()
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                for at in self._candidates(file.fileno(), needle, start, forward, folds):
+                    if stop():
+                        return None
+                    line = self._read(file.fileno(), at)
+                    if words in (line.lower() if folds else line):
+                        return at
+        except FileNotFoundError:
+            pass
+        return None
+
+    def _candidates(self, fd: int, needle: bytes, start: int, forward: bool, folds: bool) -> Iterator[int]:
+        """Lines whose bytes hold `needle`; not all of them show it: a carriage return may have hidden it."""
+        last = len(self) - 1
+        blocks = range(len(self._before)) if forward else reversed(range(len(self._before)))
+        known = -1
+        for block in blocks:
+            first = self._before[block]
+            beyond = self._before[block + 1] if block + 1 < len(self._before) else last
+            if (beyond < start) if forward else (first > start):
+                continue
+            # With the beginning of the next one: what is looked for may lie across the border.
+            data = os.pread(fd, _BLOCK + len(needle) - 1, block * _BLOCK)
+            data = data.lower() if folds else data
+            found = list(_places(data, needle)) if needle in data else []
+            for at in found if forward else reversed(found):
+                line = first + data.count(b"\n", 0, at)
+                if line != known and line <= last and (line >= start if forward else line <= start):
+                    known = line
+                    yield line
+
     def _newline(self, fd: int, nth: int) -> int:
         """Offset of the nth newline, counted from 1."""
         block = bisect_left(self._before, nth) - 1
@@ -116,6 +158,13 @@ class LogFile:
             if at < 0:
                 return self._size  # the file was rewritten under us; the next advance starts again
         return block * _BLOCK + at
+
+
+def _places(data: bytes, needle: bytes) -> Iterator[int]:
+    at = data.find(needle)
+    while at >= 0:
+        yield at
+        at = data.find(needle, at + 1)
 
 
 class ProgressFile:
@@ -157,6 +206,49 @@ class ProgressFile:
             for points in self.series.values():
                 points.clear()
         series.append((at, value))
+        if len(series) > _POINTS:
+            series[:-1] = thinned(series[:-1])
+
+
+class Progress:
+    """The live series of the running experiment and of the best, by name."""
+
+    def __init__(self) -> None:
+        self.mine: ProgressFile | None = None
+        self.best: ProgressFile | None = None
+
+    def aim(self, run: Path | None, incumbent: Path | None) -> bool:
+        """Follow these runs' progress files; True when they are other ones."""
+        before = (self.mine, self.best)
+        if (self.mine and self.mine.path) != run:
+            self.mine = ProgressFile(run) if run else None
+        if (self.best and self.best.path) != incumbent:
+            self.best = ProgressFile(incumbent) if incumbent else None
+        return before != (self.mine, self.best)
+
+    def look(self) -> bool:
+        """Read what the files gained; True when there was something."""
+        return any([file.advance() for file in (self.mine, self.best) if file is not None])
+
+    def names(self) -> list[str]:
+        return [name for name, points in self.mine.series.items() if points] if self.mine else []
+
+    def of(self, name: str) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """The running experiment's points and the best's."""
+        mine, best = (file.series.get(name, []) if file else [] for file in (self.mine, self.best))
+        return mine, best
+
+
+def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Half of the points: of each four the smallest and the largest, so that no spike and no NaN is lost."""
+    kept: list[tuple[float, float]] = []
+    for start in range(0, len(points), 4):
+        four = points[start : start + 4]
+        odd = [point for point in four if not math.isfinite(point[1])][:1]
+        finite = [point for point in four if math.isfinite(point[1])]
+        ends = {min(finite, key=lambda point: point[1]), max(finite, key=lambda point: point[1])} if finite else set()
+        kept += sorted({*odd, *ends}, key=lambda point: point[0])
+    return kept
 
 
 def at_second(points: list[tuple[float, float]], second: float) -> float | None:

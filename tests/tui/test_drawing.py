@@ -12,7 +12,7 @@ from rich.style import Style
 from autoresearch.state.history import Row
 from autoresearch.tui.palette import COLOUR
 from autoresearch.tui.widgets.braille import Canvas, robust_range, ticks
-from autoresearch.tui.widgets.chart import Points, _Drawing
+from autoresearch.tui.widgets.plot import Drawing, Points
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)
 
@@ -70,8 +70,7 @@ def row(number: int, status: str, metric: float | None, cause: str = "worse") ->
 
 
 def drawn(points: Points, width: int = 60, height: int = 12) -> list[str]:
-    valued = [row for row in points.rows if row.metric is not None]
-    lines = _Drawing(points, valued, COLOUR, width, height).lines()
+    lines = Drawing(points, COLOUR, width, height).lines()
     return ["".join(segment.text for segment in line) for line in lines]
 
 
@@ -95,10 +94,10 @@ def test_every_status_has_a_mark_of_its_own() -> None:
 
 
 def test_the_best_value_is_labelled_and_lower_stands_lower() -> None:
-    lines = drawn(Points([row(1, "keep", 2.0, "baseline"), row(2, "keep", 1.0, "better")], 2.0, 1.0))
-    first, second = (next(at for at, line in enumerate(lines) if "✓" in line[column:][:3]) for column in (5, 7))
-    assert first < second
-    assert any(line.lstrip().startswith("1.0") for line in lines)
+    lines = drawn(Points([row(1, "keep", 2.0, "baseline"), row(2, "keep", 1.0, "better")], 2.0, 1.0, noise=0.01))
+    marks = sorted((line.index("✓"), at) for at, line in enumerate(lines) if "✓" in line)
+    assert marks[0][1] < marks[1][1]
+    assert any(line.startswith("1.000 ") for line in lines)
 
 
 def test_an_outlier_is_an_arrow_at_the_edge() -> None:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
-from textual.events import Resize
-from textual.geometry import Size
-from textual.screen import Screen
-from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from autoresearch.state.history import History
 from autoresearch.state.session import Live, Session
 from autoresearch.tui import answers, logs, notices, wording
 from autoresearch.tui.alive import Engine, engine_of
 from autoresearch.tui.feed import Feed
-from autoresearch.tui.follow import clean
+from autoresearch.tui.follow import Progress
+from autoresearch.tui.gauges import Gauges
 from autoresearch.tui.keys import line_of
 from autoresearch.tui.palette import Palette
-from autoresearch.tui.widgets.chart import Chart, points_of
+from autoresearch.tui.screens.arranged import Arranged
+from autoresearch.tui.screens.charted import Charted
+from autoresearch.tui.screens.panes import Pane
+from autoresearch.tui.widgets.chart import Chart
 from autoresearch.tui.widgets.keys import KeyLine
 from autoresearch.tui.widgets.lists import TextList, dead_ends_of, ideas_of
 from autoresearch.tui.widgets.log import LogView
+from autoresearch.tui.widgets.meters import Meters
 from autoresearch.tui.widgets.now import now_items
 from autoresearch.tui.widgets.pulse import Pulse
 from autoresearch.tui.widgets.state_line import StateLine
@@ -33,46 +37,12 @@ from autoresearch.tui.widgets.table import Experiments
 if TYPE_CHECKING:
     from autoresearch.tui.app import Dashboard
 
-Mode = Literal["tiny", "narrow", "wide", "xwide"]
-Pane = Literal["experiments", "log", "ideas", "dead", "now"]
-PANES: tuple[Pane, ...] = ("experiments", "log", "ideas", "dead", "now")
-_LOWER: tuple[Pane, ...] = ("log", "ideas", "dead")
-_TITLES = {"experiments": "Experiments", "log": "Log", "ideas": "Ideas", "dead": "Dead ends", "now": "Now"}
 
-
-def mode_of(size: Size) -> Mode:
-    """Which arrangement fits a terminal."""
-    if size.width < 60 or size.height < 15:
-        return "tiny"
-    if size.width < 100 or size.height < 30:
-        return "narrow"
-    return "wide" if size.width < 150 or size.height < 44 else "xwide"
-
-
-class DashboardScreen(Screen[None]):
+class DashboardScreen(Arranged):
     AUTO_FOCUS = "#experiments"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "1",
-            "pane('experiments')",
-            "panes",
-            show=False,
-            id="board.experiments",
-            tooltip="Go to the experiments",
-        ),
-        Binding("2", "pane('log')", "log", show=False, id="board.log", tooltip="Go to the log"),
-        Binding("3", "pane('ideas')", "ideas", show=False, id="board.ideas", tooltip="Go to the ideas"),
-        Binding("4", "pane('dead')", "dead ends", show=False, id="board.dead", tooltip="Go to the dead ends"),
-        Binding("5", "pane('now')", "now", show=False, id="board.now", tooltip="Go to what runs now"),
-        Binding(
-            "tab",
-            "next_pane(1)",
-            "next",
-            show=False,
-            id="board.next",
-            tooltip="The next pane",
-        ),
-        Binding("shift+tab", "next_pane(-1)", "previous", show=False, id="board.previous", tooltip="The pane before"),
+        Binding("slash", "find", "find", id="board.find", tooltip="Filter the experiments, or search the log"),
+        Binding("escape", "back", "back", id="board.back", tooltip="No filter, no search, no zoom"),
         Binding(
             "right_square_bracket",
             "pick_log(1)",
@@ -84,7 +54,7 @@ class DashboardScreen(Screen[None]):
         Binding(
             "left_square_bracket", "pick_log(-1)", "log", show=False, id="board.previous_log", tooltip="The log before"
         ),
-        Binding("f", "follow", "follow", show=False, id="board.follow", tooltip="Follow the end of the log"),
+        Binding("f", "follow", "follow", id="board.follow", tooltip="Follow the end of the log"),
     ]
 
     def __init__(self, session: Session, title: str, palette: Palette) -> None:
@@ -103,12 +73,10 @@ class DashboardScreen(Screen[None]):
         self.problem = ""
         self.gain: dict[str, Any] = {}
         self._gain_of: tuple[object, ...] = ()
-        self.mode: Mode = "narrow"
-        self.active: Pane = "experiments"
-        """The pane of the narrow arrangement, and of the wide one's lower place when it can be there."""
-        self.lower: Pane = "log"
         self.picked = ""  # the kind of log a person wants to see; "": the one that is being written
-        self._titled: dict[str, tuple[str, str]] = {}
+        self.progress = Progress()
+        self.charted = Charted(session, self.progress)
+        self.gauges: Gauges | None = None
 
     @property
     def board(self) -> Dashboard:
@@ -130,19 +98,24 @@ class DashboardScreen(Screen[None]):
         with Horizontal(id="body"):
             with Vertical(id="main"):
                 with Container(id="top"):
-                    yield Chart(palette, id="chart")
+                    yield Chart(palette, self.progress, id="chart")
                     with Vertical(id="side"):
-                        yield Pulse(palette, id="pulse")
+                        yield Pulse(palette, self.progress, id="pulse")
                         yield TextList(palette, id="now-side")
                 yield Experiments(palette, id="experiments", classes="pane")
                 yield LogView(palette, id="log", classes="pane")
                 yield TextList(palette, id="ideas", classes="pane")
                 yield TextList(palette, id="dead", classes="pane")
                 yield TextList(palette, id="now", classes="pane")
+                yield Meters(palette, id="machine", classes="pane")
             with Vertical(id="aside"):
                 yield TextList(palette, id="ideas-aside")
                 yield TextList(palette, id="dead-aside")
+                yield Meters(palette, id="machine-aside")
         yield Static("", id="problem", markup=False)
+        find = Input(id="find", compact=True)
+        find.cursor_blink = False  # half a kilobyte a second over a slow line
+        yield find
         yield KeyLine(palette, id="keys")
 
     def on_mount(self) -> None:
@@ -154,93 +127,95 @@ class DashboardScreen(Screen[None]):
             self.query_one(f"#{name}", TextList).message = "Nothing is running."
         self.query_one("#log", LogView).message = "Nothing has been written yet."
         self.query_one("#experiments", Experiments).message = ""
-        self._arrange(self.app.size)
+        self.gauges = Gauges(self, self.session.folder)
+        self.gauges.start()
+        self.fit(self.app.size)
         self.refresh_all()
 
-    def on_resize(self, event: Resize) -> None:
-        self._arrange(event.size)
+    def on_unmount(self) -> None:
+        if self.gauges is not None:
+            self.gauges.stop()
 
-    def _arrange(self, size: Size) -> None:
-        mode = mode_of(size)
-        if mode != self.mode or not self.has_class(f"-{mode}"):
-            self.remove_class("-tiny", "-narrow", "-wide", "-xwide").add_class(f"-{mode}")
-            self.mode = mode
-        self._show_panes()
+    def words_of(self, pane: Pane) -> str:
+        if pane == "chart":
+            return f"{self.charted.words()}\n{self.query_one('#chart', Chart).words}"
+        if pane == "experiments":
+            return self.query_one("#experiments", Experiments).words
+        return self._log_words() if pane == "log" else ""
 
-    def _show_panes(self) -> None:
-        visible = self._visible()
-        for name in PANES:
-            self.query_one(f"#{name}").display = name in visible
-        self._titles()
-
-    def _visible(self) -> set[str]:
-        if self.mode in ("tiny", "narrow"):
-            return {self.active}
-        return {"experiments", "log" if self.mode == "xwide" else self.lower}
-
-    def _titles(self) -> None:
-        header = self.history.header
-        if header is not None:
-            unit = f" in {header.metric_unit}" if header.metric_unit else ""
-            self._title("chart", _literal(clean(f"{header.metric_name}{unit}, {header.direction} is better")))
-        self._title("now-side", self._tabs(("now",), "now"))
-        for pane in PANES:
-            if self.mode in ("tiny", "narrow"):
-                self._title(pane, self._tabs(PANES, self.active))
-            elif pane == "experiments" or self.mode == "xwide":
-                self._title(pane, self._tabs((pane,), pane))
-            else:
-                self._title(pane, self._tabs(_LOWER, pane))
-        for pane in ("ideas", "dead"):
-            self._title(f"{pane}-aside", self._tabs((pane,), pane))
-        self._log_title()
-
-    def _log_title(self) -> None:
+    def _log_words(self) -> str:
         log = self.query_one("#log", LogView)
         number = self.live.experiment if self.live is not None and self.running else None
         name = logs.title_of(self.session, log.file.path, number or logs.last(self.history)) if log.file else ""
-        name += ", picked" if self.picked else ""
-        words = name if log.following else f"{log.unread:,} new, f follows" if log.unread else "f follows"
-        if self.mode in ("tiny", "narrow"):
-            self._title("log", f"{self._tabs(PANES, 'log')}  {words}")
-        else:
-            tabs = self._tabs(("log",) if self.mode == "xwide" else _LOWER, "log")
-            self._title("log", tabs, words)
+        parts = [f"{name}, picked" if self.picked else name]
+        if not log.following:
+            parts = [f"{log.unread:,} new, f follows" if log.unread else "f follows"]
+        if log.searched:
+            parts.insert(0, log.searched)
+        return " · ".join(parts)
 
-    def _title(self, name: str, title: str, subtitle: str = "") -> None:
-        """Setting a title draws the whole widget again, so only another one is set."""
-        if self._titled.get(name) != (title, subtitle):
-            self._titled[name] = (title, subtitle)
-            widget = self.query_one(f"#{name}")
-            widget.border_title, widget.border_subtitle = title, subtitle
+    # -- what a person asks for
 
-    def _tabs(self, panes: tuple[Pane, ...], active: Pane) -> str:
-        words = []
-        for pane in panes:
-            text = f"{PANES.index(pane) + 1} {_TITLES[pane]}"
-            words.append(f"[b $tab-on]{text}[/]" if pane == active else f"[$tab-off]{text}[/]")
-        return "[$tab-off] · [/]".join(words)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "back":
+            return bool(self._leaving())
+        if action == "follow":
+            return not self.query_one("#log", LogView).following
+        return super().check_action(action, parameters)
 
-    def _widget_of(self, pane: Pane) -> Widget:
-        if pane == "now" and self.mode in ("wide", "xwide"):
-            return self.query_one("#now-side")
-        if pane in ("ideas", "dead") and self.mode == "xwide":
-            return self.query_one(f"#{pane}-aside")
-        return self.query_one(f"#{pane}")
+    def _leaving(self) -> str:
+        """What escape ends: the nearest thing first."""
+        if self.query_one("#find").display:
+            return "find"
+        if self.active == "log" and self.query_one("#log", LogView).wanted:
+            return "search"
+        if self.active == "experiments" and self.query_one("#experiments", Experiments).filter:
+            return "filter"
+        return "zoom" if self.zoomed else ""
 
-    def action_pane(self, pane: Pane) -> None:
-        self.active = pane
-        if pane in ("log", "ideas", "dead"):
-            self.lower = pane
-        self._show_panes()
-        self._widget_of(pane).focus()
+    def action_back(self) -> None:
+        what = self._leaving()
+        if what in ("find", "filter") and self.active != "log":
+            self.query_one("#experiments", Experiments).sieve("")
+        if what == "search":
+            self.query_one("#log", LogView).seek("")
+        if what == "find":
+            self._close_find()
+        elif what == "zoom":
+            self.action_zoom()
+        self.keys_changed()
 
-    def action_next_pane(self, by: int) -> None:
-        self.action_pane(PANES[(PANES.index(self.active) + by) % len(PANES)])
+    def action_find(self) -> None:
+        """A line to type in: words for the log when it is active, for the experiments otherwise."""
+        if self.active != "log":
+            self.go_to("experiments", focus=False)
+        find = self.query_one("#find", Input)
+        log = self.active == "log"
+        find.value = (
+            self.query_one("#log", LogView).wanted
+            if log
+            else " ".join(self.query_one("#experiments", Experiments).filter.words)
+        )
+        find.placeholder = "words in the log" if log else "keep, crash, unproven, #12, any words; -word leaves out"
+        find.display = True
+        find.focus()
+
+    def _close_find(self) -> None:
+        self.query_one("#find").display = False
+        self.widget_of(self.active).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if self.active != "log" and self.query_one("#find").display:
+            self.query_one("#experiments", Experiments).sieve(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if self.active == "log":
+            self.query_one("#log", LogView).seek(event.value.strip())
+        self._close_find()
 
     def action_pick_log(self, by: int) -> None:
         """Go through the run's logs, and past either end back to the one that is being written."""
-        self.action_pane("log")
+        self.go_to("log")
         log = self.query_one("#log", LogView)
         there = ["", *logs.logs_of(self.session, self.history, self.live if self.running else None)]
         shown = log.file.path.name if log.file is not None else ""
@@ -248,29 +223,23 @@ class DashboardScreen(Screen[None]):
         self.picked = there[(at + by) % len(there)]
         if self.engine is not None:
             self._aim(self.engine)
-        self._log_title()
+        self.show_titles()
 
     def action_follow(self) -> None:
-        self.action_pane("log")
+        self.go_to("log")
         self.query_one("#log", LogView).action_follow()
-
-    def on_descendant_focus(self) -> None:
-        """A click may focus a pane; keep `active` with it."""
-        name = (self.focused.id or "").removesuffix("-aside").removesuffix("-side") if self.focused else ""
-        if name in PANES and name != self.active:
-            self.active = name
-        self._keys()
 
     # -- what the feed says
 
     def on_feed_opened(self, message: Feed.Opened) -> None:
         self.history = message.history
+        self.charted.forget(self.history)
         self.opened = True
         self.problem = ""
         self.refresh_all()
 
     def on_feed_reading(self, message: Feed.Reading) -> None:
-        self.query_one("#chart", Chart).show(points_of(self.history), f"Reading the journal … {message.part:.0%}")
+        self.query_one("#chart", Chart).show(self.charted.points(), f"Reading the journal … {message.part:.0%}")
 
     def on_feed_grew(self, message: Feed.Grew) -> None:
         for at, line in message.lines:
@@ -290,8 +259,28 @@ class DashboardScreen(Screen[None]):
         self.query_one("#log", LogView).look()
 
     def on_log_view_moved(self, message: LogView.Moved) -> None:
-        self._log_title()
-        self._keys()
+        self.show_titles()
+        self.keys_changed()
+
+    def on_experiments_arranged(self, message: Experiments.Arranged) -> None:
+        self.show_titles()
+        self.keys_changed()
+
+    def on_chart_viewed(self, message: Chart.Viewed) -> None:
+        self.show_titles()
+        self.keys_changed()
+
+    def on_chart_asked(self, message: Chart.Asked) -> None:
+        self.charted.turn(message.by)
+        self._show_chart()
+        self.show_titles()
+
+    def on_chart_picked(self, message: Chart.Picked) -> None:
+        self.query_one("#experiments", Experiments).choose(message.number)
+
+    def on_gauges_read(self, message: Gauges.Read) -> None:
+        for meters in self.query(Meters):
+            meters.take(message.gauges)
 
     def on_experiments_chosen(self, message: Experiments.Chosen) -> None:
         self.board.open_experiment(message.number)
@@ -305,7 +294,7 @@ class DashboardScreen(Screen[None]):
         ideas, dead = ideas_of(self.history, self.palette), dead_ends_of(self.history, self.palette)
         for name, items in (("ideas", ideas), ("ideas-aside", ideas), ("dead", dead), ("dead-aside", dead)):
             self.query_one(f"#{name}", TextList).show(items)
-        self._titles()
+        self.show_titles()
         self.refresh_state()
 
     def _measure_gain(self) -> None:
@@ -332,15 +321,41 @@ class DashboardScreen(Screen[None]):
             problem.said = self.problem  # type: ignore[attr-defined]
             problem.update(self.problem)
         self.set_class(bool(self.problem) and not self.opened, "-broken")
-        empty = wording.empty_chart(self.engine, self.live, self.history)
-        self.query_one("#chart", Chart).show(points_of(self.history), empty)
+        self._show_chart()
         self.query_one("#experiments", Experiments).show(self.history, self.live, self.running)
         items = now_items(self.engine, self.live, self.history, self.palette)
         for name in ("now", "now-side"):
             self.query_one(f"#{name}", TextList).show(items)
         if self.engine is not None:
             self._aim(self.engine)
-        self._keys()
+        self._measure_machine()
+        self.keys_changed()
+
+    def _show_chart(self) -> None:
+        charted, chart = self.charted, self.query_one("#chart", Chart)
+        if charted.in_a_thread():
+            self.run_worker(partial(self._read_metric, charted.read(charted.wanting())), thread=True, group="metric")
+        elif rows := charted.wanting():
+            charted.take(*charted.read(rows)())
+        chart.choose(charted.series)
+        chart.show(charted.points(), wording.empty_chart(self.engine, self.live, self.history))
+
+    def _read_metric(self, work: Callable[[], tuple[str, dict[int, float], int]]) -> None:
+        self.app.call_from_thread(self._take_metric, *work())
+
+    def _take_metric(self, metric: str, values: dict[int, float], end: int) -> None:
+        self.charted.take(metric, values, end)
+        self._show_chart()
+
+    def _measure_machine(self) -> None:
+        """Only while somebody can see it, and only where the engine runs."""
+        header = self.history.header
+        host = self.live.host if self.live is not None else header.host if header is not None else ""
+        here = host in ("", socket.gethostname())
+        self.leave_out(set() if here else {"machine"})
+        if self.gauges is not None:
+            seen = here and self.is_current and any(meters.is_on_screen for meters in self.query(Meters))
+            self.gauges.wanted.set() if seen else self.gauges.wanted.clear()
 
     def _aim(self, engine: Engine) -> None:
         """Point the log and the live series at the run that matters."""
@@ -352,26 +367,18 @@ class DashboardScreen(Screen[None]):
         if log.file is not None:
             self.board.watch_run(log.file.path.parent)
         opened, best = self.history.open, self.history.incumbent
-        pulse = self.query_one("#pulse", Pulse)
-        pulse.aim(
+        other = self.progress.aim(
             self.session.run(opened.number) / "progress.jsonl" if opened else None,
             self.session.run(best.number) / "progress.jsonl" if best and opened and opened.proposal else None,
         )
-        pulse.look()
+        if self.progress.look() or other:
+            self.query_one("#pulse", Pulse).look()
+            self.query_one("#chart", Chart).look()
 
-    def _keys(self) -> None:
+    def keys_changed(self) -> None:
         pausing = self.live is not None and self.live.pausing == "pause"
         shown = [(key, "don't pause" if pausing and word == "pause" else word) for key, word in line_of(self)]
-        if isinstance(self.focused, Experiments):
-            shown.insert(-3, ("enter", "details"))
         if isinstance(self.focused, LogView):
             shown.insert(-3, ("[ ]", "other logs"))
-        if not self.query_one("#log", LogView).following:
-            shown.insert(-3, ("f", "follow"))
-        shown.insert(-3, ("1-5", "panes"))
+        shown.insert(-3, (f"1-{len(self.there())}", "panes"))
         self.query_one("#keys", KeyLine).show(list(dict.fromkeys(shown)))
-
-
-def _literal(text: str) -> str:
-    """Text from outside as a border title, whose square brackets would be read as markup."""
-    return text.replace("[", "\\[")

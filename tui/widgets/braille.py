@@ -67,8 +67,8 @@ def robust_range(values: Sequence[float], always: Iterable[float] = ()) -> tuple
     Between the 2nd and the 98th percentile and within three interquartile ranges of the middle half: the percentiles
     alone would let one diverged run among ten flatten the other nine. What lies only a little beyond is shown as well.
     """
-    finite = sorted(value for value in values if math.isfinite(value))
-    shown = [value for value in always if math.isfinite(value)]
+    finite = sorted(_cut(value) for value in values if math.isfinite(value))
+    shown = [_cut(value) for value in always if math.isfinite(value)]
     if finite:
         low, high = _percentile(finite, 0.02), _percentile(finite, 0.98)
         q1, q3 = _percentile(finite, 0.25), _percentile(finite, 0.75)
@@ -86,6 +86,11 @@ def robust_range(values: Sequence[float], always: Iterable[float] = ()) -> tuple
         return low - pad, high + pad
     pad = (high - low) * 0.06
     return low - pad, high + pad
+
+
+def _cut(value: float) -> float:
+    """A candidate may print 1e308, and a range that overflows cannot be drawn."""
+    return max(-1e300, min(1e300, value))
 
 
 def _percentile(ordered: Sequence[float], part: float) -> float:

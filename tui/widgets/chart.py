@@ -1,229 +1,204 @@
-"""The metric over the experiments: a mark for each by its status, the best as a step line, crashes in a lane below.
-
-Marks are those of the table (`✓ × ! c`), so the chart needs no legend. When there are more experiments than cells,
-what was discarded becomes dots and the marks stay for what matters.
-"""
+"""The chart: the metric over the experiments, or a live series of the running one. It can be zoomed and moved."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
-from textual.events import Resize
-from textual.strip import Strip
-from textual.widget import Widget
+from textual.binding import Binding, BindingType
+from textual.events import MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
+from textual.message import Message
 
-from autoresearch.state.history import History, Row
+from autoresearch.tui.follow import Progress
 from autoresearch.tui.palette import Palette
-from autoresearch.tui.widgets.braille import Canvas, robust_range, ticks
+from autoresearch.tui.widgets.drawn import Drawn, Line, said
+from autoresearch.tui.widgets.plot import SPAN, Drawing, Points, View, extent
+from autoresearch.tui.widgets.series import Series, series_lines
 
-GLYPHS = {"keep": "✓", "discard": "×", "crash": "!", "checks_failed": "c"}
-_SPAN = 24
-"""Fewer experiments than this leave room at the right instead of standing far apart."""
-
-
-@dataclass(slots=True)
-class Points:
-    """What the chart shows. `rows` are the segment's experiments in order."""
-
-    rows: list[Row] = field(default_factory=list)
-    baseline: float | None = None
-    best: float | None = None
-    running: int | None = None
-    value: float | None = None
-    """The running experiment's mean so far."""
-
-    @property
-    def stamp(self) -> tuple[object, ...]:
-        return (len(self.rows), self.baseline, self.best, self.running, self.value)
+_CLOSEST = 8
+"""Experiments in the narrowest window."""
 
 
-def points_of(history: History) -> Points:
-    first = next((at for at, row in enumerate(history.rows) if row.segment == history.segment), len(history.rows))
-    opened = history.open
-    samples = [s.metric for s in opened.of("candidate") if s.metric is not None and s.cause is None] if opened else []
-    return Points(
-        rows=history.rows[first:],
-        baseline=history.baseline.metric if history.baseline else None,
-        best=history.incumbent.metric if history.incumbent else None,
-        running=opened.number if opened else None,
-        value=math.fsum(samples) / len(samples) if samples else None,
-    )
+class Chart(Drawn, can_focus=True):
+    """Draws `Points`, or the live series `live_name`; shows `message` instead while there is nothing."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("plus,equals_sign", "zoom(2)", "closer", id="chart.in", tooltip="Fewer experiments"),
+        Binding("minus", "zoom(0.5)", "wider", id="chart.out", tooltip="More experiments"),
+        Binding("left,h", "pan(-1)", "move", show=False, id="chart.left", tooltip="Earlier experiments"),
+        Binding("right,l", "pan(1)", "right", show=False, id="chart.right", tooltip="Later experiments"),
+        Binding("0,g,home", "whole", "all", id="chart.whole", tooltip="All experiments, those to come included"),
+        Binding("L", "log", "log axis", id="chart.log", tooltip="A logarithmic axis, or a plain one again"),
+        Binding("v", "metric(1)", "metric", id="chart.metric", tooltip="Another metric or live series"),
+        Binding("V", "metric(-1)", "back", show=False, id="chart.metric_back", tooltip="The metric before"),
+    ]
 
-class Chart(Widget):
-    """Draws `Points`; shows `message` instead while there are none."""
+    class Asked(Message):
+        """Another metric or live series is wanted, by `by` places in the list."""
 
-    can_focus = False
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
 
-    def __init__(self, palette: Palette, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.palette = palette
+    class Viewed(Message):
+        """Another part is seen, or in another way: the title has to be written again."""
+
+    class Picked(Message):
+        """An experiment was clicked."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def __init__(self, palette: Palette, progress: Progress, id: str | None = None) -> None:
+        super().__init__(palette, id=id)
+        self.progress = progress
+        self.live_name = ""
+        """The live series that is shown; "" for the experiments."""
         self.points = Points()
         self.message = ""
-        self._lines: list[list[Segment]] | None = None
+        self.view = View()
+        self._stamp: tuple[object, ...] = ()
+        self._gutter = 0
+        self._held: tuple[int, tuple[int, int]] | None = None
+        """Where the mouse went down, and the window then."""
+        self._moved = False
 
     def show(self, points: Points, message: str = "") -> None:
         """Redraws only when something on it has changed."""
-        if (points.stamp, message) == (self.points.stamp, self.message):
-            return
         self.points, self.message = points, message
-        self._lines = None
-        self.refresh()
+        stamp = (points.stamp, message)
+        if stamp != self._stamp and not self.live_name:
+            self.redraw()
+        self._stamp = stamp
 
-    def on_resize(self, event: Resize) -> None:
-        self._lines = None
+    def look(self) -> None:
+        """The live series may have grown."""
+        if self.live_name:
+            self.redraw()
 
-    def render_line(self, y: int) -> Strip:
-        width, height = self.size
-        if self._lines is None or len(self._lines) != height:
-            self._lines = self._draw(width, height)
-        base = self.rich_style
-        segments = [Segment(text, base + style if style else base) for text, style, _ in self._lines[y]]
-        return Strip(segments).adjust_cell_length(width, base)
+    def choose(self, live_name: str) -> None:
+        if live_name != self.live_name:
+            self.live_name = live_name
+            self.redraw()
 
-    def _draw(self, width: int, height: int) -> list[list[Segment]]:
-        valued = [row for row in self.points.rows if row.metric is not None]
+    def draw(self, width: int, height: int) -> list[Line]:
+        if self.live_name and height >= 3:
+            series = Series(self.live_name, *self.progress.of(self.live_name))
+            return series_lines(series, self.palette, width, height, self.view.log)
         if height < 4 or width < 20 or not self.points.rows:
-            return self._say(width, height)
-        return _Drawing(self.points, valued, self.palette, width, height).lines()
-
-    def _say(self, width: int, height: int) -> list[list[Segment]]:
-        lines: list[list[Segment]] = [[Segment("")] for _ in range(height)]
-        if height:
-            lines[height // 2] = [Segment(self.message[:width].center(width).rstrip(), self.palette.quiet)]
+            return said(self.message, self.palette, width, height)
+        drawing = Drawing(self.points, self.palette, width, height, self.view)
+        self._gutter = drawing.gutter
+        lines = drawing.lines()
+        if not any(self.points.of(row) is not None for row in drawing.rows):
+            lines[height // 2 - 1] = [Segment("No value here.".center(width), self.palette.quiet)]
         return lines
 
+    @property
+    def words(self) -> str:
+        """How it is seen, where that is not as usual."""
+        parts = []
+        if self.view.window is not None and not self.live_name:
+            parts.append(f"#{self.view.window[0]}–{self.view.window[1]}, 0 shows all")
+        if self.view.log:
+            parts.append("log axis")
+        return ", ".join(parts)
 
-class _Drawing:
-    """One drawing of the chart at one size: a gutter of labels, the plot, the lane, the numbers."""
+    # -- looking elsewhere
 
-    def __init__(self, points: Points, valued: list[Row], palette: Palette, width: int, height: int) -> None:
-        self.points = points
-        self.palette = palette
-        self.height = height - 2
-        always = [value for value in (points.best, points.value) if value is not None]
-        metrics = [row.metric for row in valued if row.metric is not None and row.status in ("keep", "discard")]
-        self.low, self.high = robust_range(metrics, always)
-        marks, decimals = ticks(self.low, self.high, max(2, self.height // 3 + 1))
-        self.labels = self._labels(marks, decimals)
-        self.gutter = max((len(text) for text, _ in self.labels.values()), default=0) + 1
-        self.canvas = Canvas(max(1, width - self.gutter), height - 1)
-        numbers = [row.number for row in points.rows]
-        self.first = min(numbers, default=points.running or 1)
-        self.last = max([*numbers, points.running or 0])
-        self.span = max(self.last - self.first + 1, _SPAN)
-        self.dense = self.span > self.canvas.width
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("zoom", "pan"):
+            return bool(self.points.rows) and not self.live_name
+        return self.view.window is not None if action == "whole" else True
 
-    def _labels(self, marks: list[float], decimals: int) -> dict[int, tuple[str, Style]]:
-        labels = {self.row(mark): (f"{mark:,.{decimals}f}", self.palette.quiet) for mark in marks}
-        if self.points.best is not None:
-            labels[self.row(self.points.best)] = (f"{self.points.best:,.{decimals + 1}f}", self.palette.keep)
-        return labels
-
-    def y(self, value: float) -> int:
-        """In dots from the top; outside the range beyond the edges."""
-        part = (self.high - value) / (self.high - self.low)
-        return round(part * (self.height * 4 - 1))
-
-    def row(self, value: float) -> int:
-        return min(max(self.y(value) >> 2, 0), self.height - 1)
-
-    def x(self, number: int) -> int:
-        """In dots from the left of the plot."""
-        return int((number - self.first + 0.5) / self.span * self.canvas.width * 2)
-
-    def lines(self) -> list[list[Segment]]:
-        self._baseline()
-        self._discards()
-        self._best()
-        self._lane()
-        self._keeps()
-        self._running()
-        blank = self.palette.text
-        lines = []
-        for row in range(self.height):
-            label, style = self.labels.get(row, ("", blank))
-            lines.append([Segment(label.rjust(self.gutter - 1) + " ", style), *self.canvas.row(row, blank)])
-        lane = "fail" if any(row.status in ("crash", "checks_failed") for row in self.points.rows) else ""
-        if self.gutter <= len(lane):
-            lane = "!"[: self.gutter - 1]
-        lines.append(
-            [Segment(lane.rjust(self.gutter - 1) + " ", self.palette.quiet), *self.canvas.row(self.height, blank)]
-        )
-        return [*lines, self._numbers()]
-
-    def _baseline(self) -> None:
-        value = self.points.baseline
-        if value is None or not self.low <= value <= self.high:
+    def _see(self, first: int, last: int) -> None:
+        """Show these experiments as far as they exist; all of them are a window no longer."""
+        least, most, room = extent(self.points, None)
+        most = max(most, least + min(room, SPAN) - 1)
+        size = max(_CLOSEST, last - first + 1)
+        if size >= most - least + 1:
+            self._become(View(None, self.view.log))
             return
-        for x in range(0, self.canvas.width * 2, 4):
-            self.canvas.dot(x, self.y(value), self.palette.faint)
+        first = min(max(first, least), most - size + 1)
+        self._become(View((first, first + size - 1), self.view.log))
 
-    def _discards(self) -> None:
-        for row in self.points.rows:
-            if row.metric is None or row.status != "discard":
-                continue
-            style = self.palette.status(row.status, row.cause)
-            if self.dense and self.low <= row.metric <= self.high:
-                self.canvas.dot(self.x(row.number), self.y(row.metric), style)
-            else:
-                self._mark(row.number, row.metric, GLYPHS["discard"], style)
+    def _become(self, view: View) -> None:
+        if view != self.view:
+            self.view = view
+            self.redraw()
+            self.post_message(self.Viewed())
 
-    def _mark(self, number: int, value: float, glyph: str, style: Style) -> None:
-        if value > self.high:
-            glyph = "↑"
-        elif value < self.low:
-            glyph = "↓"
-        self.canvas.mark(self.x(number) >> 1, self.row(value), glyph, style)
+    def _window(self) -> tuple[int, int]:
+        first, _, room = extent(self.points, self.view.window)
+        return first, first + room - 1
 
-    def _best(self) -> None:
-        """The value the incumbent had when, and from the last keep on to the right end of what has run."""
-        keeps = [row for row in self.points.rows if row.status == "keep" and row.metric is not None]
-        end = self.x(self.points.running or self.last)
-        edge = self.height * 4 - 1
-        before: int | None = None
-        for at, row in enumerate(keeps):
-            assert row.metric is not None
-            y = min(max(self.y(row.metric), 0), edge)
-            start = self.x(row.number)
-            stop = self.x(keeps[at + 1].number) if at + 1 < len(keeps) else end
-            if before is not None:
-                self.canvas.upright(start, before, y, self.palette.best)
-            for x in range(start, stop + 1):
-                self.canvas.dot(x, y, self.palette.best)
-            before = y
+    def zoom_at(self, factor: float, part: float) -> None:
+        """Narrow the window by `factor` around the point at `part` of its width."""
+        first, last = self._window()
+        size = max(_CLOSEST, round((last - first + 1) / factor))
+        around = first + part * (last - first + 1)
+        start = round(around - part * size)
+        self._see(start, start + size - 1)
 
-    def _lane(self) -> None:
-        for row in self.points.rows:
-            if row.status == "crash":
-                glyph = "∞" if row.cause == "not_finite" else GLYPHS["crash"]
-                self.canvas.mark(self.x(row.number) >> 1, self.height, glyph, self.palette.crash)
-            elif row.status == "checks_failed" and self.canvas.free(self.x(row.number) >> 1, self.height):
-                self.canvas.mark(self.x(row.number) >> 1, self.height, GLYPHS["checks_failed"], self.palette.checks)
+    def action_zoom(self, factor: float) -> None:
+        # The newest stay in sight: that is where something happens.
+        self.zoom_at(factor, 1.0 if self.view.window is None else 0.5)
 
-    def _keeps(self) -> None:
-        for row in self.points.rows:
-            if row.status == "keep" and row.metric is not None:
-                self._mark(row.number, row.metric, GLYPHS["keep"], self.palette.keep)
+    def action_pan(self, quarters: int) -> None:
+        first, last = self._window()
+        by = quarters * max(1, (last - first + 1) // 4)
+        self._see(first + by, last + by)
 
-    def _running(self) -> None:
-        if self.points.running is None:
+    def action_whole(self) -> None:
+        self._become(View(None, self.view.log))
+
+    def action_log(self) -> None:
+        self._become(View(self.view.window, not self.view.log))
+
+    def action_metric(self, by: int) -> None:
+        self.post_message(self.Asked(by))
+
+    # -- the mouse
+
+    def _part(self, x: int) -> float:
+        return min(max((x - self._gutter + 0.5) / max(1, self.size.width - self._gutter), 0.0), 1.0)
+
+    def _at(self, event: MouseDown | MouseUp | MouseMove | MouseScrollUp | MouseScrollDown) -> int:
+        return event.get_content_offset_capture(self).x
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        if self.check_action("zoom", ()):
+            event.stop()
+            self.zoom_at(1.5, self._part(self._at(event)))
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        if self.check_action("zoom", ()):
+            event.stop()
+            self.zoom_at(1 / 1.5, self._part(self._at(event)))
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        if self.check_action("pan", ()):
+            self._held, self._moved = (self._at(event), self._window()), False
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        if self._held is None:
             return
-        if self.points.value is not None:
-            self._mark(self.points.running, self.points.value, ">", self.palette.run)
-        else:
-            self.canvas.mark(self.x(self.points.running) >> 1, self.height, ">", self.palette.run)
+        start, (first, last) = self._held
+        cells = max(1, self.size.width - self._gutter)
+        by = round((start - self._at(event)) * (last - first + 1) / cells)
+        if by:
+            self._moved = True
+            self._see(first + by, last + by)
 
-    def _numbers(self) -> list[Segment]:
-        """Experiment numbers under the plot, each below its experiment, as many as fit."""
-        line = [" "] * self.canvas.width
-        wanted, _ = ticks(self.first, self.last, max(2, self.canvas.width // 14))
-        for number in [self.last, self.first, *(int(value) for value in wanted)]:
-            text = f"#{number}" if number == self.first else str(number)
-            at = min(max((self.x(number) >> 1) - (len(text) - 1) // 2, 0), self.canvas.width - len(text))
-            if all(cell == " " for cell in line[max(0, at - 1) : at + len(text) + 1]):
-                line[at : at + len(text)] = text
-        return [Segment(" " * self.gutter + "".join(line), self.palette.quiet)]
+    def on_mouse_up(self, event: MouseUp) -> None:
+        held, self._held = self._held, None
+        self.release_mouse()
+        if held is None or self._moved:
+            return
+        first, last = self._window()
+        wanted = first + int(self._part(self._at(event)) * (last - first + 1))
+        near = min((row.number for row in self.points.rows), key=lambda number: abs(number - wanted), default=None)
+        if near is not None:
+            self.post_message(self.Picked(near))

@@ -13,8 +13,8 @@ from autoresearch.state import numbers
 from autoresearch.state.history import History, Row
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
-from autoresearch.tui.widgets.chart import GLYPHS
 from autoresearch.tui.widgets.lines import LineView
+from autoresearch.tui.widgets.plot import GLYPHS
 
 Item = tuple[str, Style, str, Style]
 """Mark, its style, text, its style. An item without a mark is a heading."""

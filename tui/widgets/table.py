@@ -1,37 +1,37 @@
-"""The experiments, newest first, drawn straight from the history: ten thousand rows cost what twelve cost."""
+"""The experiments, newest first or as a person sorts and filters them; only what is on the screen is ever drawn."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.message import Message
 from textual.strip import Strip
 
-from autoresearch.state import numbers
 from autoresearch.state.history import History, Open, Row
 from autoresearch.state.session import Live
-from autoresearch.tui import answers
-from autoresearch.tui.follow import clean
+from autoresearch.tui.matching import Filter
 from autoresearch.tui.palette import Palette
+from autoresearch.tui.widgets import columns
+from autoresearch.tui.widgets.columns import WORDS, Column
 from autoresearch.tui.widgets.lines import LineView
 
-WORDS = {"keep": "KEEP ✓", "discard": "DISCARD ×", "crash": "CRASH !", "checks_failed": "CHECKS c"}
-
-
-_ROOMY = 90
-"""Columns from which the interval stands beside the estimate."""
+__all__ = ["WORDS", "Experiments"]
 
 
 class Experiments(LineView):
-    """A header line that stays, then the open experiment, then the finished ones."""
+    """A header line that stays, then the open experiment, then the finished ones.
+
+    What mends an earlier failure stands for it: one line for the whole chain, until a person unfolds them.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "details", show=False, id="table.open", tooltip="What was tried and why it fell so"),
+        Binding("enter", "open", "open", id="table.open", tooltip="What was tried and why it fell so"),
+        Binding("o", "sort(1)", "sort", id="table.sort", tooltip="Sort by the next column"),
+        Binding("O", "turn", "turn", show=False, id="table.turn", tooltip="Sort the other way round"),
+        Binding("c", "fold", "chains", show=False, id="table.fold", tooltip="Show or hide what was mended later"),
     ]
 
     class Chosen(Message):
@@ -39,15 +39,23 @@ class Experiments(LineView):
             super().__init__()
             self.number = number
 
+    class Arranged(Message):
+        """Sorted, filtered or folded otherwise: the title has to be written again."""
+
     def __init__(self, palette: Palette, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(palette, id=id, classes=classes)
         self.history = History()
         self.live: Live | None = None
         self.running = False
         self.cursor = 0
-        """Counted from the top: 0 is the newest."""
+        """Counted from the top: 0 is the open experiment, else the newest."""
+        self.filter = Filter()
+        self.sorting = ("#", True)
+        """Column and whether backwards; the newest stand at the top."""
+        self.folded = True
+        self.rows: list[Row] = []
+        """As they are shown."""
         self._shown: tuple[object, ...] = ()
-        self._count = 0
 
     def show(self, history: History, live: Live | None, running: bool) -> None:
         """Draw again what differs; the cursor stays on its experiment unless it was on the newest."""
@@ -61,20 +69,61 @@ class Experiments(LineView):
         )
         if stamp == self._shown and history is self.history:
             return
-        before = self._count if history is self.history else 0
+        chosen = self.chosen if history is self.history and (self.cursor or not self._newest_first) else None
         self._shown = stamp
         self.history, self.live, self.running = history, live, running
-        added = self.count() - before
-        if self.cursor and before and added > 0:
-            self.cursor += added
-            if self.scroll_offset.y:
-                self.call_after_refresh(self.to_line, self.scroll_offset.y + added)
-        self._count = self.count()
-        self.cursor = max(0, min(self.cursor, self.count() - 1))
+        self._arrange(chosen)
+
+    @property
+    def _newest_first(self) -> bool:
+        return self.sorting == ("#", True)
+
+    @property
+    def chosen(self) -> int | None:
+        """The number of the experiment under the cursor."""
+        return self.at(self.cursor).number if self.cursor < self.count() else None
+
+    def _arrange(self, chosen: int | None) -> None:
+        """Choose and sort the rows again, the cursor on the experiment `chosen` where that is still there."""
+        rows = self.history.rows
+        if self.folded and (mended := self._mended()):
+            rows = [row for row in rows if row.number not in mended]
+        if self.filter:
+            rows = [row for row in rows if self.filter.takes(row)]
+        self.rows = columns.ordered(rows[::-1], *self.sorting)
+        before = self.cursor
+        found = None if chosen is None else self._line_of(chosen)
+        self.cursor = found if found is not None else 0 if chosen is None else min(before, max(0, self.count() - 1))
         self.changed()
+        if self.scroll_offset.y and self.cursor != before:
+            self.call_after_refresh(self.to_line, self.scroll_offset.y + self.cursor - before)
+
+    def _mended(self) -> set[int]:
+        """Failures that a later experiment stands for."""
+        mended = {row.mends for row in self.history.rows if row.mends is not None}
+        proposal = self.history.opened_proposal
+        if self.history.open is not None and proposal is not None and proposal.mends is not None:
+            mended.add(proposal.mends)
+        return mended
+
+    def _chain(self, row: Row) -> list[int]:
+        """What the row mends, nearest first."""
+        chain: list[int] = []
+        mends = row.mends
+        while mends is not None and len(chain) < 3 and mends not in chain:
+            chain.append(mends)
+            earlier = self.history.by_number.get(mends)
+            mends = earlier.mends if earlier is not None and self.folded else None
+        return chain
+
+    def _line_of(self, number: int) -> int | None:
+        if self.history.open is not None and self.history.open.number == number:
+            return 0
+        lead = int(self.history.open is not None)
+        return next((lead + at for at, row in enumerate(self.rows) if row.number == number), None)
 
     def count(self) -> int:
-        return len(self.history.rows) + (self.history.open is not None)
+        return len(self.rows) + (self.history.open is not None)
 
     def extent(self) -> int:
         return self.count() + 1
@@ -84,7 +133,23 @@ class Experiments(LineView):
             if number == 0:
                 return self.history.open
             number -= 1
-        return self.history.rows[-1 - number]
+        return self.rows[number]
+
+    @property
+    def words(self) -> str:
+        """How the rows are chosen and sorted, where that is not as usual."""
+        parts = []
+        if self.filter:
+            parts.append(f"{len(self.rows):,} of {len(self.history.rows):,}: {' '.join(self.filter.words)}")
+        key, backwards = self.sorting
+        if not self._newest_first:
+            parts.append(f"by {self._title_of(key)} {'↓' if backwards else '↑'}")
+        if not self.folded:
+            parts.append("chains unfolded")
+        return ", ".join(parts)
+
+    def _title_of(self, key: str) -> str:
+        return next((each.title for each in self._columns(self.size.width) if each.key == key), key)
 
     # -- drawing
 
@@ -98,91 +163,80 @@ class Experiments(LineView):
         joined = [Segment(text, base + style if style else base) for text, style, _ in segments]
         return Strip(joined).adjust_cell_length(self.size.width, base)
 
-    def _columns(self, width: int) -> list[tuple[str, int]]:
-        """Fixed widths; what does not fit is left out, the description takes the rest."""
-        columns = [("#", 4), ("status", 9), (self.history.header.metric_name if self.history.header else "metric", 9)]
-        if width >= 60:
-            columns.append(("better by", 17 if width >= _ROOMY else 9))
-        if width >= 84:
-            columns.append(("odds", 9))
-        if width >= 76:
-            columns.append(("runs", 4))
-        if width >= 100:
-            columns.append(("time", 6))
-        used = sum(size + 2 for _, size in columns) + 1
-        return [*columns, ("what", max(8, width - used))]
+    def _columns(self, width: int) -> list[Column]:
+        return columns.columns_of(self.history, width)
 
     def _header(self) -> list[str]:
         parts = [" "]
-        for name, size in self._columns(self.size.width):
-            right = name not in ("status", "what")
-            parts.append((set_cell_size(name, size) if len(name) > size or not right else name.rjust(size)) + "  ")
+        key, backwards = self.sorting
+        for column in self._columns(self.size.width):
+            sign = "" if self._newest_first or column.key != key else "↓" if backwards else "↑"
+            room = Column("", "", column.size - len(sign), column.right)
+            parts.append(columns.fitted(column.title, room) + sign + "  ")
         return parts
 
     def draw(self, number: int, width: int) -> list[Segment]:
         item = self.at(number)
-        cells = self._open_cells(item) if isinstance(item, Open) else self._row_cells(item)
-        segments = [Segment(">" if number == self.cursor and self.has_focus else " ", self.palette.key)]
-        for name, size in self._columns(width):
-            text, style = cells.get(name, cells["metric"])
-            right = name not in ("status", "what")
-            segments.append(Segment(_fit(text.rjust(size) if right else text, size) + "  ", style))
-        if number == self.cursor and self.has_focus:
-            return [Segment(text, style + self.palette.cursor if style else None) for text, style, _ in segments]
+        palette = self.palette
+        if isinstance(item, Open):
+            cells = columns.open_cells(item, self.history, self.live, self.running, palette)
+        else:
+            roomy = self.size.width >= columns.ROOMY
+            cells = columns.row_cells(item, self.history, palette, roomy, self._chain(item))
+        here = number == self.cursor and self.has_focus
+        segments = [Segment(">" if here else " ", palette.key)]
+        for column in self._columns(width):
+            text, style = cells.get(column.key, ("", palette.quiet))
+            segments.append(Segment(columns.fitted(text, column) + "  ", style))
+        if here:
+            return [Segment(text, style + palette.cursor if style else None) for text, style, _ in segments]
         return segments
 
-    def _row_cells(self, row: Row) -> dict[str, tuple[str, Style]]:
-        palette = self.palette
-        style = palette.status(row.status, row.cause)
-        strong = row.status == "keep"
-        quiet = palette.text if strong else palette.quiet
-        what = clean(row.description) or row.cause
-        if row.status != "keep" and row.cause and row.cause != "worse":
-            what = f"{row.cause.replace('_', ' ')}: {what}"
-        what = answers.mending_text(row.mends, what)
-        if row.segment != self.history.segment:
-            quiet = style = palette.faint
-        better = ""
-        if row.estimate is not None and row.cause != "baseline":
-            better = numbers.signed(row.estimate, row.interval)
-            if self.size.width >= _ROOMY:
-                better = f"{better} {numbers.plus_minus(row.interval)}".rstrip()
-        cells: dict[str, tuple[str, Style]] = {
-            "#": (str(row.number), quiet),
-            "status": (WORDS[row.status], style),
-            "metric": (numbers.metric(row.metric, self._step(row)), palette.strong if strong else quiet),
-            "better by": (better or ("baseline" if row.cause == "baseline" else "–"), quiet),
-            "odds": (_odds(row.log_evidence), quiet),
-            "runs": (str(row.runs), quiet),
-            "time": (numbers.duration(row.duration_s), quiet),
-            "what": (what, palette.text if row.status in ("keep", "crash", "checks_failed") else palette.quiet),
-        }
-        return cells
+    # -- choosing and sorting
 
-    def _step(self, row: Row) -> float | None:
-        """One number of digits for a segment's values: what its noise justifies, so that the column lines up."""
-        return (answers.noise(self.history) if row.segment == self.history.segment else None) or row.interval
+    def sieve(self, text: str) -> None:
+        """Show only the experiments that fit these words."""
+        wanted = Filter.of(text)
+        if wanted != self.filter:
+            chosen = self.chosen
+            self.filter = wanted
+            self._rearranged(chosen)
 
-    def _open_cells(self, item: Open) -> dict[str, tuple[str, Style]]:
-        palette = self.palette
-        values = [s.metric for s in item.of("candidate") if s.metric is not None and s.cause is None]
-        mean = sum(values) / len(values) if values else None
-        proposal = self.history.opened_proposal
-        what = "the baseline" if item.proposal is None else clean(proposal.description) if proposal else ""
-        if self.live is not None and self.live.experiment == item.number and self.live.description:
-            what = clean(self.live.description)
-        if proposal is not None:
-            what = answers.mending_text(proposal.mends, what)
-        return {
-            "#": (str(item.number), palette.run),
-            "status": ("RUN >" if self.running else "OPEN >", palette.run),
-            "metric": (numbers.metric(mean, answers.noise(self.history)), palette.run),
-            "better by": ("", palette.quiet),
-            "odds": ("", palette.quiet),
-            "runs": (str(len(item.of("candidate"))), palette.quiet),
-            "time": ("", palette.quiet),
-            "what": (what, palette.text),
-        }
+    def _rearranged(self, chosen: int | None) -> None:
+        self._arrange(chosen)
+        self._into_sight()
+        self.post_message(self.Arranged())
+
+    def sort_by(self, key: str, backwards: bool) -> None:
+        if (key, backwards) != self.sorting:
+            self.sorting = (key, backwards)
+            self._arrange(None)
+            self.to_line(0)
+            self.post_message(self.Arranged())
+
+    def action_sort(self, by: int) -> None:
+        keys = [column.key for column in self._columns(self.size.width) if column.key in columns.SORTS]
+        at = keys.index(self.sorting[0]) if self.sorting[0] in keys else 0
+        self._sort_by_key(keys[(at + by) % len(keys)])
+
+    def _sort_by_key(self, key: str) -> None:
+        direction = self.history.header.direction if self.history.header else "lower"
+        self.sort_by(key, columns.better_first(key, direction))
+
+    def action_turn(self) -> None:
+        key, backwards = self.sorting
+        self.sort_by(key, not backwards)
+
+    def action_fold(self) -> None:
+        chosen = self.chosen
+        self.folded = not self.folded
+        self._rearranged(chosen)
+
+    def choose(self, number: int) -> None:
+        """Put the cursor on an experiment, if it is shown."""
+        line = self._line_of(number)
+        if line is not None:
+            self._move(line)
 
     # -- moving
 
@@ -191,13 +245,16 @@ class Experiments(LineView):
         if to == self.cursor:
             return
         before, self.cursor = self.cursor, to
+        self._into_sight()
+        self.refresh_lines(min(before, to) + 1, abs(before - to) + 1)
+
+    def _into_sight(self) -> None:
         room = max(1, self.size.height - 1)
         top = self.scroll_offset.y
-        if to < top:
-            self.to_line(to)
-        elif to >= top + room:
-            self.to_line(to - room + 1)
-        self.refresh_lines(min(before, to) + 1, abs(before - to) + 1)
+        if self.cursor < top:
+            self.to_line(self.cursor)
+        elif self.cursor >= top + room:
+            self.to_line(self.cursor - room + 1)
 
     def action_down(self) -> None:
         self._move(self.cursor + 1)
@@ -215,30 +272,33 @@ class Experiments(LineView):
         self._move(self.count() - 1)
 
     def action_open(self) -> None:
-        if self.count():
+        if self.cursor < self.count():
             self.post_message(self.Chosen(self.at(self.cursor).number))
 
     def on_click(self, event: Click) -> None:
-        line = event.get_content_offset_capture(self).y - 1 + self.scroll_offset.y
+        offset = event.get_content_offset_capture(self)
+        if offset.y == 0:
+            self._click_header(offset.x)
+            return
+        line = offset.y - 1 + self.scroll_offset.y
         if 0 <= line < self.count():
             again = line == self.cursor
             self._move(line)
             if again:
                 self.action_open()
 
+    def _click_header(self, x: int) -> None:
+        at = 1
+        for column in self._columns(self.size.width):
+            if at <= x < at + column.size + 2 and column.key in columns.SORTS:
+                if column.key == self.sorting[0]:
+                    self.action_turn()
+                else:
+                    self._sort_by_key(column.key)
+            at += column.size + 2
+
     def on_focus(self) -> None:
         self.refresh()
 
     def on_blur(self) -> None:
         self.refresh()
-
-
-def _fit(text: str, size: int) -> str:
-    return set_cell_size(text, size) if cell_len(text) <= size else set_cell_size(text, size - 1) + "…"
-
-
-def _odds(log_evidence: float | None) -> str:
-    """Odds as narrow as a column: "34:1", ">10,000:1"."""
-    if log_evidence is None:
-        return "–"
-    return numbers.odds(log_evidence).replace(" to ", ":").replace("over ", ">")

@@ -1,0 +1,45 @@
+"""What a person types to see fewer experiments: words that must all fit, `-word` for what must not. Pure.
+
+A word that names a status or a cause means just that (`keep`, `crash`, `unproven`); any other is looked for in the
+description, the category, the agent, the parameters and the number (`#12`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autoresearch.state.history import Row
+
+_STATUSES = {"keep": "keep", "discard": "discard", "crash": "crash", "checks": "checks_failed"}
+_CAUSES = frozenset({"baseline", "better", "simpler", "bundle", "overruled", "worse", "unproven", "guard", "timeout"})
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    words: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(text: str) -> Filter:
+        return Filter(tuple(word for word in text.casefold().split() if word.strip("-")))
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+    def takes(self, row: Row) -> bool:
+        return all(_fits(word.removeprefix("-"), row) is not word.startswith("-") for word in self.words)
+
+
+def _fits(word: str, row: Row) -> bool:
+    if word in _STATUSES:
+        return row.status == _STATUSES[word]
+    if word in _CAUSES:
+        return row.cause == word
+    if word.startswith("#") and word[1:].isdecimal():
+        return row.number == int(word[1:])
+    return word in text_of(row)
+
+
+def text_of(row: Row) -> str:
+    params = " ".join(f"{name}={value}" for name, value in (row.params or {}).items())
+    cause = row.cause.replace("_", " ")
+    return f"#{row.number} {row.description} {row.category} {cause} {row.agent} {params}".casefold()

@@ -1,0 +1,64 @@
+"""The panes of the dashboard: which arrangement fits a terminal, what it shows, and what stands in the titles. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from textual.geometry import Size
+
+Mode = Literal["tiny", "narrow", "wide", "xwide"]
+Pane = Literal["experiments", "log", "ideas", "dead", "now", "chart", "machine"]
+PANES: tuple[Pane, ...] = ("experiments", "log", "ideas", "dead", "now", "chart", "machine")
+"""In the order of their numbers."""
+STACKED: tuple[Pane, ...] = ("experiments", "log", "ideas", "dead", "now", "machine")
+"""Those that take turns where there is room for one; the chart has a place of its own."""
+LOWER: tuple[Pane, ...] = ("log", "ideas", "dead", "machine")
+"""Those that take turns below the table of a wide terminal."""
+_TITLES = {
+    "experiments": "Experiments",
+    "log": "Log",
+    "ideas": "Ideas",
+    "dead": "Dead ends",
+    "now": "Now",
+    "chart": "Chart",
+    "machine": "Machine",
+}
+
+
+def mode_of(size: Size) -> Mode:
+    """Which arrangement fits a terminal."""
+    if size.width < 60 or size.height < 15:
+        return "tiny"
+    if size.width < 100 or size.height < 30:
+        return "narrow"
+    return "wide" if size.width < 140 or size.height < 40 else "xwide"
+
+
+def visible(mode: Mode, shown: Pane, lower: Pane, zoomed: Pane | None) -> set[Pane]:
+    """What the main column shows besides what always has a place of its own."""
+    if zoomed is not None:
+        return {zoomed}
+    if mode in ("tiny", "narrow"):
+        return {shown, "chart"}
+    return {"experiments", "chart", "log" if mode == "xwide" else lower}
+
+
+def title(pane: Pane) -> str:
+    return f"{PANES.index(pane) + 1} {_TITLES[pane]}"
+
+
+def tabs(panes: tuple[Pane, ...], active: Pane, width: int, words: str = "") -> str:
+    """The panes that share a place as markup, the active one lit; numbers alone for the others where it gets narrow."""
+    full = [title(pane) for pane in panes]
+    if sum(len(text) + 3 for text in full) + len(words) + 4 > width:
+        full = [text if pane == active else text[0] for pane, text in zip(panes, full, strict=True)]
+    marked = [
+        f"[b $tab-on]{text}[/]" if pane == active else f"[$tab-off]{text}[/]"
+        for pane, text in zip(panes, full, strict=True)
+    ]
+    return "[$tab-off] · [/]".join(marked) + (f"  {literal(words)}" if words else "")
+
+
+def literal(text: str) -> str:
+    """Text from outside as a border title, whose square brackets would be read as markup."""
+    return text.replace("[", "\\[")
