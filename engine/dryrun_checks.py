@@ -12,7 +12,7 @@ from autoresearch.engine.agents.credentials import find_key
 from autoresearch.engine.agents.presets import preset_of
 from autoresearch.engine.git import Git
 from autoresearch.engine.machine import Check
-from autoresearch.engine.scope import Scope
+from autoresearch.engine.scope import FIXED, Scope
 from autoresearch.state.config import Config
 from autoresearch.state.session import CONFIG_FILE, Place, SessionError, list_sessions
 
@@ -37,7 +37,7 @@ def scope_files(place: Place, config: Config, commit: str) -> list[str]:
 def protected_file(place: Place, config: Config, commit: str) -> str | None:
     """A tracked file that no experiment may change, relative to the target's folder: best one that the commands name.
 
-    None when everything is in scope.
+    None when everything but the fixed files (the toml) is in scope.
     """
     scope = Scope(config.scope.edit)
     prefix = f"{place.prefix}/" if place.prefix else ""
@@ -49,9 +49,10 @@ def protected_file(place: Place, config: Config, commit: str) -> str | None:
         meta, _, path = entry.partition("\t")
         inside = path.removeprefix(prefix)
         linked = any(inside == link or inside.startswith(f"{link}/") for link in links)
-        if path.startswith(prefix) and meta.startswith("100") and not scope.contains(inside) and not linked:
+        fixed = inside.rpartition("/")[2] in FIXED
+        if path.startswith(prefix) and meta.startswith("100") and not (scope.contains(inside) or linked or fixed):
             found.append(inside)
-    return min(found, key=lambda name: (name not in named, name == CONFIG_FILE, name), default=None)
+    return min(found, key=lambda name: (name not in named, name), default=None)
 
 
 def git_checks(place: Place, config: Config) -> list[Check]:
@@ -73,6 +74,9 @@ def git_checks(place: Place, config: Config) -> list[Check]:
     changed, untracked = workspace.uncommitted(place)
     found += _uncommitted(changed)
     found += _scope(place, config, head, untracked)
+    if opening.scored_by(place, config, head) == "scope":
+        text = "code in scope prints the score itself, so an edit could print a better one than it reached"
+        found.append(Check("score", "note", text, "measure.evaluate closes that (docs/own-target.md)."))
     return found
 
 

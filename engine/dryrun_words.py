@@ -26,6 +26,8 @@ NIGHT_H = 8.0
 RUNS_PER_EXPERIMENT = 1.7
 """On average over nights: most candidates are discarded after one run, a keep takes six."""
 _MANY_NAMES = 5
+_COUNTED = 10_000
+"""More experiments than that in a night are as good as any number."""
 
 _NETWORK = re.compile(
     r"name resolution|name or service not known|nodename nor servname|could not resolve|getaddrinfo|"
@@ -110,6 +112,7 @@ def _why(failure: Failure, config: Config, around: Around) -> tuple[str, str]:
     return f"{command} failed in a clean checkout: {said}", "Make it run by hand in a fresh clone, then commit that."
 
 
+_NOUNS = {"evaluate": "evaluation"}
 _FIXES = {
     "stalled": "Raise measure.stall_s, or let the command say something from time to time.",
     "output_limit": "Let it print less, or raise measure.output_mb.",
@@ -197,7 +200,7 @@ def _no_metric(failure: Failure, config: Config) -> tuple[str, str]:
     if "constraint metric" in failure.detail:
         return failure.detail, "Let the command print it as `METRIC name=0.5`, or take it out of [constraints]."
     seen = candidates(failure.output, name)
-    text = f"{failure.key} came to its end, but printed no {name}"
+    text = f"the {_NOUNS.get(failure.key, failure.key)} came to its end, but printed no {name}"
     if not seen:
         return f"{text} and nothing else that looks like a metric", f"Let it print a line `METRIC {name}=0.5`."
     shown = ", ".join(f"`{line}`" for _, line in seen[:_MANY_NAMES])
@@ -301,10 +304,11 @@ def _percent(share: float) -> str:
 
 def night_check(seen: Outlook, config: Config) -> Check:
     average = "" if config.verdict.mode == "single" else f" ({RUNS_PER_EXPERIMENT:g} runs on average)"
+    count = f"about {_round(seen.night):,}" if seen.night <= _COUNTED else f"more than {_COUNTED:,}"
     run, experiment = numbers.duration(seen.run_s), numbers.duration(seen.experiment_s)
     text = (
         f"a run takes {run}, an experiment about {experiment}{average}: "
-        f"about {_round(seen.night):,} experiments in a night of {NIGHT_H:g} hours"
+        f"{count} experiments in a night of {NIGHT_H:g} hours"
     )
     if seen.night < 10:
         return Check("night", "warn", text, "Shorter runs (a smaller budget, less data) try more ideas.")

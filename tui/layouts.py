@@ -232,14 +232,18 @@ def _has_pytest(folder: Path) -> bool:
 
 
 def _sources(folder: Path, script: str) -> list[str]:
-    """What is probably to be edited: `src`, the one Python package, or the training script itself."""
+    """What is probably to be edited: `src`, the one package, the training script, or the one file beside the bench."""
     if (folder / "src").is_dir():
         return ["src/**"]
     packages = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
     packages = [name for name in packages if name not in ("tests", "test")]
     if len(packages) == 1:
         return [f"{packages[0]}/**"]
-    return [script] if script == "train.py" else []
+    if script == "train.py":
+        return [script]
+    others = [path.name for path in folder.glob("*.py") if path.name not in (script, "setup.py", "conftest.py")]
+    others = [name for name in others if not (name.startswith("test_") or name.endswith("_test.py"))]
+    return others if script and len(others) == 1 else []
 
 
 def _printed_metric(script: Path) -> str:

@@ -305,6 +305,12 @@ def test_yes_takes_what_was_found(folder: Path) -> None:
     assert config.guard == (configs.Guard("make test"),)
 
 
+def test_the_one_file_beside_a_benchmark_is_what_is_edited(folder: Path) -> None:
+    repository(folder, **{"bench.py": "print(f'METRIC ms={1}')\n", "test_train.py": ""})
+    assert init(folder, "--yes").returncode == 0
+    assert written(folder).scope.edit == ("train.py",)
+
+
 # -- Karpathy's layout
 
 

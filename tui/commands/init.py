@@ -89,13 +89,14 @@ def init(
         raise SessionError(f"{folder} is not in a git repository; say --git-init to make one there.")
     tracked = _tracked(folder) if has_repository else _to_be_tracked(folder)
     found = layouts.detect(folder, tracked)
+    console = Console()
     for sentence in found.sentences:
-        click.echo(clean(sentence))
+        console.prose(clean(sentence))
     config = _config(folder, _values(found, said, asking, yes))
     text = configs.render_minimal(config, _comments(config)).rstrip("\n") + "\n"
     sessions.write_atomic(path, text.encode(), mode=0o644)
     settled = yes or (asking and any(key not in {**found.sure, **said} for key in REQUIRED))
-    click.echo(_summary(path, config, found, said, settled))
+    console.prose(_summary(path, config, found, said, settled))
     if not has_repository:
         _make_repository(folder)
     elif asking and not _has_commit(folder):
@@ -312,7 +313,10 @@ def _prove(where: Where, config: Config, folder: Path, wanted: bool | None, aski
     """A dry run where it is wanted; whether nothing failed in it."""
     if wanted is None and asking:
         runs = plural(config.verdict.baseline_runs, "time")
-        click.echo(f"A dry run runs the command {runs} and more, and shows what a night gives. Its runs count later.")
+        Console().prose(
+            f"A dry run runs the command {runs} and more, and shows what a night gives. Its runs count as those of the "
+            "baseline."
+        )
         wanted = click.confirm("Prove now that this measures what it claims?", default=True)
     if not wanted:
         if wanted is None:
