@@ -135,6 +135,7 @@ class _Engine:
             self._workspace.evaluate,
             user_folder=self._place.folder,
             on_phase=lambda phase: recorder.phase(phase),
+            warn=lambda text: recorder.warn(text, code="gpu"),
         )
         researcher = Researcher(
             self._workspace,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
-from autoresearch.engine import stopping, suspicion, verdict
+from autoresearch.engine import holdout, stopping, suspicion, verdict
 from autoresearch.engine.agents import Blocked, Exhausted
 from autoresearch.engine.judging import good, judge_open, mean, means_of, noise_of, values_of
 from autoresearch.engine.measure import Job, Slot
@@ -24,11 +24,13 @@ from autoresearch.engine.workspace import Workspace
 from autoresearch.state import numbers, records
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
-from autoresearch.state.history import History, Open, SampleRow, Waiting
+from autoresearch.state.history import History, Open, Row, SampleRow, Waiting
 from autoresearch.state.records import Arm, Status
 
 DIED_TWICE = 2
 SILENCES = 3
+SPOILED = 3
+"""So often in a row a run may be spoiled by others before the session pauses."""
 NOISY = 0.2
 """A baseline whose smallest provable gain is more than this part of its value gets a warning."""
 
@@ -102,6 +104,14 @@ class Loop:
 
     async def run(self) -> None:
         """Until something raises Ended."""
+        try:
+            await self._run()
+        except Ended as ended:
+            if holdout.follows(ended.line, ended.code):
+                await self._hold_out(ending=True)
+            raise
+
+    async def _run(self) -> None:
         if self._history.open is not None:
             with _endings():
                 await self._finish(self._history.open)
@@ -111,6 +121,7 @@ class Loop:
                 with _endings():
                     await self._baseline()
                 continue
+            await self._hold_out(ending=False)
             if stopping.environment_suspect(self._history.crash_streak):
                 await self._check_environment()
             await self._measure_again()
@@ -295,11 +306,37 @@ class Loop:
             fix = "Look at agent.log of the last experiments, then `autoresearch resume`."
             raise Ended(records.Pause(reason=f"the agent made no proposal {SILENCES} times in a row", fix=fix), code=1)
 
+    async def _hold_out(self, *, ending: bool) -> None:
+        """Measure the holdout of the commits that lack it. What goes wrong with it harms nothing else."""
+        for row in holdout.due(self._history, self._config.holdout, ending=ending):
+            tried = self._history.held_out.get(row.sha, [])
+            while len(tried) < holdout.TRIES and not any(tried):
+                await self._sample_holdout(row, len(tried) + 1)
+                tried = self._history.held_out[row.sha]
+            if not any(tried):
+                logs = holdout.folder(self._recorder.session.folder, row.number)
+                self._recorder.warn(f"The holdout of #{row.number} gave no value; its logs are in {logs}.", "holdout")
+
+    async def _sample_holdout(self, row: Row, k: int) -> None:
+        self._recorder.phase("measuring", experiment=row.number, description="", arm="holdout", k=k, of=0, sha=row.sha)
+        logs = holdout.folder(self._recorder.session.folder, row.number)
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        expected = self._history.baseline_duration_s if self._config.measure.evaluate else 0.0
+        job = Job(
+            experiment=row.number, sha=row.sha, arm="holdout", k=k, seed=k, folder=logs, expected_s=expected or None,
+            metric=self._config.metric.name,
+        )  # fmt: skip
+        sample = await self._slot.sample(job)
+        reach("after:holdout")
+        self._recorder.write(sample)
+
     # -- samples, guards, evidence
 
     async def _sample(self, opened: Open | None, arm: Arm, sha: str) -> SampleRow:
-        """One recorded measurement. An engine that follows a dead one says first that it tries again."""
-        history = self._history
+        """One recorded measurement; again where something beside the commit spoiled it, a bounded number of times.
+
+        An engine that follows a dead one says first that it tries again.
+        """
         if opened is not None and opened.died:
             self._recorder.write(
                 records.Intent(
@@ -311,6 +348,19 @@ class Loop:
                 )
             )
             opened.died = False
+        for _ in range(SPOILED):
+            sample = await self._measured(opened, arm, sha)
+            if not sample.again:
+                return SampleRow(
+                    sha, arm, sample.k, sample.k, sample.metric, sample.metrics, sample.cause, sample.detail,
+                    sample.duration_s, 0,
+                )  # fmt: skip
+            self._recorder.warn(f"A run is measured again: {sample.detail}.", code="contaminated")
+        fix = "Wait for it or end it, or choose another GPU with CUDA_VISIBLE_DEVICES, then `autoresearch resume`."
+        raise Ended(records.Pause(reason=f"{SPOILED} runs in a row were spoiled: {sample.detail}", fix=fix), code=1)
+
+    async def _measured(self, opened: Open | None, arm: Arm, sha: str) -> records.Sample:
+        history = self._history
         k = history.next_k(sha)
         number = opened.number if opened else None
         session = self._recorder.session
@@ -323,8 +373,7 @@ class Loop:
         sample = await self._slot.sample(job)
         reach("after:measure")
         self._recorder.write(sample)
-        metric = sample.metric
-        return SampleRow(sha, arm, k, k, metric, sample.metrics, sample.cause, sample.detail, sample.duration_s, 0)
+        return sample
 
     async def _sample_incumbent(self, opened: Open | None) -> None:
         """An incumbent run that crashes is repeated once; if it crashes again the session pauses."""

@@ -24,7 +24,6 @@ from autoresearch.engine.agents.credentials import find_key
 from autoresearch.engine.agents.presets import PRESETS, Preset
 from autoresearch.engine.descendants import LINUX
 from autoresearch.state.session import SessionError
-from autoresearch.state.text import clean_line
 
 State = Literal["ok", "note", "warn", "fail"]
 """fail: nothing works without it."""
@@ -132,22 +131,12 @@ def busy_gpus() -> list[Check]:
         holders: list[str] = []
         with contextlib.suppress(nvml.NVMLError):
             for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle):
-                held = "" if process.usedGpuMemory is None else f", {process.usedGpuMemory / 2**20:,.0f} MB"
-                holders.append(f"pid {process.pid} ({_process_name(process.pid)}{held})")
+                holders.append(devices.who(process))
         if holders:
             text = f"GPU {index} is in use by {' and '.join(holders)}: runs beside it are slower and noisier"
             fix = "Wait for it or end it, or choose another GPU with CUDA_VISIBLE_DEVICES."
             found.append(Check("gpu in use", "warn", text, fix))
     return found
-
-
-def _process_name(pid: int) -> str:
-    """Its command line, shortened; in a container NVML's pids are the host's, and may be nobody here."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-    except OSError:
-        return "not visible from here"
-    return clean_line(" ".join(word.decode(errors="replace") for word in words), 60) or "a process without a name"
 
 
 def logout(root: Path = Path("/"), user: str | None = None) -> list[Check]:

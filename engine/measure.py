@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from autoresearch.engine import environment, metrics, process, produce
-from autoresearch.engine.devices import VramWatch
+from autoresearch.engine.devices import GpuWatch
 from autoresearch.engine.environment import Scratch
 from autoresearch.engine.process import Command, Exit
 from autoresearch.engine.removal import remove
@@ -107,11 +107,13 @@ class Slot(Protocol):
 class _Crash(Exception):
     """This sample has no value."""
 
-    def __init__(self, cause: str, detail: str, exited: Exit | None = None) -> None:
+    def __init__(self, cause: str, detail: str, exited: Exit | None = None, *, again: bool = False) -> None:
+        """`again`: the commit is not to blame, so it is measured again."""
         super().__init__(detail)
         self.cause = cause
         self.detail = detail
         self.exited = exited
+        self.again = again
 
 
 class LocalSlot:
@@ -128,11 +130,13 @@ class LocalSlot:
         *,
         user_folder: Path,
         on_phase: Callable[[str], None] = lambda phase: None,
+        warn: Callable[[str], None] = lambda text: None,
         spawn: process.Spawn = process.spawn,
     ) -> None:
         """`session` must name the session on this machine, not just in its repository: recovery ends processes by it.
 
-        `on_phase` is told `building`, `measuring` and `evaluating` where a sample has several parts. `spawn` is where a
+        `on_phase` is told `building`, `measuring` and `evaluating` where a sample has several parts, `warn` what people
+        should know of the machine. `spawn` is where a
         confinement starts commands.
         """
         self._config = config
@@ -141,6 +145,7 @@ class LocalSlot:
         self._evaluate = evaluate
         self._user_folder = user_folder
         self._on_phase = on_phase
+        self._warn = warn
         self._spawn = spawn
         self._scratch = Scratch(measure.root.parent / "scratch")
         self._progress = {name: re.compile(pattern) for name, pattern in config.measure.progress.items()}
@@ -165,24 +170,25 @@ class LocalSlot:
     async def sample(self, job: Job) -> Sample:
         ran: Exit | None = None
         ended: Exit | None = None
-        gpu = VramWatch()
+        gpu = GpuWatch()
         reading = metrics.Reading(None)
         cause: str | None = None
         detail = ""
+        again = False
         try:
             await self._prepare_again(job)
             self._measure.at(job.sha)
             await self._build(job)
             ran = ended = await self._run_once(job, gpu)
-            self._refuse_run(job, ran)
+            self._refuse_run(job, ran, gpu)
             reading = (
                 await self._evaluated(job) if self._evaluate else self._reading(job, self._measure, "output.log", ran)
             )
             cause, detail = reading.cause, reading.detail
         except _Crash as crash:
-            cause, detail = crash.cause, crash.detail
+            cause, detail, again = crash.cause, crash.detail, crash.again
             ended = crash.exited or ended
-        if ran is not None:
+        if ran is not None and job.arm != "holdout":  # what the holdout wrote would be shown to agents
             self._keep(job)
         return Sample(
             experiment=job.experiment,
@@ -199,6 +205,8 @@ class LocalSlot:
             duration_s=round(ran.duration_s, 4) if ran else 0.0,
             peak_rss_mb=ran.peak_rss_mb if ran else None,
             peak_vram_mb=gpu.peak_mb,
+            gpu_util=gpu.utilisation,
+            again=again,
         )
 
     async def guard(self, job: Job, guard: Guard) -> GuardResult:
@@ -251,28 +259,33 @@ class LocalSlot:
         self._measure.settle()
         self._on_phase("measuring")
 
-    async def _run_once(self, job: Job, gpu: VramWatch) -> Exit:
+    async def _run_once(self, job: Job, gpu: GpuWatch) -> Exit:
+        """`run`; for the holdout of a target without `evaluate`, its command in the place of `run`."""
         settings = self._config.measure
+        alone = job.arm == "holdout" and self._evaluate is None
         if settings.metrics_file and not self._evaluate:
             produce.remove(*_placed(self._measure, settings.metrics_file))
         timeout_s, budget_s = self._limits_s(job.expected_s)
         command = self._command(
             job,
             self._measure,
-            settings.run,
+            self._config.holdout.run if alone else settings.run,
             "output.log",
             f"sample {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}",
             min(timeout_s, budget_s),
+            names=settings.evaluate_env if alone else (),
             gpu=gpu,
         )
         exited = await self._run(command)
-        if gpu.active and not gpu.is_back():
-            await asyncio.to_thread(gpu.wait_back, GPU_BACK_S)
+        if gpu.active and not gpu.is_back() and not await asyncio.to_thread(gpu.wait_back, GPU_BACK_S):
+            self._warn(f"GPU memory is not back {GPU_BACK_S:g} s after a run: {gpu.holders()}.")
         return exited
 
-    def _refuse_run(self, job: Job, exited: Exit) -> None:
-        """Raises _Crash for a run that did not come to a good end."""
+    def _refuse_run(self, job: Job, exited: Exit, gpu: GpuWatch) -> None:
+        """Raises _Crash for a run that did not come to a good end, and for one that had no GPU to itself."""
         self._refuse_tampering(self._measure, exited, "the run")
+        if gpu.foreign:
+            raise _Crash("contaminated", f"somebody else computed on the GPU: {gpu.foreign}", exited, again=True)
         timeout_s, budget_s = self._limits_s(job.expected_s)
         if exited.cause == "timeout" and budget_s < timeout_s:
             allowed = f"{budget_s:.4g} s are allowed: the baseline's {job.expected_s:.4g} s and 20% of the budget"
@@ -281,9 +294,13 @@ class LocalSlot:
             raise _Crash(exited.cause, _explain(exited, job.folder / "output.log"), exited)
 
     async def _evaluated(self, job: Job) -> metrics.Reading:
-        """`evaluate` in a tree that the run could not touch, with nothing of it but the artifacts. Raises _Crash."""
+        """`evaluate` in a tree that the run could not touch, with nothing of it but the artifacts. Raises _Crash.
+
+        For the holdout its command in the place of `evaluate`.
+        """
         settings, tree = self._config.measure, self._evaluate
         assert tree is not None
+        name, held = ("holdout", self._config.holdout.run) if job.arm == "holdout" else ("evaluate", settings.evaluate)
         self._on_phase("evaluating")
         tree.at(job.sha)
         if tree.unprepared is not None:
@@ -296,15 +313,13 @@ class LocalSlot:
         if settings.metrics_file:
             produce.remove(*_placed(tree, settings.metrics_file))
         what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
-        timeout_s = self._timeout_s("evaluate")
-        command = self._command(
-            job, tree, settings.evaluate, "evaluate.log", what, timeout_s, names=settings.evaluate_env
-        )
+        timeout_s = self._timeout_s(name)
+        command = self._command(job, tree, held, "evaluate.log", what, timeout_s, names=settings.evaluate_env)
         exited = await self._run(command)
         self._refuse_tampering(tree, exited, "the evaluation")
         if exited.cause is not None:
             raise _Crash(exited.cause, f"the evaluation failed: {_explain(exited, command.output)}", exited)
-        self._took_s.setdefault("evaluate", exited.duration_s)
+        self._took_s.setdefault(name, exited.duration_s)
         return self._reading(job, tree, "evaluate.log", exited)
 
     def _reading(self, job: Job, tree: Tree, log: str, exited: Exit) -> metrics.Reading:
@@ -350,7 +365,7 @@ class LocalSlot:
         timeout_s: float,
         *,
         names: tuple[str, ...] = (),
-        gpu: VramWatch | None = None,
+        gpu: GpuWatch | None = None,
     ) -> Command:
         """A command in a tree with all limits; a line with `what` goes into the log before it."""
         settings = self._config.measure
@@ -397,7 +412,7 @@ class LocalSlot:
         return settings.timeout_s or known, budget_s
 
     def _timeout_s(self, name: str) -> float:
-        """The time limit of `build` or `evaluate`."""
+        """The time limit of `build`, `evaluate` or the holdout."""
         if self._config.measure.timeout_s:
             return self._config.measure.timeout_s
         took_s = self._took_s.get(name)

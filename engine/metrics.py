@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import orjson
 
+from autoresearch.engine.noise import LARGEST
 from autoresearch.engine.produce import NotTaken, open_regular
 from autoresearch.state import text
 
@@ -195,7 +196,7 @@ def _as_float(value: int | float) -> float:
 
 
 def _judge(values: dict[str, float | str], primary: str, others: Collection[str], wanted: str) -> Reading:
-    finite = {name: value for name, value in values.items() if isinstance(value, float) and math.isfinite(value)}
+    finite = {name: value for name, value in values.items() if isinstance(value, float) and abs(value) <= LARGEST}
     metrics = {name: value for name, value in finite.items() if name != primary}
     for name in (primary, *others):
         if name in finite:
@@ -207,7 +208,8 @@ def _judge(values: dict[str, float | str], primary: str, others: Collection[str]
         if isinstance(value, str):
             shown = text.clean_line(value, 60)
             return Reading(None, metrics, "no_metric", f"{name} was last reported as `{shown}`, which is not a number")
-        return Reading(None, metrics, "not_finite", f"{name} was last reported as not finite")
+        how = f"{value:g}, beyond the ±{LARGEST:g} that can be compared" if math.isfinite(value) else "not finite"
+        return Reading(None, metrics, "not_finite", f"{name} was last reported as {how}")
     return Reading(finite[primary], metrics)
 
 

@@ -95,6 +95,7 @@ class Researcher:
         tree.at(base)
         if mend is not None:
             tree.overlay(self._history.by_number[mend.experiment].sha)
+        self._workspace.hide_holdout()
         number = self._history.next_proposal
         brief = Brief(
             number=number,

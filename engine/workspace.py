@@ -25,6 +25,7 @@ from autoresearch.engine.objects import Objects
 from autoresearch.engine.scope import Scope
 from autoresearch.engine.shadows import module_of, names_imported, shadowing
 from autoresearch.engine.tree import Tree
+from autoresearch.state import config as configs
 from autoresearch.state import records
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
@@ -80,6 +81,9 @@ class Workspace:
         self.refs = Refs(self.git)
         self._objects = Objects(self.git, self.identity)
         self.folder = trees_folder(place, session.name)
+        self._config_path = f"{place.prefix}/{CONFIG_FILE}" if place.prefix else CONFIG_FILE
+        self._hidden: bytes | None = None
+        """The target's toml as an agent sees it; None when it is as committed."""
         self._warn = warn
         self.propose = self._tree("propose")
         self.measure = self._tree("measure")
@@ -119,6 +123,8 @@ class Workspace:
         inside: list[str] = []
         outside: list[str] = []
         for path in tree.changed_paths():
+            if path == self._config_path and self._hidden is not None and self._is_hidden(tree.root / path):
+                continue
             (inside if self._in_scope(path) else outside).append(path)
         refused = self._refused(base, inside)
         inside = [path for path in inside if path not in refused]
@@ -178,6 +184,21 @@ class Workspace:
             if path in tracked:
                 found.add(path.rpartition("/")[0])
         return found
+
+    def hide_holdout(self) -> None:
+        """Take the held-out command out of the target's toml in the propose tree, where an agent reads.
+
+        That is no edit of the agent's, and is not taken for one. Its git still has the file as it is committed.
+        """
+        file = self.propose.root / self._config_path
+        self._hidden = None
+        if not self.config.holdout.run or not file.is_file() or file.is_symlink():
+            return
+        self._hidden = configs.without_holdout(file.read_bytes())
+        file.write_bytes(self._hidden)
+
+    def _is_hidden(self, file: Path) -> bool:
+        return file.is_file() and not file.is_symlink() and file.read_bytes() == self._hidden
 
     def _in_scope(self, path: str) -> bool:
         if path.endswith("/"):

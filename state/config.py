@@ -315,6 +315,20 @@ def render_minimal(config: Config, comments: Mapping[str, str] | None = None) ->
     return _toml(short, comments or {})
 
 
+def without_holdout(data: bytes) -> bytes:
+    """A target's file as an agent may see it; empty where it is no TOML, which then tells nothing."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(data.decode("utf-8-sig"))
+        while "holdout" in document:
+            document.remove("holdout")
+        return tomlkit.dumps(document).encode()
+    except (TOMLKitError, UnicodeDecodeError):
+        return b""
+
+
 def _toml(data: Mapping[str, Any], comments: Mapping[str, str]) -> str:
     """Tables in the given order, keys without a table first. The layout is ours, the escaping tomlkit's."""
     import tomlkit

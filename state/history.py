@@ -353,6 +353,8 @@ class History:
             self._held_out(sample, data.get("experiment"))
             return
         self.sampled[sample.sha] = max(self.sampled.get(sample.sha, 0), sample.k)
+        if data.get("again"):
+            return
         if sample.arm == "incumbent" and data.get("experiment") is None:
             self.again = max(0, self.again - 1)
         mine = self.open is not None and data.get("experiment") == self.open.number

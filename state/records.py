@@ -181,7 +181,9 @@ class Sample:
     peak_rss_mb: float | None = None
     peak_vram_mb: float | None = None
     gpu_util: float | None = None
-    """Mean utilisation of the GPUs that it saw, in percent; None without a GPU."""
+    """Mean utilisation of the busiest GPU that it saw, in percent; None without a GPU."""
+    again: bool = False
+    """Something beside the commit spoiled it (somebody else on the GPU): it counts for nothing and is repeated."""
     timestamp: int = 0
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 import pytest
+from fakenvml import FakeDriver
 
-from autoresearch.engine import descendants
+from autoresearch.engine import descendants, measure
 from autoresearch.engine.measure import Job, LocalSlot, Tree
 from autoresearch.state import config as configs
 from autoresearch.state.records import CRASH_CAUSES, Sample
@@ -75,7 +76,9 @@ def commits(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def slot(tmp_path: Path, commits: Path) -> Callable[..., LocalSlot]:
-    def make(run: str | tuple[str, ...] = METRIC, *, constraints: Any = None, **measure: Any) -> LocalSlot:
+    def make(
+        run: str | tuple[str, ...] = METRIC, *, constraints: Any = None, warn: Any = print, **measure: Any
+    ) -> LocalSlot:
         config = configs.Config(
             name="t",
             metric=configs.Metric("loss"),
@@ -91,6 +94,7 @@ def slot(tmp_path: Path, commits: Path) -> Callable[..., LocalSlot]:
             FolderTree(tmp_path / "trees/measure", commits),
             evaluate,
             user_folder=tmp_path / "user",
+            warn=warn,
         )
 
     return make
@@ -386,3 +390,16 @@ def test_measuring_stays_light(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True, env=dict(os.environ)
     )
     assert done.stdout == "[]\n"
+
+
+def test_gpu_memory_that_does_not_come_back_is_told_with_its_holder(
+    slot: Callable[..., LocalSlot], job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, told = FakeDriver(tmp_path / "driver", {"used": 500}), list[str]()
+    left = '[{"used": 3500, "processes": [{"pid": 4000000, "mb": 3000}]}]'
+    monkeypatch.setattr(measure, "GPU_BACK_S", 0.1)
+    with driver.in_use(monkeypatch):
+        keeps = slot(f"echo '{left}' > {driver.folder}/devices.json; {METRIC}", warn=told.append)
+        sample = asyncio.run(keeps.sample(job()))
+    assert (sample.cause, sample.metric) == (None, 1.5), "a warning, no crash"
+    assert told == ["GPU memory is not back 0.1 s after a run: pid 4000000 (not visible from here, 3,000 MB)."]

@@ -163,7 +163,7 @@ def reference(
                 last[name] = float(value)
             elif value.lower() in ("nan", "inf", "-inf"):
                 last[name] = math.nan
-    finite = {name: value for name, value in last.items() if value is not None and math.isfinite(value)}
+    finite = {name: value for name, value in last.items() if value is not None and abs(value) <= 1e150}
     rest = {name: value for name, value in finite.items() if name != primary}
     for name in (primary, *others):
         if name not in finite:
