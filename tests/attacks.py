@@ -71,7 +71,7 @@ link = ["data"]
 run = "{run}"
 {measure}
 budget_s = 0
-output_mb = 1
+output_mb = {output_mb}
 
 [verdict]
 mode = "single"
@@ -140,10 +140,16 @@ def reached(seen: Seen) -> bool:
 
 
 def make_attacked(
-    folder: Path, *, edit: str = NARROW, run: str = TOGETHER, measure: str = "", more: dict[str, str] | None = None
+    folder: Path,
+    *,
+    edit: str = NARROW,
+    run: str = TOGETHER,
+    measure: str = "",
+    output_mb: int = 1,
+    more: dict[str, str] | None = None,
 ) -> Path:
     """A repository whose target is attacked, with the user's own data beside it."""
-    toml = TOML.format(edit=edit, run=run, measure=measure)
+    toml = TOML.format(edit=edit, run=run, measure=measure, output_mb=output_mb)
     repo = make_repo(folder, {"autoresearch.toml": toml, **FILES, **(more or {})})
     write(repo, {"data/extra.txt": "0.0"})
     return repo

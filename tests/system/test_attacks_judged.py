@@ -1,0 +1,224 @@
+"""Attacks from inside the measured process on the number, on the next candidate, and on the machine's patience.
+
+`measure.evaluate` is what stops the first kind: the candidate's code is over when the judge begins, elsewhere. Where a
+target has none, the same attacks succeed, and the session says so for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import marshal
+from pathlib import Path
+
+import pytest
+from attacks import APART, Attack, Seen, has_won, make_attacked, measure_all
+from engines import processes_of
+
+MEASURED = ("discard", "worse")
+
+# -- the number
+
+INSIDE = "import train\nimport judge\n"
+"""A harness that imports the candidate and then judges it, all in one process."""
+PYC = (
+    importlib.util.MAGIC_NUMBER
+    + (0b01).to_bytes(4, "little")
+    + bytes(8)
+    + marshal.dumps(compile("def penalty(): return 0.0\n", "judgelib.py", "exec"))
+)
+PYC_NAME = importlib.util.cache_from_source("judgelib.py")
+
+IN_PROCESS = [
+    Attack(
+        "prints metrics before and after",
+        "import atexit; print('METRIC score=1'); atexit.register(print, 'METRIC score=1')",
+    ),
+    Attack(
+        "prints the metric and ends without a word",
+        "import os; print('METRIC score=1', flush=True); os._exit(0)",
+    ),
+    Attack(
+        "replaces the judge's module in memory",
+        "import sys, types; sys.modules['judgelib'] = types.SimpleNamespace(penalty=lambda: 0.0)",
+    ),
+    Attack(
+        "fakes the clock",
+        "import os; real = os.stat; os.stat = lambda path: type('S', (), {'st_mtime': 0})",
+    ),
+    Attack(
+        "fakes the seed and the budget",
+        "import os; os.environ.update(AUTORESEARCH_SEED='999', AUTORESEARCH_BUDGET_S='9999')",
+        won=lambda seen: seen.samples[0].metrics.get("seed") == 999,
+    ),
+    Attack(
+        "plants a module beside the judge while it runs",
+        "open('json.py', 'w').write(\"print('METRIC score=1'); import os; os._exit(0)\")",
+    ),
+    Attack(
+        "plants a compiled module beside the judge while it runs",
+        f"import os; os.makedirs('__pycache__', exist_ok=True); open({PYC_NAME!r}, 'wb').write({PYC!r})",
+    ),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    folder = tmp_path_factory.mktemp("judged")
+    return measure_all(folder, make_attacked(folder / "r", run="python train.py", measure=APART), IN_PROCESS)
+
+
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    folder = tmp_path_factory.mktemp("inside")
+    repo = make_attacked(folder / "r", run="python inside.py", more={"inside.py": INSIDE})
+    return measure_all(folder, repo, IN_PROCESS)
+
+
+@pytest.mark.parametrize("attack", IN_PROCESS, ids=str)
+def test_a_judge_apart_is_out_of_reach(attack: Attack, apart: dict[str, Seen]) -> None:
+    seen = apart[attack.name]
+    assert (seen.line.status, seen.line.cause) == MEASURED
+    assert not has_won(attack, seen)
+
+
+@pytest.mark.parametrize("attack", IN_PROCESS, ids=str)
+def test_a_judge_in_the_same_process_is_not(attack: Attack, inside: dict[str, Seen]) -> None:
+    assert has_won(attack, inside[attack.name])
+
+
+# -- the next candidate
+
+FIND = "if os.path.exists({place}): open('model.txt', 'w').write('-8')"
+PLACES = {
+    "an ignored build product": "'build/best'",
+    "a file in a protected folder": "'conf/deep/best'",
+    "a file at home": "os.environ['HOME'] + '/.best'",
+    "a temporary file": "os.environ['TMPDIR'] + '/best'",
+}
+LEFT = [
+    attack
+    for name, place in PLACES.items()
+    for attack in (
+        Attack(
+            f"leaves {name} for the next candidate",
+            f"import os; p = {place}; os.makedirs(os.path.dirname(p), exist_ok=True); open(p, 'w').close()",
+            won=lambda seen: False,
+        ),
+        Attack(f"finds {name} of an earlier candidate", "import os\n" + FIND.format(place=place)),
+    )
+]
+FINDS = [attack for attack in LEFT if attack.name.startswith("finds")]
+DAEMON = """
+import glob, os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.environ.clear()
+        end = time.time() + 3
+        while time.time() < end:
+            for path in glob.glob('../*-evaluate/model.txt'):
+                try:
+                    open(path + '.mine', 'w').write('-8')
+                    os.replace(path + '.mine', path)
+                except OSError:
+                    pass
+            time.sleep(0.0005)
+    os._exit(0)
+"""
+BACKGROUND = Attack("leaves a daemon that rewrites the artifact before the judge reads it", DAEMON)
+STARTED = Attack(
+    "leaves a crowd of processes behind",
+    """
+import os, time
+for _ in range(200):
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(20)
+        os._exit(0)
+""",
+    won=lambda seen: processes_of(seen.repo),
+)
+AFTERWARDS = [*LEFT, BACKGROUND, STARTED]
+CLEAN = """
+from autoresearch.engine import environment, tree
+from autoresearch.engine.tree import Tree
+tree.remove_below = lambda root, path: None
+made = set()
+make_empty = environment.Scratch.make_empty
+def once(scratch, *rest):
+    if scratch.root not in made:
+        made.add(scratch.root)
+        make_empty(scratch, *rest)
+environment.Scratch.make_empty = once
+"""
+END = """
+from autoresearch.engine import process
+process._Run._end_family = lambda run: (set(), set())
+process.descendants.nothing_inherited = lambda: True
+"""
+
+
+@pytest.fixture(scope="module")
+def afterwards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    folder = tmp_path_factory.mktemp("afterwards")
+    return measure_all(folder, make_attacked(folder / "r", run="python train.py", measure=APART), AFTERWARDS)
+
+
+@pytest.fixture(scope="module")
+def not_cleaned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    folder = tmp_path_factory.mktemp("not-cleaned")
+    return measure_all(folder, make_attacked(folder / "r", run="python train.py", measure=APART), LEFT, weak=CLEAN)
+
+
+@pytest.mark.parametrize("attack", AFTERWARDS, ids=str)
+def test_nothing_of_a_candidate_outlives_it(attack: Attack, afterwards: dict[str, Seen]) -> None:
+    seen = afterwards[attack.name]
+    assert (seen.line.status, seen.line.cause) == MEASURED
+    assert not has_won(attack, seen)
+
+
+@pytest.mark.parametrize("attack", FINDS, ids=str)
+def test_without_cleaning_the_next_candidate_finds_it(attack: Attack, not_cleaned: dict[str, Seen]) -> None:
+    assert has_won(attack, not_cleaned[attack.name])
+
+
+def test_without_an_end_of_all_processes_a_daemon_makes_the_number(tmp_path: Path) -> None:
+    unconfined = f'{APART}\nconfine = "off"'
+    repo = make_attacked(tmp_path / "r", run="python train.py", measure=unconfined)
+    seen = measure_all(tmp_path, repo, [BACKGROUND], weak=END)[BACKGROUND.name]
+    assert has_won(BACKGROUND, seen)
+
+
+# -- the machine
+
+FLOOD = Attack("floods the log", "for _ in range(3000): print('x' * 1000)", outcome=("crash", "output_limit"),
+               won=lambda seen: len(seen.log()) > 2_000_000)  # fmt: skip
+BOMB = Attack("takes all memory", "import time; held = bytearray(400 * 2**20); time.sleep(0.5)",
+              outcome=("crash", "out_of_memory"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
+GREEDY = [FLOOD, BOMB]
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    folder = tmp_path_factory.mktemp("limited")
+    repo = make_attacked(folder / "r", run="python train.py", measure=f"{APART}\nmemory_mb = 200")
+    return measure_all(folder, repo, GREEDY)
+
+
+@pytest.fixture(scope="module")
+def unlimited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    folder = tmp_path_factory.mktemp("unlimited")
+    repo = make_attacked(folder / "r", run="python train.py", measure=APART, output_mb=100)
+    return measure_all(folder, repo, GREEDY)
+
+
+@pytest.mark.parametrize("attack", GREEDY, ids=str)
+def test_a_limit_ends_it(attack: Attack, limited: dict[str, Seen]) -> None:
+    seen = limited[attack.name]
+    assert (seen.line.status, seen.line.cause) == attack.outcome
+    assert not has_won(attack, seen)
+
+
+@pytest.mark.parametrize("attack", GREEDY, ids=str)
+def test_without_the_limit_it_takes_what_it_wants(attack: Attack, unlimited: dict[str, Seen]) -> None:
+    assert has_won(attack, unlimited[attack.name])
