@@ -26,7 +26,7 @@ def acts_on_terminal(seen: Seen, *args: str, weak: str = "") -> bool:
 JOURNAL_LINE = '{"run": 99, "commit": "0000000", "metric": 0.5, "status": "keep", "description": "the best"}'
 PRINTED = [
     Attack("prints escape sequences", f"print({ESCAPES!r})", won=lambda seen: acts_on_terminal(seen, "show", "N")),
-    Attack("prints escape sequences into the error", f"raise SystemExit({ESCAPES!r})", outcome=("crash", "nonzero_exit"),
+    Attack("dies of escape sequences", f"raise SystemExit({ESCAPES!r})", outcome=("crash", "nonzero_exit"),
            won=lambda seen: acts_on_terminal(seen, "show", "N")),
     Attack("prints lines of a journal", f"print({JOURNAL_LINE!r})",
            won=lambda seen: any(row.number == 99 for row in seen.session.history().rows)),
