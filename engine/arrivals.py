@@ -45,10 +45,12 @@ def pending(place: Place, session: str | None = None, new: bool = False) -> tupl
 def pulled_from(place: Place, session: str | None) -> str | None:
     """Where the session (None: the target's latest) was pulled from, while nobody has confirmed it since."""
     waiting = trust.pulled(place.common_dir)
-    if waiting and session is None:
-        with contextlib.suppress(SessionError):
-            session = open_session(place).name
-    return waiting.get(session) if session is not None else None
+    if not waiting or session is not None:
+        return waiting.get(session or "")
+    try:
+        return waiting.get(open_session(place).name)
+    except SessionError:
+        return next(iter(waiting.values()))  # its folder is lost: a run restores it
 
 
 def accept(place: Place, session: str | None = None, new: bool = False) -> None:

@@ -8,9 +8,12 @@ references and objects go through long-lived batch processes.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from autoresearch.engine.descendants import disown, own, starting
@@ -51,6 +54,7 @@ cannot read, GIT_COMMITTER_DATE a commit that is another's."""
 _UNSET = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS"})
 TIMEOUT_S = 900.0
 """Only a hanging file system or filter needs longer; the engine can obey nobody while it waits."""
+_PROGRESS = re.compile(r"(?:remote: )?[A-Z][a-z]+ [a-z]+: +\d+%|(?:remote: )?\w+ objects: \d+")
 OUR_NAME = "autoresearch"
 OUR_EMAIL = "autoresearch@localhost"
 
@@ -120,6 +124,29 @@ class Git:
             finally:
                 disown(child.pid)
         return child.returncode, out, err.decode("utf-8", "replace")
+
+    def talk(self, *args: str, stdin: str = "", say: Callable[[str], None] | None = None) -> tuple[int, str, str]:
+        """(exit code, output, stderr) of a call to another machine: as long as it takes, `say` getting its progress."""
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as taken:
+            given.write(stdin.encode("utf-8", "surrogateescape"))
+            given.seek(0)
+            with subprocess.Popen(
+                (*self._prefix, *args),
+                stdin=given,
+                stdout=taken,
+                stderr=subprocess.PIPE,
+                cwd=self.work_tree if self.work_tree is not None and self.work_tree.is_dir() else self.git_dir,
+                env=self._env,
+            ) as child:
+                assert child.stderr is not None
+                said: list[str] = []
+                for line in io.TextIOWrapper(child.stderr, "utf-8", "replace", newline=None):
+                    if not _PROGRESS.match(line):
+                        said.append(line)
+                    elif say is not None:
+                        say(line.strip())
+            taken.seek(0)
+            return child.returncode, taken.read().decode("utf-8", "surrogateescape"), "".join(said)
 
     def start(self, *args: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
         """A long-lived batch process, known as ours so that no clean-up takes it for a leftover."""

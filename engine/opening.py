@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import orjson
 
-from autoresearch.engine import arrivals, devices, suspicion, verdict, workspace
+from autoresearch.engine import arrivals, devices, suspicion, transfer, verdict, workspace
 from autoresearch.engine.git import Git
 from autoresearch.engine.scope import Scope
 from autoresearch.state import config as configs
@@ -82,7 +82,10 @@ def open_or_create(place: Place, config: Config, options: RunOptions) -> Session
     if options.new:
         return _create(place, config, options)
     try:
-        return _whole(place, session.open_session(place, options.session))
+        opened = session.open_session(place, options.session)
+        with contextlib.suppress(session.Locked):
+            transfer.finish(place, opened)
+        return _whole(place, opened)
     except NoSession:
         return _lost(place, options.session) or _create(place, config, options)
 

@@ -29,10 +29,12 @@ from autoresearch.state import config as configs
 from autoresearch.state import records
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
-from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
+from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError, write_atomic
 
 MINIMUM_GIT = (2, 38)
 """`merge-tree --write-tree`."""
+SAVED = ("autoresearch.jsonl", "autoresearch.md", "config.toml")
+"""What a state commit holds."""
 _TRAILER = "Autoresearch-Proposal: "
 LARGEST_MB = 100
 """What the files of one proposal may hold: each experiment stays in the user's repository."""
@@ -76,7 +78,7 @@ class Workspace:
         self.session = session
         self.config = config
         self.scope = Scope(config.scope.edit, place.prefix)
-        self.identity = _identity(place)
+        self.identity = identity_of(place)
         self.git = Git(place.common_dir, identity=self.identity)
         self.refs = Refs(self.git)
         self._objects = Objects(self.git, self.identity)
@@ -247,6 +249,11 @@ class Workspace:
         code, out, err = self.git.attempt("merge-tree", "--write-tree", "--no-messages", incumbent, head)
         if code == 1:
             return None
+        if "unrelated histories" in err:
+            raise SessionError(
+                "HEAD has no history in common with the session here, and protected files differ; "
+                "in a shallow clone `git fetch --unshallow` gets it, then resume."
+            )
         if code:
             raise GitError(("merge-tree",), code, err)
         tree = out.decode().split()[0]
@@ -417,12 +424,23 @@ def restore(place: Place, name: str) -> Session | None:
     folder = place.sessions_dir / f".new-{name}-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    for file in git("ls-tree", "--name-only", state).splitlines():
-        (folder / file).write_bytes(git.raw("cat-file", "blob", f"{state}:{file}"))
+    for file, data in saved_files(git, state).items():
+        write_atomic(folder / file, data)
     (folder / "inbox").mkdir(mode=0o700)
     (folder / "runs").mkdir(mode=0o700)
     folder.rename(session.folder)
     return session
+
+
+def saved_files(git: Git, state: str) -> dict[str, bytes]:
+    """Journal, notebook and config as a state commit has them, by name. It may come from elsewhere: nothing else."""
+    found = {}
+    for entry in git.raw("ls-tree", "-z", state).split(b"\0"):
+        facts, _, name = entry.partition(b"\t")
+        mode, kind, oid = [*facts.decode().split(" "), "", "", ""][:3]
+        if kind == "blob" and mode != "120000" and name.decode("utf-8", "replace") in SAVED:
+            found[name.decode()] = git.raw("cat-file", "blob", oid)
+    return found
 
 
 def check_git() -> None:
@@ -496,7 +514,7 @@ def _quoted(path: Path) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def _identity(place: Place) -> dict[str, str]:
+def identity_of(place: Place) -> dict[str, str]:
     """The user's name and address for our commits, ours where they have none."""
     answer = Git(place.git_dir).attempt("config", "--get-regexp", r"^user\.(name|email)$")[1].decode("utf-8", "replace")
     known = {}

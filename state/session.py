@@ -421,13 +421,18 @@ def free_name(place: Place, today: datetime, taken_branches: set[str]) -> str:
     return name
 
 
+def is_name(name: str) -> bool:
+    """Whether a session can be called so: it is a folder, a branch and a part of refs."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith((".lock", ".")) and ".." not in name and name != "index.db"
+
+
 def create_session(place: Place, name: str, header: records.Header, config_text: str, *more: records.Record) -> Session:
     """Make the folder whole under a temporary name, then rename it into place. Raises SessionError if it exists.
 
     Of two processes that make the same one, the second gets a SessionError with code 4. The journal begins with
     `header` and `more`.
     """
-    if not _NAME.fullmatch(name) or name.endswith((".lock", ".")) or ".." in name or name == "index.db":
+    if not is_name(name):
         raise SessionError(f"{name!r} cannot name a session: use letters, digits, dot, dash and underscore.")
     final = place.sessions_dir / name
     if final.exists():

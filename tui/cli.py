@@ -60,6 +60,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "search": ("Read", "reading:search", "Full-text search over all experiments of the repository."),
     "doctor": ("Read", "doctor:doctor", "What this machine has, and whether the target measures what it claims."),
     "archive": ("Exchange", "sessions:archive", "Leave a session out of the lists; all of it is kept."),
+    "push": ("Exchange", "moving:push", "Send a session to a git remote."),
+    "pull": ("Exchange", "moving:pull", "Get a session from a git remote."),
     "import": ("Exchange", "exchange:import_", "Make a session of a pi-autoresearch log or a results.tsv."),
     "export": ("Exchange", "exchange:export", "Write the experiments as a results.tsv or a pi-autoresearch log."),
 }
