@@ -179,6 +179,7 @@ class _DryRun:
         await self._prepare()
         await self._first(network)
         await self._guards()
+        await self._holdout()
         unnoticed: list[_Unnoticed] = []
         if canaries:
             unnoticed = await self._canaries()
@@ -249,6 +250,20 @@ class _DryRun:
         text = f"{result.detail}; so nothing could ever be kept"
         fix = "Make it pass at the last commit, or take this [[guard]] away."
         self._tell(Finding("guard", "fail", text, fix, dryrun_words.last_lines(failure.output)))
+
+    async def _holdout(self) -> None:
+        """Its value is nobody's business now; that it has one is."""
+        if not self._config.holdout.run:
+            return
+        self._tell(Progress("the holdout", self._spent_s[0]))
+        sample = await self._slot.sample(replace(self._job(1, "holdout"), arm="holdout", constraints=()))
+        if sample.cause is None:
+            self._tell(Finding("holdout", "ok", "its command gives the metric too"))
+            return
+        key = "evaluate" if self._workspace.evaluate is not None else "run"
+        said = dryrun_words.last_lines(self._failure(key, sample.cause, sample.detail, sample.exit, "holdout").output)
+        fix = "Make its command print the metric as the run does, or take [holdout] away."
+        self._tell(Finding("holdout", "fail", f"the holdout gives no value: {sample.detail}", fix, said))
 
     async def _repeats(self, runs: int) -> None:
         for k in range(2, runs + 1):

@@ -97,7 +97,8 @@ def _why(failure: Failure, config: Config, around: Around) -> tuple[str, str]:
         text = f"{command} was not finished in its time ({failure.detail})"
         return text, "Make one run shorter, or set measure.timeout_s to seconds that suffice."
     if failure.cause != "nonzero_exit":
-        return f"{command} gave no value: {failure.detail}", _FIXES.get(failure.cause, "")
+        fix = _GPU_FIX if failure.cause == "contaminated" and "GPU" in failure.detail else _FIXES.get(failure.cause, "")
+        return f"{command} gave no value: {failure.detail}", fix
     missed = _missed(failure, config, around)
     if missed is not None:
         return missed
@@ -112,6 +113,7 @@ def _why(failure: Failure, config: Config, around: Around) -> tuple[str, str]:
     return f"{command} failed in a clean checkout: {said}", "Make it run by hand in a fresh clone, then commit that."
 
 
+_GPU_FIX = "Wait until it is done or end it, or choose another GPU with CUDA_VISIBLE_DEVICES."
 _NOUNS = {"evaluate": "evaluation"}
 _FIXES = {
     "stalled": "Raise measure.stall_s, or let the command say something from time to time.",

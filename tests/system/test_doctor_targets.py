@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from engines import check_agreement, command, environment, lines, until
 from engines import run as run_engine
+from fakenvml import FakeDriver
 from repos import BENCH, TOML, git, make_repo, make_target, snapshot, write
 
 from autoresearch.engine import dryrun_kept
@@ -262,6 +263,7 @@ def test_everything_in_scope_leaves_nothing_protected(tmp_path: Path) -> None:
         ({"budget_s = 0": 'setup = "false"'}, BENCH, "setup", "exit code 1", "fresh clone"),
         ({"budget_s = 0": 'build = "echo no compiler; false"'}, BENCH, "build", "exit code 1", "fresh clone"),
         ({"[agent]": '[[guard]]\nrun = "false"\n\n[agent]'}, BENCH, "guard", "nothing could ever be kept", "[[guard]]"),
+        ({"[agent]": '[holdout]\nrun = "false"\n\n[agent]'}, BENCH, "holdout", "exit code 1", "[holdout]"),
         ({'["knob.py"]': '["nob.py"]'}, BENCH, "scope", "matches no file of the last commit", "scope.edit"),
     ],
 )  # fmt: skip
@@ -335,6 +337,9 @@ def test_a_target_that_is_not_in_git_is_told_so(tmp_path: Path) -> None:
 
 
 def test_without_a_target_the_machine_alone_is_looked_at(tmp_path: Path) -> None:
+    write(tmp_path, {"above/autoresearch.toml": TOML})
+    make_repo(tmp_path / "above" / "other", {"a.txt": "no target\n"})
+    assert doctor(tmp_path / "above" / "other", GIT_CEILING_DIRECTORIES=str(tmp_path))["target"] is None
     assert doctor(tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path))["target"] is None
 
 
@@ -380,6 +385,23 @@ def test_commands_that_came_with_a_clone_run_only_when_they_are_trusted(tmp_path
     assert not (tmp_path / "ran").exists()
     doctor(clone, "--trust", "--runs", "3", code=0, XDG_STATE_HOME=home)
     assert (tmp_path / "ran").exists()
+
+
+def test_a_busy_gpu_is_named_with_who_computes_on_it(tmp_path: Path) -> None:
+    driver = FakeDriver(tmp_path / "driver", {"used": 500})
+    repo = make_target(tmp_path / "repo")
+
+    def busy(document: dict[str, Any]) -> list[dict[str, Any]]:
+        return [check for check in document["checks"] if check["name"] == "gpu in use"]
+
+    assert busy(doctor(repo, "--quick", code=0, **driver.env)) == []
+    driver.set({"used": 12_500, "processes": [{"pid": os.getpid(), "mb": 12_000, "sm": 80}]}, {"used": 0})
+    (found,) = busy(doctor(repo, "--quick", code=0, **driver.env))
+    assert found["state"] == "warn"
+    assert f"GPU 0 is in use by pid {os.getpid()} (" in found["text"]
+    assert "python" in found["text"]
+    assert "12,000 MB" in found["text"]
+    assert "CUDA_VISIBLE_DEVICES" in found["fix"]
 
 
 # -- interrupted

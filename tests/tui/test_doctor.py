@@ -6,13 +6,12 @@ import json
 import os
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from autoresearch.engine import devices, machine
+from autoresearch.engine import machine
 from autoresearch.engine.agents.presets import PRESETS
 from autoresearch.tui.cli import cli
 
@@ -158,48 +157,3 @@ def test_people_read_lines_with_marks_and_fixes(bin: Path, tmp_path: Path) -> No
     assert "logged in (~/.claude/.credentials.json). Protection: Claude Code's permissions" in lines["claude-code"]
     assert "not logged in: call `codex login`" in lines["codex"]
     assert "not found" in lines["gemini"]
-
-
-class BusyNvml:
-    """One GPU of a stand-in driver on which this very process computes."""
-
-    class NVMLError(Exception):
-        pass
-
-    def __init__(self) -> None:
-        self.holders: list[Any] = []
-
-    def nvmlDeviceGetCount(self) -> int:
-        return 1
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
-        return index
-
-    def nvmlDeviceGetName(self, handle: int) -> str:
-        return "Some GPU"
-
-    def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:
-        return SimpleNamespace(total=80 * 10**9, used=0)
-
-    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
-        return self.holders
-
-
-def test_a_busy_gpu_is_named_with_who_computes_on_it(bin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nvml = BusyNvml()
-    monkeypatch.setattr(devices, "_nvml", lambda: nvml)
-    devices._gpus.cache_clear()
-    try:
-        assert check("gpu")["text"] == "Some GPU (80 GB)"
-        assert not any(found["name"] == "gpu in use" for found in document()["checks"])
-        nvml.holders = [SimpleNamespace(pid=os.getpid(), usedGpuMemory=12_000 << 20)]
-        busy = check("gpu in use")
-        assert busy["state"] == "warn"
-        assert f"pid {os.getpid()} (" in busy["text"]
-        assert "python" in busy["text"]
-        assert "12,000 MB" in busy["text"]
-        assert "CUDA_VISIBLE_DEVICES" in busy["fix"]
-        nvml.holders = [SimpleNamespace(pid=2**22 + 1, usedGpuMemory=None)]
-        assert "(not visible from here)" in check("gpu in use")["text"]
-    finally:
-        devices._gpus.cache_clear()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.state import config as configs
-from autoresearch.state.session import CONFIG_FILE, NoRepository, Place
+from autoresearch.state.session import CONFIG_FILE, NoRepository, Place, SessionError
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import Console, emit_json
 from autoresearch.tui.proving import finding, prove
@@ -38,27 +38,19 @@ def doctor(
     checks, agents = machine.checks(), machine.agent_clis()
     if console is not None:
         _show_machine(console, checks, agents)
-    folder = _target_folder(where.start().resolve())
-    findings: tuple[Finding, ...] = ()
+    folder, place, findings = _target(where)
     report: Report | None = None
-    if folder is not None:
-        if console is not None:
-            console.say()
-            console.say(console.paint(f"The target in {folder}", "strong"))
-        try:
-            place = where.place()
-        except NoRepository:
-            findings = (_no_repository(folder),)
-            _show(console, findings)
+    if console is not None and folder is not None:
+        console.say()
+        console.say(console.paint(f"The target in {folder}", "strong"))
+        _show(console, findings)
+    if place is not None:
+        if quick:
+            report = _look(place, console)
         else:
-            if quick:
-                report = _look(place, console)
-            else:
-                config = configs.load(place.config_file)
-                report = prove(
-                    place, config, console, canaries=not no_canaries, runs=runs, network=network, trust=trust
-                )
-            findings = report.findings
+            config = configs.load(place.config_file)
+            report = prove(place, config, console, canaries=not no_canaries, runs=runs, network=network, trust=trust)
+        findings = report.findings
     failed = any(check.state == "fail" for check in (*checks, *findings))
     if console is None:
         emit_json({
@@ -79,16 +71,22 @@ def _look(place: Place, console: Console | None) -> Report:
     return report
 
 
-def _target_folder(start: Path) -> Path | None:
-    """The nearest folder with an autoresearch.toml, in a repository or not; None: the machine alone is looked at."""
-    return next((path for path in (start, *start.parents) if (path / CONFIG_FILE).is_file()), None)
-
-
-def _no_repository(folder: Path) -> Finding:
+def _target(where: Where) -> tuple[Path | None, Place | None, tuple[Finding, ...]]:
+    """(folder, place, what is wrong with its git): no folder where there is no target, no place where git has none."""
     from autoresearch.engine.dryrun import Finding
 
-    text = f"{folder} is not in a git repository, and experiments are commits on a branch of their own"
-    return Finding("git", "fail", text, "`git init && git add -A && git commit -m start`.")
+    try:
+        place = where.place()
+        return (place.folder, place, ()) if place.config_file.is_file() else (None, None, ())
+    except SessionError as no:
+        start = where.start().resolve()
+        folder = next((path for path in (start, *start.parents) if (path / CONFIG_FILE).is_file()), None)
+        if folder is None:
+            return None, None, ()
+        if isinstance(no, NoRepository):
+            text = f"{folder} is not in a git repository, and experiments are commits on a branch of their own"
+            return folder, None, (Finding("git", "fail", text, "`git init && git add -A && git commit -m start`."),)
+        return folder, None, (Finding("git", "fail", str(no).rstrip(".")),)
 
 
 # -- shown
