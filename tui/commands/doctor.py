@@ -38,7 +38,8 @@ def doctor(
     checks, agents = machine.checks(), machine.agent_clis()
     if console is not None:
         _show_machine(console, checks, agents)
-    folder, place, findings = _target(where)
+    has_git = all(check.state != "fail" for check in checks if check.name == "git")
+    folder, place, findings = _target(where) if has_git else (None, None, ())
     report: Report | None = None
     if console is not None and folder is not None:
         console.say()
