@@ -60,6 +60,13 @@ def nothing_left(repo: Path, trees: Path) -> None:
     assert list_sessions(find_place(repo)) == []
 
 
+def marking(tmp_path: Path, name: str) -> tuple[Path, str]:
+    """A file outside the trees that a run may write, and a toml that lets it."""
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder / name, TOML.replace("budget_s = 0", f'budget_s = 0\nwritable = ["{folder}"]')
+
+
 def is_alive(pid: str) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
@@ -359,10 +366,11 @@ def test_a_repository_without_a_commit_a_shallow_one_and_a_dirty_one(tmp_path: P
 
 
 def test_a_quick_look_runs_nothing(tmp_path: Path, trees: Path) -> None:
-    repo = make_target(tmp_path / "repo", bench=f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    ran, toml = marking(tmp_path, "ran")
+    repo = make_target(tmp_path / "repo", toml=toml, bench=f"open({str(ran)!r}, 'w')\n")
     document = doctor(repo, "--quick", code=0)
     assert document["target"]["outlook"] is None
-    assert not (tmp_path / "ran").exists()
+    assert not ran.exists()
     assert not trees.exists()
 
 
@@ -375,16 +383,17 @@ def test_a_target_in_a_folder_of_its_repository(tmp_path: Path, trees: Path) -> 
 
 
 def test_commands_that_came_with_a_clone_run_only_when_they_are_trusted(tmp_path: Path) -> None:
-    origin = make_target(tmp_path / "origin", bench=f"open({str(tmp_path / 'ran')!r}, 'w')\n" + BENCH)
+    ran, toml = marking(tmp_path, "ran")
+    origin = make_target(tmp_path / "origin", toml=toml, bench=f"open({str(ran)!r}, 'w')\n" + BENCH)
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(origin), str(clone))
     home = str(tmp_path / "state")
     found = the(doctor(clone, code=1, XDG_STATE_HOME=home), "trust", "fail")
     assert "measure.run = `python bench.py`" in found["text"]
     assert "--trust" in found["fix"]
-    assert not (tmp_path / "ran").exists()
+    assert not ran.exists()
     doctor(clone, "--trust", "--runs", "3", code=0, XDG_STATE_HOME=home)
-    assert (tmp_path / "ran").exists()
+    assert ran.exists()
 
 
 def test_a_busy_gpu_is_named_with_who_computes_on_it(tmp_path: Path) -> None:
@@ -411,9 +420,9 @@ def test_a_busy_gpu_is_named_with_who_computes_on_it(tmp_path: Path) -> None:
 def test_an_interrupted_dry_run_ends_its_processes_and_removes_its_trees(
     tmp_path: Path, trees: Path, number: signal.Signals
 ) -> None:
-    mark = tmp_path / "started"
+    mark, toml = marking(tmp_path, "started")
     bench = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
-    repo = make_target(tmp_path / "repo", bench=bench)
+    repo = make_target(tmp_path / "repo", toml=toml, bench=bench)
     child = subprocess.Popen(
         command("doctor"), cwd=repo, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -430,10 +439,10 @@ def test_an_interrupted_dry_run_ends_its_processes_and_removes_its_trees(
 
 
 def test_the_next_dry_run_clears_up_after_a_killed_one(tmp_path: Path, trees: Path) -> None:
-    mark = tmp_path / "started"
+    mark, toml = marking(tmp_path, "started")
     first = f"open({str(mark)!r}, 'w').write(str(os.getpid())), time.sleep(600)"
     bench = f"import os, time\nif not os.path.exists({str(mark)!r}):\n    {first}\n"
-    repo = make_target(tmp_path / "repo", bench=bench + EXACT)
+    repo = make_target(tmp_path / "repo", toml=toml, bench=bench + EXACT)
     child = subprocess.Popen(
         command("doctor"), cwd=repo, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
