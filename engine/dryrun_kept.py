@@ -20,7 +20,7 @@ from autoresearch.state.session import CONFIG_FILE, Place, write_atomic
 
 VALID_H = 3.0
 """Older samples say too little about how warm and how busy the machine is now."""
-_KEYS = ("config_sha", "evaluator_sha", "host", "accelerator", "protection")
+_KEYS = ("config_sha", "evaluator_sha", "linked_sha", "host", "accelerator", "protection")
 
 
 def kept_file(place: Place) -> Path:

@@ -23,12 +23,14 @@ from pathlib import Path
 from autoresearch.engine import agents, brief, dossier, dryrun_kept, measure, outlook, process, recovery, workspace
 from autoresearch.engine.attendant import Attendant
 from autoresearch.engine.git import GitError
+from autoresearch.engine.linked import Linked
 from autoresearch.engine.loop import Ended, Loop
 from autoresearch.engine.notify import Notifier
 from autoresearch.engine.opening import (
     RunOptions,
     header_for,
     is_time,
+    linked_inputs,
     open_or_create,
     read_config,
     refuse_untrusted,
@@ -136,6 +138,7 @@ class _Engine:
             user_folder=self._place.folder,
             on_phase=lambda phase: recorder.phase(phase),
             warn=lambda text: recorder.warn(text, code="gpu"),
+            linked=Linked(*linked_inputs(self._place, self._config)),
         )
         researcher = Researcher(
             self._workspace,
@@ -275,6 +278,7 @@ class _Engine:
             for what, was, is_now in (
                 ("the measuring config", old.config_sha, now.config_sha),
                 ("a protected file", old.evaluator_sha, now.evaluator_sha),
+                ("a linked input", old.linked_sha or now.linked_sha, now.linked_sha),  # older headers say nothing
                 ("the host", old.host, now.host),
                 ("the accelerator", old.accelerator, now.accelerator),
             )

@@ -21,7 +21,7 @@ from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Recorder
 from autoresearch.engine.researcher import Researcher, proposal_folder
 from autoresearch.engine.workspace import Workspace
-from autoresearch.state import numbers, records
+from autoresearch.state import numbers, records, text
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
 from autoresearch.state.history import History, Open, Row, SampleRow, Waiting
@@ -117,6 +117,7 @@ class Loop:
                 await self._finish(self._history.open)
         while True:
             self._attendant.attend()
+            self._refuse_changed_inputs()
             if self._history.incumbent is None:
                 with _endings():
                     await self._baseline()
@@ -298,6 +299,13 @@ class Loop:
                 self._conclude(opened, Verdict("crash", sample.cause, sample.detail, reached.decision))
                 return
         self._conclude(opened, reached)
+
+    def _refuse_changed_inputs(self) -> None:
+        """Numbers from here on would not compare with earlier ones, and only a person knows who changed what."""
+        if self._slot.changed_inputs:
+            shown = text.clean_line(", ".join(self._slot.changed_inputs), 200)
+            fix = "Put them back as they were, or `autoresearch resume` to begin a new segment with them as they are."
+            raise Ended(records.Pause(reason=f"linked inputs changed during a run: {shown}", fix=fix, by="engine"), 1)
 
     def _give_up_on_silence(self) -> None:
         """An agent that makes no proposal several times in a row will not begin to by being asked again."""

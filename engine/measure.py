@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from autoresearch.engine import environment, metrics, process, produce
 from autoresearch.engine.devices import GpuWatch
 from autoresearch.engine.environment import Scratch
+from autoresearch.engine.linked import Linked
 from autoresearch.engine.process import Command, Exit
 from autoresearch.engine.removal import remove
 from autoresearch.state import text
@@ -94,6 +95,8 @@ class Slot(Protocol):
     """Where measurements run, one at a time. Cancelling any of these ends all their processes first."""
 
     name: str
+    changed_inputs: tuple[str, ...]
+    """Linked inputs that changed while a command ran: what is measured from then on is something else."""
 
     async def prepare(self, folder: Path) -> Exit:
         """Run `setup` in the measure tree as it stands; its log goes to `folder`."""
@@ -132,12 +135,13 @@ class LocalSlot:
         on_phase: Callable[[str], None] = lambda phase: None,
         warn: Callable[[str], None] = lambda text: None,
         spawn: process.Spawn = process.spawn,
+        linked: Linked | None = None,
     ) -> None:
         """`session` must name the session on this machine, not just in its repository: recovery ends processes by it.
 
         `on_phase` is told `building`, `measuring` and `evaluating` where a sample has several parts, `warn` what people
         should know of the machine. `spawn` is where a
-        confinement starts commands.
+        confinement starts commands. `linked` are inputs that commands could write to.
         """
         self._config = config
         self._session = session
@@ -145,6 +149,8 @@ class LocalSlot:
         self._evaluate = evaluate
         self._user_folder = user_folder
         self._on_phase = on_phase
+        self._linked = linked
+        self.changed_inputs: tuple[str, ...] = ()
         self._warn = warn
         self._spawn = spawn
         self._scratch = Scratch(measure.root.parent / "scratch")
@@ -176,6 +182,7 @@ class LocalSlot:
         detail = ""
         again = False
         try:
+            self._look_at_inputs()
             await self._prepare_again(job)
             self._measure.at(job.sha)
             await self._build(job)
@@ -211,6 +218,7 @@ class LocalSlot:
 
     async def guard(self, job: Job, guard: Guard) -> GuardResult:
         try:
+            self._look_at_inputs()
             await self._prepare_again(job)
             self._measure.at(job.sha)
             await self._build(job)
@@ -331,11 +339,26 @@ class LocalSlot:
 
     def _refuse_tampering(self, tree: Tree, exited: Exit, what: str) -> None:
         changed = tree.check()
+        self._refuse_changed_inputs(exited, what)
         if exited.survivors:
             raise _Crash("contaminated", f"{len(exited.survivors)} processes of {what} could not be ended", exited)
         if changed:
             shown = text.clean_line(", ".join(changed[:5]), 200) + (" and more" if len(changed) > 5 else "")
             raise _Crash("tampered", f"{what} changed protected files, which were restored: {shown}", exited)
+
+    def _look_at_inputs(self) -> None:
+        if self._linked is not None:
+            self._linked.look()
+
+    def _refuse_changed_inputs(self, exited: Exit, what: str) -> None:
+        """Raises _Crash when linked inputs changed meanwhile; they are the user's own, so they stay as they are now."""
+        changed = self._linked.changed() if self._linked is not None else ()
+        if changed:
+            self.changed_inputs = changed
+            shown = text.clean_line(", ".join(changed), 200)
+            raise _Crash(
+                "tampered", f"linked inputs changed while {what} took place, and were left so: {shown}", exited
+            )
 
     def _keep(self, job: Job) -> None:
         """Copy what people and agents want of this run. What cannot be copied is said in the log, and harms nothing."""

@@ -72,6 +72,8 @@ class Header:
     config_sha: str = ""
     evaluator_sha: str = ""
     """Hash over the protected files of `base`."""
+    linked_sha: str = ""
+    """Hash over the names, sizes and times of the linked inputs; empty without any."""
     host: str = ""
     accelerator: str = ""
     protection: str = ""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from attacks import Attack, Seen, has_won, make_attacked, measure_all
+from engines import run
 from repos import snapshot
 
 TAMPERED = ("crash", "tampered")
@@ -123,3 +124,31 @@ def test_tampering_is_a_crash_that_names_the_file(attack: Attack, strong: dict[s
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
 def test_without_the_check_tampering_pays(attack: Attack, weak: dict[str, Seen]) -> None:
     assert has_won(attack, weak[attack.name])
+
+
+LINKED = Attack(
+    "writes to linked data", "open('data/extra.txt', 'w').write('-9')", outcome=TAMPERED, says="data/extra.txt"
+)
+NO_LOOK = """
+from autoresearch.engine.linked import Linked
+Linked.changed = lambda linked: ()
+"""
+
+
+@pytest.mark.parametrize("weak", ["", NO_LOOK], ids=["watched", "not watched"])
+def test_linked_data_that_an_unconfined_run_writes_to_pauses_the_session(weak: str, tmp_path: Path) -> None:
+    """It cannot be put back: it was not copied, and it may have been the user who changed it."""
+    repo = make_attacked(tmp_path / "r", measure='confine = "off"')
+    seen = measure_all(tmp_path, repo, [LINKED], weak=weak, expect=0 if weak else 1)[LINKED.name]
+    assert has_won(LINKED, seen) == bool(weak)
+    if not weak:
+        assert (seen.line.status, seen.line.cause) == LINKED.outcome
+        assert LINKED.says in seen.line.reason
+        history = seen.session.history()
+        assert history.header is not None
+        first = history.header.linked_sha
+        run(repo, "--replay", str(tmp_path / "patches"), expect=0)
+        second = seen.session.history().header
+        assert second is not None
+        assert second.linked_sha != first
+        assert "a linked input changed" in second.reason

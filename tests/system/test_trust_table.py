@@ -14,8 +14,8 @@ MODULES = sorted(path.stem for path in Path(__file__).parent.glob("test_attacks_
 
 
 def attacks_of(module: str) -> list[Attack]:
-    lists = [value for value in vars(_load(module)).values() if isinstance(value, list)]
-    return [one for some in lists for one in some if isinstance(one, Attack)]
+    values = [value if isinstance(value, list) else [value] for value in vars(_load(module)).values()]
+    return [one for some in values for one in some if isinstance(one, Attack)]
 
 
 def _load(module: str) -> object:
