@@ -35,6 +35,7 @@ MINIMUM_GIT = (2, 38)
 """`merge-tree --write-tree`."""
 SAVED = ("autoresearch.jsonl", "autoresearch.md", "config.toml")
 """What a state commit holds."""
+PART = 1 << 20
 _TRAILER = "Autoresearch-Proposal: "
 LARGEST_MB = 100
 """What the files of one proposal may hold: each experiment stays in the user's repository."""
@@ -84,6 +85,8 @@ class Workspace:
         self._objects = Objects(self.git, self.identity)
         self.folder = trees_folder(place, session.name)
         self._config_path = f"{place.prefix}/{CONFIG_FILE}" if place.prefix else CONFIG_FILE
+        self._parts: list[str] = []
+        """Blobs of the journal's full parts that this engine has written."""
         self._hidden: bytes | None = None
         """The target's toml as an agent sees it; None when it is as committed."""
         self._warn = warn
@@ -350,16 +353,35 @@ class Workspace:
 
     def save_state(self, message: str) -> None:
         """Commit journal, notebook and config under the state ref, so that a lost folder is restored from it."""
-        files = [path for path in (self.session.journal, self.session.notebook, self.session.config) if path.is_file()]
+        files = [path for path in (self.session.notebook, self.session.config) if path.is_file()]
         names = "".join(f"{_quoted(path)}\n" for path in files)
         blobs = self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names)
-        entries = "".join(f"100644 blob {blob}\t{path.name}\n" for blob, path in zip(blobs.split(), files, strict=True))
-        tree = self.git("mktree", stdin=entries).strip()
+        entries = [f"100644 blob {blob}\t{path.name}\n" for blob, path in zip(blobs.split(), files, strict=True)]
+        tree = self.git("mktree", stdin="".join([*entries, self._journal_entry()])).strip()
         old = self.refs.resolve(f"{self.session.refs}state")
         parent = ("-p", old) if old else ()
         commit = self.git("commit-tree", tree, *parent, "-F", "-", stdin=_text(message)).strip()
         self.refs.update((f"{self.session.refs}state", commit, None))
         reach("after:state")
+
+    def _journal_entry(self) -> str:
+        """The journal for a state's tree: a blob, and from PART bytes on a folder of parts of that size.
+
+        The journal only grows, so a part that is full stays as it is: at a keep only what is new is written. What an
+        earlier engine wrote is read again once, since people may mend a line in between.
+        """
+        parts = list(self._parts)
+        with self.session.journal.open("rb") as file:
+            file.seek(len(parts) * PART)
+            while data := file.read(PART):
+                parts.append(self.git("hash-object", "-w", "--no-filters", "--stdin", stdin=data).strip())
+                if len(data) == PART:
+                    self._parts = list(parts)
+        name = self.session.journal.name
+        if len(parts) == 1:
+            return f"100644 blob {parts[0]}\t{name}\n"
+        folder = self.git("mktree", stdin="".join(f"100644 blob {oid}\t{n:06d}\n" for n, oid in enumerate(parts)))
+        return f"040000 tree {folder.strip()}\t{name}\n"
 
     def tidy(self) -> None:
         """Pack what the session wrote, since automatic gc is off for our calls. Prunes nothing."""
@@ -433,14 +455,20 @@ def restore(place: Place, name: str) -> Session | None:
 
 
 def saved_files(git: Git, state: str) -> dict[str, bytes]:
-    """Journal, notebook and config as a state commit has them, by name. It may come from elsewhere: nothing else."""
-    found = {}
-    for entry in git.raw("ls-tree", "-z", state).split(b"\0"):
-        facts, _, name = entry.partition(b"\t")
-        mode, kind, oid = [*facts.decode().split(" "), "", "", ""][:3]
-        if kind == "blob" and mode != "120000" and name.decode("utf-8", "replace") in SAVED:
-            found[name.decode()] = git.raw("cat-file", "blob", oid)
-    return found
+    """Journal, notebook and config as a state commit has them, by name. It may come from elsewhere: nothing else.
+
+    A long journal is a folder of parts there, in the order of their names.
+    """
+    parts: dict[str, list[tuple[str, str]]] = {}
+    for entry in filter(None, git.raw("ls-tree", "-r", "-z", state).split(b"\0")):
+        facts, _, path = entry.partition(b"\t")
+        mode, kind, oid = facts.decode().split(" ")
+        name, _, part = path.decode("utf-8", "replace").partition("/")
+        if kind == "blob" and mode != "120000" and name in SAVED:
+            parts.setdefault(name, []).append((part, oid))
+    return {
+        name: b"".join(git.raw("cat-file", "blob", oid) for _, oid in sorted(found)) for name, found in parts.items()
+    }
 
 
 def check_git() -> None:

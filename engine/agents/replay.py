@@ -8,10 +8,11 @@ from the journal, so a resumed session goes on with the next one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 from autoresearch.engine.agents import Brief, Exhausted, Lesson, Outcome, Proposal
 from autoresearch.engine.git import Git, GitError
@@ -54,13 +55,16 @@ class Replay:
         if not Path(source).is_dir() and ".." not in self._source:
             raise ValueError(f"--replay takes a folder of patches or a range BASE..TIP; {self._source!r} is neither.")
         self._changes: list[Change] | None = None
+        self._seen = 0
+        self._tried_rows: set[str] = set()
+        """Ids in the history's rows so far: a night's are not walked again for each proposal."""
         self.notes: list[str] = []
         """What was left out and why, known after the first proposal."""
 
     async def propose(self, brief: Brief, tree: Path) -> Proposal:
         if self._changes is None:
             self._changes = list(self._read())
-        tried = _tried(brief.history)
+        tried = self._tried(brief.history)
         change = next((change for change in self._changes if change.id not in tried), None)
         if change is None:
             raise Exhausted(" ".join([self._all_tried(len(self._changes)), *self.notes]))
@@ -77,6 +81,14 @@ class Replay:
     async def learn(self, outcome: Outcome) -> Lesson | None:
         """Nothing: the change was another's idea."""
         return None
+
+    def _tried(self, history: History) -> set[str]:
+        """Ids of changes that were measured, are being measured or wait for it. A withdrawn one comes again."""
+        self._tried_rows |= _ids(row.params for row in history.rows[self._seen :])
+        self._seen = len(history.rows)
+        waiting = [waiting.params for waiting in history.waiting.values()]
+        waiting.append(history.opened_proposal.params if history.opened_proposal else None)
+        return self._tried_rows | _ids(waiting)
 
     def _all_tried(self, count: int) -> str:
         if count == 0:
@@ -200,11 +212,7 @@ def fixed_range(git: Git, source: str) -> str:
     return "..".join(shas)
 
 
-def _tried(history: History) -> set[str]:
-    """Ids of changes that were measured, are being measured or wait for it. A withdrawn one comes again."""
-    params = [row.params for row in history.rows]
-    params += [waiting.params for waiting in history.waiting.values()]
-    params += [history.opened_proposal.params if history.opened_proposal else None]
+def _ids(params: Iterable[dict[str, Any] | None]) -> set[str]:
     return {str(entry[_KEY]) for entry in params if entry and _KEY in entry}
 
 

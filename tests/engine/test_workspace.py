@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from repos import git, make_target, snapshot, write
 
+from autoresearch.engine import workspace as workspace_module
 from autoresearch.engine.git import GitError
 from autoresearch.engine.workspace import Taken, Workspace, branch_holder, head_of, restore, uncommitted
 from autoresearch.state import config as configs
@@ -614,3 +615,34 @@ def test_a_batch_process_that_died_under_us_is_not_taken_for_a_missing_ref(
             workspace.refs._reads = dying  # no process of git's can be made to die at that moment
             assert workspace.refs.resolve("refs/heads/main") == head_of(workspace.place)
             dying.kill()
+
+
+def test_a_long_journal_is_saved_in_parts_of_which_only_the_last_is_written_again(
+    tmp_path: Path, open_workspace: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    session = workspace.session
+    journal = session.journal
+    state = f"{session.refs}state"
+    monkeypatch.setattr(workspace_module, "PART", 1000)
+    before = journal.read_bytes()
+    assert len(before) < 1000
+    workspace.save_state("short")
+    assert git(repo, "cat-file", "-t", f"{state}:autoresearch.jsonl").strip() == "blob"
+    for _ in range(3):
+        journal.write_bytes(journal.read_bytes() + b'{"type":"note","text":"%s"}\n' % (b"x" * 1500))
+        workspace.save_state("grown")
+    assert git(repo, "ls-tree", "--name-only", f"{state}:autoresearch.jsonl").split() == [f"00000{n}" for n in range(5)]
+    with journal.open("ab") as file:
+        file.write(b'{"type":"note","text":"last"}\n')
+    written: list[tuple[str, ...]] = []
+    real = workspace.git.raw
+    monkeypatch.setattr(workspace.git, "raw", lambda *args, **more: (written.append(args), real(*args, **more))[1])
+    workspace.save_state("a line")
+    assert sum(args[:1] == ("hash-object",) for args in written) == 2, "notebook and config together, and the last part"
+    whole = journal.read_bytes()
+    shutil.rmtree(session.folder)
+    again = restore(workspace.place, session.name)
+    assert again is not None
+    assert again.journal.read_bytes() == whole
