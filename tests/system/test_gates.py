@@ -1,0 +1,164 @@
+"""Guards, constraints, the rule for simpler code and the breakers, each through the real engine."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+from engines import check_agreement, lines, run, session
+from repos import TOML, make_repo, write
+
+from autoresearch.engine.recompute import recompute
+from autoresearch.state import records
+
+KNOB = "# the knob\nVALUE = 10.0\n# the end\n"
+EXACT = 'from knob import VALUE\nprint(f"METRIC score={VALUE}")\n'
+TWO = """\
+from knob import VALUE
+print(f"METRIC score={VALUE}")
+print(f"METRIC memory={100 / VALUE}")
+print(f"METRIC speed={VALUE * 3}")
+"""
+
+
+def tried(
+    folder: Path, changes: list[dict[str, str]], toml: str = TOML, bench: str = EXACT, **files: str
+) -> tuple[Path, list[tuple[str, str]]]:
+    """The repository after its changes were tried, and how each ended."""
+    all_files = {"knob.py": KNOB, "bench.py": bench, **files}
+    repo = make_repo(folder / "r", {"autoresearch.toml": toml, **all_files})
+    for n, change in enumerate(changes, 1):
+        text = f"Subject: change {n}\n\n---\n"
+        for name, new in change.items():
+            old = all_files[name].splitlines(True)
+            body = difflib.unified_diff(old, new.splitlines(True), f"a/{name}", f"b/{name}", n=1)
+            text += f"diff --git a/{name} b/{name}\n" + "".join(body)
+        write(folder / "patches", {f"{n:02d}.patch": text})
+    run(repo, "--replay", str(folder / "patches"), expect=0)
+    history = check_agreement(repo)
+    assert all(one.agrees for one in recompute(session(repo).journal))
+    return repo, [(row.status, row.cause) for row in history.rows[1:]]
+
+
+def knob(value: object) -> dict[str, str]:
+    return {"knob.py": KNOB.replace("10.0", str(value))}
+
+
+def conclusion(repo: Path, number: int) -> records.Experiment:
+    return next(line for line in lines(repo) if isinstance(line, records.Experiment) and line.run == number)
+
+
+def samples(repo: Path, number: int) -> list[records.Sample]:
+    return [line for line in lines(repo) if isinstance(line, records.Sample) and line.experiment == number]
+
+
+# -- guards
+
+
+def guards(*commands: tuple[str, str]) -> str:
+    return TOML + "".join(f'\n[[guard]]\nrun = "{text}"\n{more}\n' for text, more in commands)
+
+
+def test_guards_run_in_order_and_only_after_a_better_sample_before_it_is_repeated(tmp_path: Path) -> None:
+    toml = guards(
+        ("echo first-guard", ""),
+        ("echo second-guard && ! grep -q 7.0 knob.py", ""),
+        ("echo third-guard", ""),
+        ("echo before-guard", 'when = "before"'),
+    )
+    repo, ended = tried(tmp_path, [knob(11.0), knob(7.0), knob(9.0)], toml)
+    assert ended == [("discard", "worse"), ("checks_failed", "guard"), ("keep", "better")]
+    logs = {number: (session(repo).run(number) / "guard.log").read_text() for number in (2, 3, 4)}
+    assert ["before-guard" in logs[2], "first-guard\n" in logs[2]] == [True, False], "a worse sample needs no guard"
+    assert ["first-guard\n" in logs[3], "second-guard\n" in logs[3], "third-guard\n" in logs[3]] == [True, True, False]
+    assert logs[4].count("first-guard\n") == 1, "once, not per sample"
+    assert [sample.arm for sample in samples(repo, 3)] == ["candidate"], "it was not repeated"
+    assert "second-guard" in conclusion(repo, 3).reason
+
+
+def test_a_guard_has_its_own_time_limit_and_its_output_is_kept(tmp_path: Path) -> None:
+    toml = guards(
+        ("echo it begins; grep -q 10.0 knob.py || sleep 600", "timeout_s = 0.5"),
+    )
+    repo, ended = tried(tmp_path, [knob(9.0)], toml)
+    assert ended == [("checks_failed", "guard")]
+    assert "it begins" in (session(repo).run(2) / "guard.log").read_text()
+    assert "0.5" in conclusion(repo, 2).reason
+
+
+# -- constraints
+
+
+def test_each_of_several_constraints_can_refuse_a_better_metric(tmp_path: Path) -> None:
+    toml = TOML + '\n[constraints]\nmemory = "1.5x"\nspeed = ">= 24"\n'
+    repo, ended = tried(tmp_path, [knob(6.0), knob(7.5), knob(9.0)], toml, TWO)
+    assert ended == [("discard", "over_constraint"), ("discard", "over_constraint"), ("keep", "better")]
+    both, one = conclusion(repo, 2).reason, conclusion(repo, 3).reason
+    assert "memory" in both
+    assert "speed" in both
+    assert "memory" not in one
+    assert "speed" in one
+
+
+def test_a_constraint_metric_that_is_not_printed_is_a_crash(tmp_path: Path) -> None:
+    bench = 'from knob import VALUE\nprint(f"METRIC score={VALUE}")\nVALUE < 9 or print("METRIC memory=1")\n'
+    _, ended = tried(tmp_path, [knob(8.0)], TOML + '\n[constraints]\nmemory = "1.5x"\n', bench)
+    assert ended == [("crash", "no_metric")]
+
+
+# -- simpler code
+
+
+def test_only_lines_in_scope_count_for_simplicity(tmp_path: Path) -> None:
+    long = KNOB + "x = 1\n" * 6
+    other = "y = 1\n" * 40
+    files = {"knob.py": long, "other.py": other}
+    fewer_outside = {"knob.py": long + "z = 1\n", "other.py": ""}
+    fewer_inside = {"knob.py": KNOB + "x = 1\n"}
+    repo, ended = tried(tmp_path, [fewer_outside, fewer_inside], **files)
+    assert ended == [("discard", "worse"), ("keep", "simpler")]
+    assert "5 lines shorter" in conclusion(repo, 3).reason
+
+
+# -- breakers
+
+
+def test_a_hang_without_output_or_work_is_ended_as_stalled(tmp_path: Path) -> None:
+    bench = "import time\nfrom knob import VALUE\nVALUE > 9 or time.sleep(600)\n" + EXACT
+    toml = TOML.replace("budget_s = 0", "budget_s = 0\nstall_s = 1")
+    repo, ended = tried(tmp_path, [knob(8.0)], toml, bench)
+    assert ended == [("crash", "stalled")]
+    assert samples(repo, 2)[0].cause == "stalled"
+
+
+def test_of_a_flood_of_output_head_and_tail_are_kept(tmp_path: Path) -> None:
+    bench = (
+        "from knob import VALUE\nprint('the head')\n"
+        "for _ in range(0 if VALUE > 9 else 40000):\n    print('x' * 99)\nprint('the tail')\n" + EXACT
+    )
+    toml = TOML.replace("budget_s = 0", "budget_s = 0\noutput_mb = 1")
+    repo, ended = tried(tmp_path, [knob(8.0)], toml, bench)
+    log = (session(repo).run(2) / "output.log").read_bytes()
+    assert ended == [("keep", "better")], "a flood is no crime"
+    assert len(log) < 6_000_000, "of six runs with 4 MB each"
+    for sample in log.split(b"=== sample ")[1:]:
+        assert b"the head" in sample
+        assert b"the tail" in sample
+
+
+def test_little_free_disk_pauses_before_anything_is_begun(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "r", {"autoresearch.toml": TOML, "knob.py": KNOB, "bench.py": EXACT})
+    run(repo, "--agent", "tuner", expect=3, AUTORESEARCH_MIN_FREE_MB=str(10**12))
+    control = session(repo).history().control
+    assert (control.state, control.limit) == ("paused", "disk")
+    assert "free at least" in control.fix
+    run(repo, "--agent", "tuner", "--max-experiments", "1", expect=3)
+    assert len(session(repo).history().rows) == 1, "with room it goes on"
+
+
+@pytest.mark.parametrize("value", ["1e200", "-1e200", "float('-inf')", "float('nan')"])
+def test_a_number_that_cannot_be_compared_is_no_gain(value: str, tmp_path: Path) -> None:
+    repo, ended = tried(tmp_path, [knob(value)])
+    assert ended == [("crash", "not_finite")]
+    assert conclusion(repo, 2).metric == 0.0
