@@ -8,10 +8,10 @@ from typing import Literal
 from autoresearch.state.history import Control, History
 from autoresearch.state.session import Live, Session
 
-SILENT_MS = 10_000
-"""A heartbeat comes every 2 s; an engine this long without one does not respond."""
+SILENT_MS = 8_000
+"""A heartbeat comes every 2 s; an engine this long without one does not respond, and people see it within 10 s."""
 
-State = Literal["new", "starting", "running", "silent", "paused", "stopped", "lost"]
+State = Literal["new", "starting", "running", "silent", "paused", "stopped", "lost", "gone"]
 
 
 @dataclass(frozen=True, slots=True)

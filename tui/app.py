@@ -23,8 +23,7 @@ from textual.events import Key
 from textual.screen import Screen
 
 from autoresearch.state import records
-from autoresearch.state.config import ConfigError
-from autoresearch.state.session import Place, Session, SessionError
+from autoresearch.state.session import Place, Session
 from autoresearch.tui import keys
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.feed import Feed
@@ -112,6 +111,9 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         self.now_ms = clock
         self.starter: Starter = starter or Detached()
         self._started_ms = 0
+        self._was_running = False
+        self._told = ""
+        """What was said of an engine that died or hangs."""
         self._terminal = terminal
         self.notices = Bell(self._write_raw, self.set_timer)
         self.feed: Feed | None = None
@@ -164,7 +166,7 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         if self.feed is not None:
             self.feed.stop()
         self.place = place
-        self._started_ms = 0
+        self._started_ms, self._was_running, self._told = 0, False, ""
         self._board = self._board_of(place, session)
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -216,6 +218,9 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
 
     def starting(self, engine: Engine) -> Engine:
         """The engine as seen, or "starting" while one that was asked for has not taken the lock yet."""
+        self._look_after(engine)
+        if self._started_ms and engine.state == "silent":
+            return engine  # it is being ended
         if engine.alive or not self._started_ms:
             self._started_ms = 0
             return engine
@@ -234,6 +239,8 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
             return ""
         if self.showing_home or not self.has_session:
             return "Open the session first (enter)."
+        if self.board.gone:
+            return "This session's folder was deleted or moved; ctrl+o shows the others, q leaves."
         if action == "resume":
             if self.board.alive or not self.board.opened:
                 return "The engine is running." if self.board.opened else "The journal is still being read."
@@ -266,16 +273,55 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
             self.ask("pause", "It pauses after this experiment; p again takes it back.", now=False)
 
     def action_resume(self) -> None:
+        self._go_on(lambda: self.starter.resume(self.place, self.session))
+
+    def _go_on(self, act: Callable[[], None]) -> None:
+        from autoresearch.tui.screens.beginning import begin
+
+        def failed(why: str) -> None:
+            self._started_ms = 0
+            self.board.refresh_state()
+            if why:
+                self.notify(why, severity="error", timeout=15)
+
         self._started_ms = self.now_ms()
         self.board.refresh_state()
-        self.run_worker(self._start, thread=True, exit_on_error=False, name="start")
+        begin(self, self.place, self.session.name, act, lambda _: None, failed)
 
-    def _start(self) -> None:
-        try:
-            self.starter.resume(self.place, self.session)
-        except (SessionError, ConfigError, OSError) as error:
-            self._started_ms = 0
-            self.call_from_thread(self.notify, str(error), severity="error", timeout=10)
+    def _look_after(self, engine: Engine) -> None:
+        """Say it once when an engine dies or hangs while somebody watches."""
+        from autoresearch.tui.screens.lost import Lost
+
+        if engine.state == "running":
+            self._was_running, self._told = True, ""
+            if self.screen_stack and isinstance(self.screen, Lost):
+                self.screen.dismiss("look")
+        wrong = engine.state == "silent" or (engine.state == "lost" and self._was_running)
+        if wrong and engine.state != self._told and self.screen is self._board:
+            self._told = engine.state
+            self.call_later(self._show_lost, engine)
+
+    def _show_lost(self, engine: Engine) -> None:
+        from autoresearch.tui.recovering import elsewhere, end_engine, last_words
+        from autoresearch.tui.screens.lost import Lost
+
+        session = self.session
+        can_start = not self.read_only and self.starter.can_resume(self.place, session)
+
+        def end_and_go_on() -> None:
+            end_engine(session)
+            self.starter.resume(self.place, session)
+
+        def answer(value: str | None) -> None:
+            if value == "go on" and not self.refusal("resume", ()):
+                self.action_resume()
+            elif value == "end":
+                self.notify(f"Ending process {engine.pid}; the engine is started again then.", timeout=8)
+                self._go_on(end_and_go_on)
+
+        words = last_words(session)
+        host = elsewhere(self.board.live)
+        self.push_screen(Lost(self.palette, engine, words, self.now_ms(), host=host, can_start=can_start), answer)
 
     def action_stop(self) -> None:
         from autoresearch.tui.screens.modals import Choice, Option

@@ -53,9 +53,11 @@ class Feed(threading.Thread):
     class Failed(Message):
         """The journal cannot be read now; the feed goes on trying."""
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, text: str, gone: bool = False) -> None:
             super().__init__()
             self.text = text
+            self.gone = gone
+            """The session's folder is not there any more."""
 
     class Beat(Message):
         """Once a second, and with new journal lines: the heartbeat and the lock."""
@@ -148,6 +150,8 @@ class Feed(threading.Thread):
     def _fail(self, error: OSError) -> None:
         if isinstance(error, FileNotFoundError):
             text = f"The journal {self.session.journal} is not there: the session was deleted or moved."
+            self.pump.post_message(self.Failed(text, gone=True))
+            return
         else:
             text = f"The journal {self.session.journal} cannot be read: {error.strerror or error}."
         self.pump.post_message(self.Failed(text))

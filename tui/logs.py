@@ -20,7 +20,7 @@ _OF_PHASE = {
 
 def log_of(session: Session, history: History, engine: Engine, live: Live | None, before: Path | None) -> Path:
     """The log that is being written; what was shown `before` while the phase has none; else the last run's."""
-    if engine.state in ("lost", "new") or (engine.state == "starting" and live is None):
+    if engine.state in ("lost", "silent", "new") or (engine.state == "starting" and live is None):
         return session.engine_log
     if live is not None and engine.state == "running":
         if live.phase == "preparing":

@@ -19,6 +19,10 @@ class Starter(Protocol):
 
     def resume(self, place: Place, session: Session) -> None: ...
 
+    def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]: ...
+
+    def confirm(self, place: Place, session: str | None) -> None: ...
+
     def offers(self, place: Place) -> list[Offer]: ...
 
     def new(self, place: Place, agent: str | None) -> Session: ...
@@ -40,6 +44,20 @@ class Detached:
         own = self.options if self.options is not None and self.options.session in (None, session.name) else None
         options = own or opening.RunOptions(session=session.name)
         host.start_detached(place, replace(options, session=session.name, new=False))
+
+    def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]:
+        """(what to say, (key, command) of each) of commands that nobody has confirmed here; None: a new session."""
+        from autoresearch.engine import arrivals
+        from autoresearch.tui import trusting
+
+        commands = trusting.pending(place, session, session is None)
+        source = arrivals.pulled_from(place, session) if session is not None else None
+        return trusting.question(place, source), [(command.key, command.text) for command in commands]
+
+    def confirm(self, place: Place, session: str | None) -> None:
+        from autoresearch.tui import trusting
+
+        trusting.confirm(place, session, session is None)
 
     def offers(self, place: Place) -> list[Offer]:
         """The agents to choose from for a new session; empty when there is nothing to choose."""

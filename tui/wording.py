@@ -36,6 +36,7 @@ _BADGES = {
     "paused": "PAUSED",
     "stopped": "STOPPED",
     "lost": "ENGINE LOST",
+    "gone": "NO SESSION",
 }
 
 
@@ -62,6 +63,8 @@ def doing(engine: Engine | None, live: Live | None, history: History) -> str:
         return "it ended without a word; r goes on where it was"
     if engine.state == "new":
         return "no engine has run yet; r starts one"
+    if engine.state == "gone":
+        return clean(engine.reason)
     reason = clean(engine.reason) or ("as asked" if engine.state == "paused" else "r goes on")
     return f"{reason}{' – ' + clean(engine.fix) if engine.fix else ''}"
 

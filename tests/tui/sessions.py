@@ -421,6 +421,7 @@ class Starts:
         self.act = act
         self.offered = offers or []
         self.began: list[tuple[str, str | None]] = []
+        self.unconfirmed: list[tuple[str, str]] = []
 
     def can_resume(self, place: Place, session: Session) -> bool:
         return self.act is not None
@@ -429,6 +430,12 @@ class Starts:
         self.began.append((session.name, None))
         assert self.act is not None
         self.act()
+
+    def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]:
+        return ["These commands came with a clone."], self.unconfirmed
+
+    def confirm(self, place: Place, session: str | None) -> None:
+        self.unconfirmed = []
 
     def offers(self, place: Place) -> list[Any]:
         return self.offered

@@ -28,8 +28,8 @@ def live(updated: int = NOW, pid: int = 7) -> Live:
     ("control", "seen", "pid", "begun", "state"),
     [
         (Control(), live(), 7, True, "running"),
-        (Control(), live(NOW - 9_000), 7, True, "running"),
-        (Control(), live(NOW - 11_000), 7, True, "silent"),
+        (Control(), live(NOW - 7_000), 7, True, "running"),
+        (Control(), live(NOW - 9_000), 7, True, "silent"),
         (Control(), None, 7, True, "starting"),
         (Control("paused", "limit"), live(pid=6), 7, True, "starting"),
         (Control("paused", "limit"), live(), 7, True, "running"),

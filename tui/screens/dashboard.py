@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from autoresearch.tui.app import Dashboard
 
 
+_GONE = Engine("gone", reason="this session's folder was deleted or moved; q leaves")
+
+
 class DashboardScreen(Arranged):
     AUTO_FOCUS = "#experiments"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,6 +74,8 @@ class DashboardScreen(Arranged):
         self.live: Live | None = None
         self.pid: int | None = None
         self.problem = ""
+        self.gone = False
+        """The session's folder is not there any more."""
         self.gain: dict[str, Any] = {}
         self._gain_of: tuple[object, ...] = ()
         self.picked = ""  # the kind of log a person wants to see; "": the one that is being written
@@ -235,7 +240,7 @@ class DashboardScreen(Arranged):
         self.history = message.history
         self.charted.forget(self.history)
         self.opened = True
-        self.problem = ""
+        self.problem, self.gone = "", False
         self.refresh_all()
 
     def on_feed_reading(self, message: Feed.Reading) -> None:
@@ -248,7 +253,7 @@ class DashboardScreen(Arranged):
         self.refresh_all()
 
     def on_feed_failed(self, message: Feed.Failed) -> None:
-        self.problem = message.text
+        self.problem, self.gone = message.text, message.gone
         self.refresh_state()
 
     def on_feed_beat(self, message: Feed.Beat) -> None:
@@ -311,7 +316,7 @@ class DashboardScreen(Arranged):
         now = self.board.now_ms()
         if self.opened:
             engine = engine_of(self.history.control, self.live, self.pid, now, begun=self.history.lines > 1)
-            self.engine = self.board.starting(engine)
+            self.engine = _GONE if self.gone else self.board.starting(engine)
         bounds = self.bounds | (self.live.limits if self.live is not None and self.running else {})
         self.query_one("#state", StateLine).show(
             self.heading, self.engine, self.live, self.history, bounds, self.gain, now

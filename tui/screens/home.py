@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -16,13 +17,14 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from autoresearch.state.session import Place, Session, SessionError, list_sessions, target_of
+from autoresearch.state.session import Place, Session, list_sessions, target_of
 from autoresearch.tui import wording
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.follow import clean
 from autoresearch.tui.keys import Reasoned, line_of
 from autoresearch.tui.overview import Overview, age, moment, overview_of
 from autoresearch.tui.palette import Palette
+from autoresearch.tui.screens.beginning import begin
 from autoresearch.tui.widgets.keys import KeyLine
 from autoresearch.tui.widgets.lines import LineView
 from autoresearch.tui.widgets.spark import spark
@@ -392,7 +394,14 @@ class HomeScreen(Reasoned, Screen[None]):
         place, session = self.place_of(chosen), chosen.session
         self._asked[session.name] = self.board.now_ms()
         self.refresh_list()
-        self._start(lambda: self.board.starter.resume(place, session), lambda _: None, session.name)
+        begin(
+            self.board,
+            place,
+            session.name,
+            lambda: self.board.starter.resume(place, session),
+            lambda _: None,
+            partial(self._not_started, session.name),
+        )
 
     def action_new(self) -> None:
         from autoresearch.state.config import ConfigError
@@ -405,14 +414,17 @@ class HomeScreen(Reasoned, Screen[None]):
             self.notify(str(error), severity="error", timeout=15)
             return
 
-        def begin(agent: str | None) -> None:
+        def answer(agent: str | None) -> None:
             if agent == "no":
                 return
             self.notify("A session is being made; its baseline is measured first.", timeout=6)
-            self._start(
+            begin(
+                self.board,
+                place,
+                None,
                 lambda: self.board.starter.new(place, agent or None),
                 lambda made: self.board.open_session(place, made),
-                "",
+                partial(self._not_started, ""),
             )
 
         options = [Option(str(at), offer.kind, f"{offer.name}: {offer.text}") for at, offer in enumerate(offers, 1)]
@@ -422,27 +434,13 @@ class HomeScreen(Reasoned, Screen[None]):
         text = "A new session measures the baseline, then goes on until it is paused or a limit is reached."
         if len(options) > 2:
             text += " What is to make the proposals?"
-        self.app.push_screen(Choice(self.palette, "New session", text, options, default=options[0].value), begin)
-
-    def _start(self, act: Callable[[], Any], then: Callable[[Any], None], name: str) -> None:
-        """Start an engine in a thread: it takes as long as git and the disk take."""
-
-        def work() -> None:
-            from autoresearch.state.config import ConfigError
-
-            try:
-                made = act()
-            except (SessionError, ConfigError, OSError) as error:
-                self.app.call_from_thread(self._not_started, name, str(error))
-                return
-            self.app.call_from_thread(then, made)
-
-        self.run_worker(work, thread=True, exit_on_error=False, group="starting", name="start")
+        self.app.push_screen(Choice(self.palette, "New session", text, options, default=options[0].value), answer)
 
     def _not_started(self, name: str, why: str) -> None:
         self._asked.pop(name, None)
         self.refresh_list()
-        self.notify(why, severity="error", timeout=15)
+        if why:
+            self.notify(why, severity="error", timeout=15)
 
 
 def _fixed(text: str, width: int) -> str:

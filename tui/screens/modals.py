@@ -26,7 +26,7 @@ class Option:
     text: str
 
 
-class _Options(LineView):
+class Options(LineView):
     """A short list with a cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -83,7 +83,7 @@ class Choice(ModalScreen[str]):
         with Vertical(classes="box") as box:
             box.border_title = self.heading
             yield Static(self.text, classes="words", markup=False)
-            options = _Options(self.palette, self.options, cursor)
+            options = Options(self.palette, self.options, cursor)
             options.styles.height = len(self.options)
             yield options
 

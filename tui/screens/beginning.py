@@ -1,0 +1,62 @@
+"""Starting an engine from a screen: in a thread, and after a yes to commands that arrived with a clone or a pull."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from autoresearch.state.config import ConfigError
+from autoresearch.state.session import Place, SessionError
+from autoresearch.tui.follow import clean
+from autoresearch.tui.screens.modals import Choice, Option
+
+if TYPE_CHECKING:
+    from autoresearch.tui.app import Dashboard
+
+_SHOWN_CHARS = 160
+
+
+def begin(
+    app: Dashboard,
+    place: Place,
+    session: str | None,
+    act: Callable[[], Any],
+    then: Callable[[Any], None],
+    failed: Callable[[str], None],
+) -> None:
+    """Call `act`, which starts an engine of `session` (None: of a new one), then `then` with what it gave, or `failed`
+    with a sentence ("" after a no)."""
+
+    def in_thread(work: Callable[[], Any], after: Callable[[Any], None]) -> None:
+        def run() -> None:
+            try:
+                result = work()
+            except (SessionError, ConfigError, OSError) as error:
+                app.call_from_thread(failed, str(error))
+                return
+            app.call_from_thread(after, result)
+
+        app.run_worker(run, thread=True, exit_on_error=False, group="starting", name="start")
+
+    def ask(found: tuple[list[str], list[tuple[str, str]]]) -> None:
+        words, commands = found
+        if not commands:
+            in_thread(act, then)
+            return
+
+        def answer(value: str | None) -> None:
+            if value != "run":
+                failed("")
+                return
+            in_thread(confirmed, then)
+
+        listed = [f"  {key}: {clean(text)[:_SHOWN_CHARS]}" for key, text in commands]
+        options = [Option("y", "run", "yes, run them here"), Option("n", "", "no")]
+        text = "\n".join([*words, "", *listed])
+        app.push_screen(Choice(app.palette, "Run these commands?", text, options, default=""), answer)
+
+    def confirmed() -> Any:
+        app.starter.confirm(place, session)
+        return act()
+
+    in_thread(lambda: app.starter.pending(place, session), ask)
