@@ -155,6 +155,8 @@ def _create(place: Place, config: Config, options: RunOptions) -> Session:
         )
     taken = {branch.partition("/")[2] for branch in branches}
     name = options.session or session.free_name(place, datetime.now(), taken)
+    if session.half_deleted(place, name).exists():
+        raise SessionError(f"Session {name!r} is half deleted; `autoresearch delete {name}` finishes that.")
     if name in taken:
         raise SessionError(f"The branch autoresearch/{name} exists; choose another name with --session.")
     header = header_for(place, Session(place.sessions_dir / name), config, head)

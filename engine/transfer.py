@@ -160,6 +160,10 @@ def pull(place: Place, remote: Remote, name: str | None) -> Moved:
     workspace.check_git()
     there = remote.refs()
     session = Session(place.sessions_dir / _chosen(place, remote, there, name))
+    if sessions.half_deleted(place, session.name).exists():
+        raise SessionError(
+            f"Session {session.name} is half deleted here; `autoresearch delete {session.name}` finishes that."
+        )
     with session.lock() if session.journal.is_file() else contextlib.nullcontext():
         return _pull(place, remote, session, there)
 

@@ -63,12 +63,16 @@ def _key(place: Place) -> str:
 
 def trees_folder(place: Place, session: str) -> Path:
     """Where a session's trees are: a cache, keyed by the repository's path so that a moved repository gets new ones."""
+    return trees_root() / _key(place) / session
+
+
+def trees_root() -> Path:
     root = os.environ.get("AUTORESEARCH_TREES")
     if root is None:
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         root = str(Path(cache) / "autoresearch" / "trees")
     # Resolved: git registers a worktree by its real path, and a home folder is often behind a link.
-    return Path(root).resolve() / _key(place) / session
+    return Path(root).resolve()
 
 
 class Workspace:

@@ -415,10 +415,16 @@ def free_name(place: Place, today: datetime, taken_branches: set[str]) -> str:
     """A name by date (`nov20`, `nov20-2`) whose folder and branch are free."""
     stem = today.strftime("%b%d").lower()
     taken = {session.name for session in list_sessions(place)} | taken_branches
+    taken |= {path.name.removeprefix(".deleting-") for path in place.sessions_dir.glob(".deleting-*")}
     number = 1
     while (name := stem if number == 1 else f"{stem}-{number}") in taken:
         number += 1
     return name
+
+
+def half_deleted(place: Place, name: str) -> Path:
+    """What the folder of a session is called while it is deleted, until nothing else of it is left."""
+    return place.sessions_dir / f".deleting-{name}"
 
 
 def is_name(name: str) -> bool:

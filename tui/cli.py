@@ -62,6 +62,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "archive": ("Exchange", "sessions:archive", "Leave a session out of the lists; all of it is kept."),
     "push": ("Exchange", "moving:push", "Send a session to a git remote."),
     "pull": ("Exchange", "moving:pull", "Get a session from a git remote."),
+    "gc": ("Exchange", "cleaning:gc", "Remove old logs and trees, by a rule that you give."),
+    "delete": ("Exchange", "cleaning:delete", "Remove a session whole, after asking."),
     "import": ("Exchange", "exchange:import_", "Make a session of a pi-autoresearch log or a results.tsv."),
     "export": ("Exchange", "exchange:export", "Write the experiments as a results.tsv or a pi-autoresearch log."),
 }

@@ -16,6 +16,7 @@ from repos import BENCH, TOML, git, make_target, patch, write
 from autoresearch.engine import arrivals
 from autoresearch.state import records
 from autoresearch.state.journal import Journal
+from autoresearch.state.session import list_sessions
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ def test_a_push_beside_a_running_engine_is_one_consistent_cut(boxes: Boxes, tmp_
     busy = make_target(tmp_path / "busy", bench=bench, toml=TOML.replace('kind = "replay"', 'kind = "tuner"'))
     engine = start(busy, "--max-experiments", "30")
     try:
-        until(lambda: (busy / ".git/autoresearch").is_dir() and len(session(busy).history().rows) >= 2, "two rows")
+        until(lambda: list_sessions(place(busy)) and len(session(busy).history().rows) >= 2, "two rows")
         for _ in range(4):
             call(busy, "push", str(boxes.hub))
         assert engine.poll() is None, "the engine goes on"
