@@ -7,7 +7,6 @@ its processes, and leave the experiment open to go on at its next sample.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from autoresearch.engine import inbox, stopping
+from autoresearch.engine import inbox, process, stopping
 from autoresearch.engine.dossier import limits_in_force
 from autoresearch.engine.loop import Ended
 from autoresearch.engine.recorder import Recorder
@@ -123,7 +122,7 @@ class Attendant:
             self._recorder.live.limits = {"experiments": self._max_experiments, "done": done}
         if self._wish is not None:
             raise Ended(self._wish.line, self._wish.code)
-        reached = stopping.reached(self._progress(), self.limits, self._config.metric, least_free_mb())
+        reached = stopping.reached(self._progress(), self.limits, self._config.metric, process.least_free_mb())
         if reached is not None:
             line = records.Pause(reason=reached.reason, limit=reached.limit, fix=reached.fix, by="engine")
             raise Ended(line, LIMIT_REACHED)
@@ -165,8 +164,3 @@ class Attendant:
                 f"No keep in {since} experiments: perhaps another mechanism is needed.", code="stagnation"
             )
         self._stagnant = stagnant
-
-
-def least_free_mb() -> float:
-    """Below this much free disk the session pauses; AUTORESEARCH_MIN_FREE_MB changes it for small disks."""
-    return float(os.environ.get("AUTORESEARCH_MIN_FREE_MB", stopping.LEAST_FREE_MB))

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from autoresearch.engine import (
     arrivals,
+    confine,
     dryrun_checks,
     dryrun_kept,
     dryrun_traps,
@@ -139,7 +140,7 @@ async def dry_run(
         workspace = Workspace(place, session, config, warn=lambda text: tell(Finding("tree", "note", text)))
         try:
             dry = _DryRun(place, config, workspace, tell)
-            with contextlib.suppress(_Over):
+            with contextlib.closing(dry), contextlib.suppress(_Over):
                 await dry.run(canaries, runs or max(LEAST_RUNS, config.verdict.baseline_runs), network)
             good = not any(check.state == "fail" and check.name != "agent" for check in found)
             kept = good and bool(dry.samples) and not disturbed
@@ -166,6 +167,7 @@ class _DryRun:
         self._tell = tell
         self._logs = workspace.folder / "logs"
         self._head = head_of(place)
+        self._confinements: dict[str, confine.Confinement] = {}
         self._slot = self._slot_for(config)
         self.header = header_for(place, workspace.session, config, self._head)
         self.samples: list[Sample] = []
@@ -378,7 +380,19 @@ class _DryRun:
             self._workspace.measure,
             self._workspace.evaluate if config.measure.evaluate else None,
             user_folder=self._place.folder,
+            confinement=self._confined(config),
         )
+
+    def _confined(self, config: Config) -> confine.Confinement:
+        if config.measure.network not in self._confinements:
+            ws = self._workspace
+            ground = confine.ground(self._place, ws.folder, ws.measure, ws.evaluate)
+            self._confinements[config.measure.network] = confine.Confinement(config, ground)
+        return self._confinements[config.measure.network]
+
+    def close(self) -> None:
+        for confinement in self._confinements.values():
+            confinement.close()
 
     async def _sample(self, k: int) -> Sample:
         """One of the target's commit, as the baseline would take it."""

@@ -30,7 +30,7 @@ ALLOWED_ONLINE = frozenset(
     "HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy".split()
 )
 """With the network on; a proxy's address often holds a password."""
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 
 # What programs look for below HOME and the measured command may go on using: variable -> place below the user's home.
 _IN_PLACE = {
@@ -167,6 +167,12 @@ def base(
     }
 
 
+def in_place_caches(source: Mapping[str, str]) -> list[Path]:
+    """The folders of package and model caches that measured commands use in place."""
+    home = Path(source.get("HOME") or Path.home())
+    return [Path(source.get(name) or home / place) for name, place in _IN_PLACE.items()]
+
+
 def for_run(*, experiment: int | None, budget_s: float, seed: int) -> dict[str, str]:
     """What differs from run to run."""
     return {
@@ -177,7 +183,7 @@ def for_run(*, experiment: int | None, budget_s: float, seed: int) -> dict[str, 
 
 
 def _is_allowed(name: str, online: bool) -> bool:
-    if _SECRET.search(name):
+    if SECRET.search(name):
         return False
     return name in ALLOWED or name.startswith(ALLOWED_PREFIXES) or (online and name in ALLOWED_ONLINE)
 

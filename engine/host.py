@@ -20,7 +20,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch.engine import agents, brief, dossier, dryrun_kept, measure, outlook, process, recovery, workspace
+from autoresearch.engine import (
+    agents,
+    brief,
+    confine,
+    dossier,
+    dryrun_kept,
+    measure,
+    outlook,
+    process,
+    recovery,
+    workspace,
+)
 from autoresearch.engine.attendant import Attendant
 from autoresearch.engine.git import GitError
 from autoresearch.engine.linked import Linked
@@ -69,6 +80,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     options = resolved(place, options)
     config = read_config(place, options)
     refuse_untrusted(place, options)
+    confine.refuse_weak(config)
     opened = open_or_create(place, config, options)
     workspace.refuse_held_branch(place, opened)
     with opened.lock(), _journal(opened) as journal:
@@ -130,6 +142,7 @@ class _Engine:
             recorder, self._config, self._workspace.folder, self._options.max_experiments, self._notebook.tick
         )
         agent = self._agent()
+        confinement = self._confinement()
         slot = measure.LocalSlot(
             self._config,
             workspace.machine_name(self._place, self._session.name),
@@ -139,6 +152,7 @@ class _Engine:
             on_phase=lambda phase: recorder.phase(phase),
             warn=lambda text: recorder.warn(text, code="gpu"),
             linked=Linked(*linked_inputs(self._place, self._config)),
+            confinement=confinement,
         )
         researcher = Researcher(
             self._workspace,
@@ -160,7 +174,10 @@ class _Engine:
             self._notebook.update,
             dryrun_kept.at_hand(self._place, history.header),
         )
-        return await self._drive(loop, slot, proposals, researcher, attendant)
+        try:
+            return await self._drive(loop, slot, proposals, researcher, attendant)
+        finally:
+            confinement.close()
 
     async def _drive(
         self,
@@ -316,6 +333,15 @@ class _Engine:
             )
         )  # fmt: skip
 
+    def _confinement(self) -> confine.Confinement:
+        """How measured commands are held; a level below the one asked for is said in the journal."""
+        ws = self._workspace
+        ground = confine.ground(self._place, ws.folder, ws.measure, ws.evaluate)
+        made = confine.Confinement(self._config, ground)
+        if made.level.name in ("partial", "none"):
+            self._recorder.warn(f"{made.level.sentence[0].upper()}{made.level.sentence[1:]}.", code="confinement")
+        return made
+
     def _agent(self) -> agents.Agent:
         """What this call asks for; else the config's choice; a resumed replay goes on with its source."""
         history = self._recorder.history
@@ -436,6 +462,7 @@ def start_detached(place: Place, options: RunOptions) -> Session:
     options = resolved(place, options)
     config = read_config(place, options)
     refuse_untrusted(place, options)
+    confine.refuse_weak(config)
     opened = open_or_create(place, config, options)
     workspace.refuse_held_branch(place, opened)
     running = opened.engine_pid()

@@ -6,19 +6,17 @@ Everything is looked at, nothing is changed, and no model is asked: whether a lo
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import pwd
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from autoresearch.engine import devices, workspace
+from autoresearch.engine import confine, devices, workspace
 from autoresearch.engine.agents import Unavailable
 from autoresearch.engine.agents.credentials import find_key
 from autoresearch.engine.agents.presets import PRESETS, Preset
@@ -29,8 +27,6 @@ State = Literal["ok", "note", "warn", "fail"]
 """fail: nothing works without it."""
 
 PROBE_S = 10.0
-_LANDLOCK_CREATE_RULESET = 444
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _LANDLOCK_NETWORK_ABI = 4
 _LEAST_FREE_GB = 2.0
 _LOGIND_FOLDERS = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
@@ -83,7 +79,7 @@ def _git() -> Check:
 
 
 def _landlock() -> Check:
-    abi = landlock_abi()
+    abi = confine.landlock_abi()
     if abi <= 0:
         why = "the kernel has none or it is switched off" if LINUX else "Linux only"
         return Check("landlock", "note", f"not available ({why})")
@@ -91,29 +87,21 @@ def _landlock() -> Check:
     return Check("landlock", "ok", f"available, ABI {abi} ({network})")
 
 
-def landlock_abi() -> int:
-    """The version of the kernel's Landlock; 0 or less without one."""
-    if not LINUX:
-        return 0
-    libc = ctypes.CDLL(None, use_errno=True)
-    return int(libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)))
-
-
 def _namespaces() -> Check:
     name = "user namespaces"
     if not LINUX:
         return Check(name, "note", "not available (Linux only)")
-    # Tried for real, in a process of its own: distributions forbid them in half a dozen ways.
-    code = f"import ctypes; raise SystemExit(ctypes.CDLL(None).unshare({_CLONE_NEWUSER | _CLONE_NEWNET}) != 0)"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, check=False, timeout=PROBE_S)
-    if done.returncode:
-        return Check(name, "note", "not allowed here: no network of its own for a run")
-    return Check(name, "ok", "allowed, with a network of their own")
+    found = confine.kernel()
+    if not found.network and not found.mounts:
+        return Check(name, "note", "not allowed here: no network and no view of the files of a run's own")
+    names = [name for name, held in (("network", found.network), ("mounts", found.mounts)) if held]
+    how = "user namespaces with " if found.user else ""
+    return Check(name, "ok", f"allowed: {how}{' and '.join(names)} of a run's own")
 
 
 def _protection() -> Check:
-    text = "runs are measured in worktrees with checksums; the kernel does not confine them yet"
-    return Check("protection", "note", text)
+    found = confine.level()
+    return Check("protection", "ok" if found.name == "full" else "note", f"{found.name}: {found.sentence}")
 
 
 def _gpu() -> Check:

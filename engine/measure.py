@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from autoresearch.engine import environment, metrics, process, produce
+from autoresearch.engine import confine, environment, metrics, process, produce
+from autoresearch.engine.confine import JUDGES, Confinement, Role
 from autoresearch.engine.devices import GpuWatch
 from autoresearch.engine.environment import Scratch
 from autoresearch.engine.linked import Linked
@@ -134,14 +135,14 @@ class LocalSlot:
         user_folder: Path,
         on_phase: Callable[[str], None] = lambda phase: None,
         warn: Callable[[str], None] = lambda text: None,
-        spawn: process.Spawn = process.spawn,
         linked: Linked | None = None,
+        confinement: Confinement | None = None,
     ) -> None:
         """`session` must name the session on this machine, not just in its repository: recovery ends processes by it.
 
         `on_phase` is told `building`, `measuring` and `evaluating` where a sample has several parts, `warn` what people
-        should know of the machine. `spawn` is where a
-        confinement starts commands. `linked` are inputs that commands could write to.
+        should know of the machine. `linked` are inputs that commands could write to. Without a `confinement`, commands
+        are started as they are.
         """
         self._config = config
         self._session = session
@@ -152,10 +153,10 @@ class LocalSlot:
         self._linked = linked
         self.changed_inputs: tuple[str, ...] = ()
         self._warn = warn
-        self._spawn = spawn
+        self._confinement = confinement
         self._scratch = Scratch(measure.root.parent / "scratch")
         self._progress = {name: re.compile(pattern) for name, pattern in config.measure.progress.items()}
-        self._environments: dict[tuple[Path, tuple[str, ...], bool], dict[str, str]] = {}
+        self._environments: dict[tuple[Path, Role], dict[str, str]] = {}
         self._took_s: dict[str, float] = {}
         """How long `build` and `evaluate` took when they first succeeded."""
 
@@ -165,12 +166,14 @@ class LocalSlot:
             Command(
                 argv=environment.argv(self._config.measure.setup),
                 cwd=self._measure.folder,
-                env=self._environment(self._measure, online=True),
+                env=self._environment(self._measure, "setup"),
                 output=folder / "setup.log",
                 timeout_s=self._config.measure.timeout_s or FIRST_TIMEOUT_S,
                 output_mb=self._config.measure.output_mb,
+                free_mb=process.least_free_mb(),
                 pid_file=folder / "pid",
-            )
+            ),
+            "setup",
         )
 
     async def sample(self, job: Job) -> Sample:
@@ -195,6 +198,9 @@ class LocalSlot:
         except _Crash as crash:
             cause, detail, again = crash.cause, crash.detail, crash.again
             ended = crash.exited or ended
+            if cause == "disk_limit":  # at once: what it wrote would keep the session from going on
+                self._scratch.make_empty()
+                self._measure.at(job.sha)
         if ran is not None and job.arm != "holdout":  # what the holdout wrote would be shown to agents
             self._keep(job)
         return Sample(
@@ -234,7 +240,7 @@ class LocalSlot:
             return GuardResult(False, crash.cause, crash.detail, exited.duration_s)
         if exited.cause is None:
             return GuardResult(True, duration_s=exited.duration_s)
-        detail = f"the guard `{_short(guard.run)}` failed: {_explain(exited, command.output)}"
+        detail = f"the guard `{_short(guard.run)}` failed: {self._explain(exited, command.output)}"
         return GuardResult(False, exited.cause, detail, exited.duration_s)
 
     # -- the parts of a sample
@@ -247,7 +253,7 @@ class LocalSlot:
         self._measure.at(sha)
         exited = await self.prepare(job.folder)
         if exited.cause is not None:
-            raise _Crash(exited.cause, f"setup failed: {_explain(exited, job.folder / 'setup.log')}", exited)
+            raise _Crash(exited.cause, f"setup failed: {self._explain(exited, job.folder / 'setup.log')}", exited)
         self._measure.prepared_again()
 
     async def _build(self, job: Job) -> None:
@@ -262,7 +268,7 @@ class LocalSlot:
         exited = await self._run(command)
         self._refuse_tampering(self._measure, exited, "the build")
         if exited.cause is not None:
-            raise _Crash(exited.cause, f"the build failed: {_explain(exited, command.output)}", exited)
+            raise _Crash(exited.cause, f"the build failed: {self._explain(exited, command.output)}", exited)
         self._took_s.setdefault("build", exited.duration_s)
         self._measure.settle()
         self._on_phase("measuring")
@@ -271,6 +277,7 @@ class LocalSlot:
         """`run`; for the holdout of a target without `evaluate`, its command in the place of `run`."""
         settings = self._config.measure
         alone = job.arm == "holdout" and self._evaluate is None
+        role: Role = "holdout" if alone else "run"
         if settings.metrics_file and not self._evaluate:
             produce.remove(*_placed(self._measure, settings.metrics_file))
         timeout_s, budget_s = self._limits_s(job.expected_s)
@@ -281,10 +288,10 @@ class LocalSlot:
             "output.log",
             f"sample {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}",
             min(timeout_s, budget_s),
-            names=settings.evaluate_env if alone else (),
+            role=role,
             gpu=gpu,
         )
-        exited = await self._run(command)
+        exited = await self._run(command, role)
         if gpu.active and not gpu.is_back() and not await asyncio.to_thread(gpu.wait_back, GPU_BACK_S):
             self._warn(f"GPU memory is not back {GPU_BACK_S:g} s after a run: {gpu.holders()}.")
         return exited
@@ -299,7 +306,7 @@ class LocalSlot:
             allowed = f"{budget_s:.4g} s are allowed: the baseline's {job.expected_s:.4g} s and 20% of the budget"
             raise _Crash("over_budget", f"not finished when {allowed}", exited)
         if exited.cause is not None:
-            raise _Crash(exited.cause, _explain(exited, job.folder / "output.log"), exited)
+            raise _Crash(exited.cause, self._explain(exited, job.folder / "output.log"), exited)
 
     async def _evaluated(self, job: Job) -> metrics.Reading:
         """`evaluate` in a tree that the run could not touch, with nothing of it but the artifacts. Raises _Crash.
@@ -322,11 +329,12 @@ class LocalSlot:
             produce.remove(*_placed(tree, settings.metrics_file))
         what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
         timeout_s = self._timeout_s(name)
-        command = self._command(job, tree, held, "evaluate.log", what, timeout_s, names=settings.evaluate_env)
-        exited = await self._run(command)
+        command = self._command(job, tree, held, "evaluate.log", what, timeout_s, role="evaluate")
+        exited = await self._run(command, "evaluate")
         self._refuse_tampering(tree, exited, "the evaluation")
         if exited.cause is not None:
-            raise _Crash(exited.cause, f"the evaluation failed: {_explain(exited, command.output)}", exited)
+            how = self._explain(exited, command.output, "evaluate")
+            raise _Crash(exited.cause, f"the evaluation failed: {how}", exited)
         self._took_s.setdefault(name, exited.duration_s)
         return self._reading(job, tree, "evaluate.log", exited)
 
@@ -375,8 +383,21 @@ class LocalSlot:
 
     # -- commands
 
-    async def _run(self, command: Command) -> Exit:
-        return await process.run_async(command, self._spawn)
+    async def _run(self, command: Command, role: Role = "run") -> Exit:
+        spawn = process.spawn if self._confinement is None else self._confinement.spawn(role)
+        return await process.run_async(command, spawn)
+
+    def _network(self, role: Role) -> confine.Network:
+        if self._confinement is not None:
+            return self._confinement.network(role)
+        return "on" if role == "setup" else self._config.measure.network
+
+    def _explain(self, exited: Exit, log: Path, role: Role = "run") -> str:
+        """How it ended, with the last line it wrote: mostly that is the exception. And when it lacked the network."""
+        last = metrics.tail(log, exited.output_from, exited.output_to, lines=12, chars=3000).strip()
+        said = text.clean_line(last.rpartition("\n")[2][-300:], 200)
+        hint = confine.network_hint(last, self._network(role)) if exited.cause in ("nonzero_exit", "timeout") else ""
+        return f"{exited.detail}{': ' if said else ''}{said}{'; ' if hint else ''}{hint}"
 
     def _command(
         self,
@@ -387,7 +408,7 @@ class LocalSlot:
         what: str,
         timeout_s: float,
         *,
-        names: tuple[str, ...] = (),
+        role: Role = "run",
         gpu: GpuWatch | None = None,
     ) -> Command:
         """A command in a tree with all limits; a line with `what` goes into the log before it."""
@@ -398,12 +419,13 @@ class LocalSlot:
         return Command(
             argv=environment.argv(command),
             cwd=tree.folder,
-            env=self._environment(tree, names) | run,
+            env=self._environment(tree, role) | run,
             output=job.folder / log,
             timeout_s=timeout_s,
             stall_s=settings.stall_s,
             memory_mb=settings.memory_mb,
             output_mb=settings.output_mb,
+            free_mb=process.least_free_mb(),
             pid_file=job.folder / "pid",
             label={"arm": job.arm, "k": job.k},
             progress=self._progress if gpu is not None else {},
@@ -411,17 +433,16 @@ class LocalSlot:
             watch=gpu.look if gpu is not None and gpu.active else None,
         )
 
-    def _environment(self, tree: Tree, names: tuple[str, ...] = (), online: bool = False) -> dict[str, str]:
-        online = online or self._config.measure.network == "on"
-        key = (tree.folder, names, online)
+    def _environment(self, tree: Tree, role: Role) -> dict[str, str]:
+        key = (tree.folder, role)
         if key not in self._environments:
             self._environments[key] = environment.base(
                 folder=tree.folder,
                 user_folder=self._user_folder,
                 scratch=self._scratch,
                 session=self._session,
-                names=(*self._config.measure.env, *names),
-                online=online,
+                names=(*self._config.measure.env, *(self._config.measure.evaluate_env if role in JUDGES else ())),
+                online=self._network(role) == "on",
             )
         return self._environments[key]
 
@@ -446,12 +467,6 @@ def _placed(tree: Tree, path: str) -> tuple[Path, str]:
     """The folder below which no link is followed, and the path in it. An absolute path is the person's own choice."""
     absolute = Path(path)
     return (absolute.parent, absolute.name) if absolute.is_absolute() else (tree.folder, path)
-
-
-def _explain(exited: Exit, log: Path) -> str:
-    """How it ended, with the last line it wrote: mostly that is the exception."""
-    last = metrics.tail(log, exited.output_from, exited.output_to, lines=1, chars=300).strip()
-    return f"{exited.detail}: {text.clean_line(last, 200)}" if last else exited.detail
 
 
 def _short(command: str | tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import orjson
 
-from autoresearch.engine import arrivals, devices, suspicion, transfer, verdict, workspace
+from autoresearch.engine import arrivals, confine, devices, suspicion, transfer, verdict, workspace
 from autoresearch.engine.git import Git
 from autoresearch.engine.linked import fingerprint
 from autoresearch.engine.scope import Scope
@@ -221,7 +221,7 @@ def header_for(place: Place, opened: Session, config: Config, base: str) -> reco
         linked_sha=fingerprint(*linked_inputs(place, config)),
         host=devices.host_name(),
         accelerator=devices.accelerator(),
-        protection="worktrees and checksums",
+        protection=str(confine.level(config.measure.confine, config.measure.network)),
         verdict=verdict.Settings.from_config(config).for_header(),
         constraints=config.constraints,
         scored=scored_by(place, config, base),

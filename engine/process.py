@@ -23,11 +23,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import orjson
 
-from autoresearch.engine import descendants
+from autoresearch.engine import descendants, stopping
 from autoresearch.engine.descendants import become_subreaper, disown, end_leftovers, own, starting
 from autoresearch.engine.output import Progress, cut
 
@@ -36,6 +36,7 @@ __all__ = [
     "Exit",
     "Halt",
     "Spawn",
+    "Started",
     "become_subreaper",
     "disown",
     "end_leftovers",
@@ -46,7 +47,15 @@ __all__ = [
     "starting",
 ]
 
-Cause = Literal["timeout", "stalled", "output_limit", "out_of_memory", "interrupted", "nonzero_exit"]
+Cause = Literal[
+    "timeout", "stalled", "output_limit", "out_of_memory", "process_limit", "disk_limit", "interrupted", "nonzero_exit"
+]
+
+MOST_PROCESSES = min(max(512, 32 * (os.cpu_count() or 1)), 4096)
+"""Of one command at a time: far more than workers and compilers need, far less than a machine can bear. Watched,
+because no limit of the kernel's binds root."""
+_OOM_SCORE = 500
+"""When memory runs out, the kernel ends a command before the engine, or the SSH server it is reached by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +73,9 @@ class Command:
     memory_mb: float = 0.0
     """Of the whole tree."""
     output_mb: float = 1024.0
+    processes: int = MOST_PROCESSES
+    free_mb: float = 0.0
+    """It ends when less is free where it works or where its output goes."""
     grace_s: float = 5.0
     """Between TERM and KILL."""
     pid_file: Path | None = None
@@ -120,7 +132,16 @@ class Halt:
         os.close(self._writer)
 
 
-Spawn = Callable[[Command, Mapping[str, str], int], "subprocess.Popen[bytes]"]
+class Started(Protocol):
+    """A child process: `subprocess.Popen`, or what a confinement started."""
+
+    @property
+    def pid(self) -> int: ...
+
+    returncode: Any
+
+
+Spawn = Callable[[Command, Mapping[str, str], int], Started]
 """Starts the command with this environment and this file as its output; where a confinement puts its own."""
 
 
@@ -162,6 +183,11 @@ async def run_async(command: Command, spawn: Spawn = spawn) -> Exit:
         halt.close()
 
 
+def least_free_mb() -> float:
+    """Less free disk than this ends a command and pauses the session; AUTORESEARCH_MIN_FREE_MB is for small disks."""
+    return float(os.environ.get("AUTORESEARCH_MIN_FREE_MB", stopping.LEAST_FREE_MB))
+
+
 def run(command: Command, halt: Halt | None = None, spawn: Spawn = spawn) -> Exit:
     """Run the command to its end, or to the first limit it passes."""
     become_subreaper()
@@ -183,6 +209,7 @@ def run(command: Command, halt: Halt | None = None, spawn: Spawn = spawn) -> Exi
                 os.write(output, f"{detail}\n".encode())
                 return _not_started(code, "nonzero_exit", detail, start, os.fstat(output).st_size)
             descendants.register(process.pid, marker)
+        _offer_to_oom_killer(process.pid)
     finally:
         os.close(output)
     return _Run(command, process, marker, start, oom_kills).to_end(halt)
@@ -191,9 +218,7 @@ def run(command: Command, halt: Halt | None = None, spawn: Spawn = spawn) -> Exi
 class _Run:
     """One started command until nothing of it is left."""
 
-    def __init__(
-        self, command: Command, process: subprocess.Popen[bytes], marker: str, start: int, oom_kills: int
-    ) -> None:
+    def __init__(self, command: Command, process: Started, marker: str, start: int, oom_kills: int) -> None:
         self.command = command
         self.process = process
         self.marker = marker
@@ -301,6 +326,8 @@ class _Run:
     def _look(self, now: float) -> None:
         command = self.command
         size = os.fstat(self.log).st_size
+        if command.free_mb and self._is_disk_full():
+            return
         if size < self.start:  # it emptied its own log (`> /dev/stderr` does): what is there now is its own
             self.start = 0
         self.size = size
@@ -313,11 +340,26 @@ class _Run:
         family = self._family().alive
         # On a machine with very many processes a look is dearer: never more than 2% of a core.
         self.next_family_look = now + max(0.45 if now - self.began > 0.2 else 0.1, (time.monotonic() - now) * 50)
+        if command.processes and len(family) > command.processes:
+            return self._stop("process_limit", f"had {len(family)} processes where {command.processes} are allowed")
         self._check_memory(family)
         if not self.cause and command.stall_s:
             self._check_stall(family, now)
         if command.watch:
             command.watch(family.keys())
+
+    def _is_disk_full(self) -> bool:
+        for place in (self.command.cwd, self.log):
+            try:
+                info = os.statvfs(place)
+            except FileNotFoundError:  # it removed its own folder
+                continue
+            free_mb = info.f_bavail * info.f_frsize / 1e6
+            if free_mb < self.command.free_mb:
+                least = f"{self.command.free_mb:,.0f} MB"
+                self._stop("disk_limit", f"the disk had less than {least} left while it ran ({free_mb:,.0f} MB)")
+                return True
+        return False
 
     def _check_memory(self, family: dict[int, descendants.Seen]) -> None:
         held = sum(seen.rss_mb for seen in family.values())
@@ -344,7 +386,9 @@ class _Run:
     def _end_family(self) -> tuple[set[int], set[int]]:
         if self.cause is None and descendants.nothing_inherited():
             return set(), set()
-        return descendants.end(self._family, self.command.grace_s, group=self.process.pid)
+        # What multiplies faster than it can be asked is not asked.
+        grace_s = 0.0 if self.cause == "process_limit" else self.command.grace_s
+        return descendants.end(self._family, grace_s, group=self.process.pid)
 
     def _has_exited(self) -> bool:
         """Without reaping, so that the resource usage can still be asked for."""
@@ -457,6 +501,13 @@ def _ignored() -> bool:
 def _default_signals() -> None:
     for number in _HANDED_ON:
         signal.signal(number, signal.SIG_DFL)
+
+
+def _offer_to_oom_killer(pid: int) -> None:
+    if descendants.LINUX:
+        # Gone already, or one that changed its user.
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "wb", 0) as file:  # noqa: PTH123 - hot
+            file.write(b"%d" % _OOM_SCORE)
 
 
 def _oom_kills() -> int:

@@ -31,6 +31,8 @@ CRASH_CAUSES = (
     "over_budget",
     "output_limit",
     "out_of_memory",
+    "process_limit",
+    "disk_limit",
     "no_metric",
     "not_finite",
     "nonzero_exit",

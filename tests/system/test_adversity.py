@@ -21,6 +21,8 @@ from autoresearch.engine.workspace import trees_folder
 from autoresearch.state import records
 
 QUICK = TOML + '\n[verdict]\nmode = "single"\nbaseline_runs = 1\n'
+OPEN = QUICK.replace("budget_s = 0", 'budget_s = 0\nconfine = "off"')
+"""For attacks that a confinement refuses: what follows them must hold where there is none."""
 KNOB = "# the knob\nVALUE = 10.0\n# the end\n"
 HONEST = KNOB.replace("10.0", "9.0")
 
@@ -67,19 +69,19 @@ def test_a_file_that_becomes_huge_is_not_read_into_memory(tmp_path: Path) -> Non
 
 
 def test_a_run_that_deletes_its_own_log_has_no_metric(tmp_path: Path) -> None:
-    _, ended = attack(tmp_path, "import os\nos.unlink(os.readlink('/proc/self/fd/1'))\n")
+    _, ended = attack(tmp_path, "import os\nos.unlink(os.readlink('/proc/self/fd/1'))\n", OPEN)
     assert ended == [("crash", "no_metric"), KEPT]
 
 
 @pytest.mark.parametrize("what", ["os.mkfifo(log)", "os.mkdir(log)", "os.symlink('/dev/zero', log)"])
 def test_a_run_that_puts_something_else_in_its_logs_place_has_no_metric(what: str, tmp_path: Path) -> None:
-    _, ended = attack(tmp_path, f"import os\nlog = os.readlink('/proc/self/fd/1')\nos.unlink(log)\n{what}\n")
+    _, ended = attack(tmp_path, f"import os\nlog = os.readlink('/proc/self/fd/1')\nos.unlink(log)\n{what}\n", OPEN)
     assert ended == [("crash", "no_metric"), KEPT]
 
 
 def test_a_run_that_deletes_its_experiments_folder_has_no_metric(tmp_path: Path) -> None:
     code = "import os, shutil\nshutil.rmtree(os.path.dirname(os.readlink('/proc/self/fd/1')))\n"
-    _, ended = attack(tmp_path, code)
+    _, ended = attack(tmp_path, code, OPEN)
     assert ended == [("crash", "no_metric"), KEPT]
 
 
@@ -115,7 +117,7 @@ def test_folders_too_deep_for_recursion_are_cleaned_away(where: str, tmp_path: P
 )
 def test_what_a_run_does_to_its_home_does_not_last(code: str, tmp_path: Path) -> None:
     begin = "import os, shutil\nhome, tmp = os.environ['HOME'], os.environ['TMPDIR']\n"
-    _, ended = attack(tmp_path, f"{begin}{code}\n")
+    _, ended = attack(tmp_path, f"{begin}{code}\n", OPEN)
     assert ended == [("discard", "worse"), KEPT]
 
 
@@ -142,7 +144,7 @@ def test_prepared_data_of_a_deleted_tree_is_prepared_again(tmp_path: Path) -> No
 
 
 def test_a_deleted_evaluation_tree_is_prepared_again(tmp_path: Path) -> None:
-    toml = QUICK.replace('run = "python', 'setup = "mkdir -p data && printf words > data/corpus"\nrun = "python')
+    toml = OPEN.replace('run = "python', 'setup = "mkdir -p data && printf words > data/corpus"\nrun = "python')
     toml = toml.replace("bench.py", "train.py").replace(
         "budget_s = 0", 'evaluate = "python judge.py"\nartifacts = ["model"]\nbudget_s = 0'
     )

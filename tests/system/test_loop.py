@@ -236,7 +236,7 @@ def test_a_broken_environment_pauses(tmp_path: Path) -> None:
     )
     breaking = f"import pathlib\npathlib.Path({str(outside)!r}).write_text('down')\nVALUE = 1 / 0\n"
     files = {"knob.py": KNOB, "bench.py": bench + BENCH}
-    repo = target(tmp_path, files)
+    repo = target(tmp_path, files, TOML.replace("budget_s = 0", f'budget_s = 0\nwritable = ["{outside}"]'))
     changes = [{"knob.py": KNOB + breaking + f"# {n}\n"} for n in range(6)]
     # The first candidate breaks what all of them need; from then on the incumbent crashes too.
     files["bench.py"] = bench

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from autoresearch.engine import machine
+from autoresearch.engine import confine, machine
 from autoresearch.engine.agents.presets import PRESETS
 from autoresearch.tui.cli import cli
 
@@ -104,7 +104,7 @@ def test_an_old_git_fails(bin: Path) -> None:
 
 
 def test_the_kernels_confinement_is_told_by_name(bin: Path) -> None:
-    abi = machine.landlock_abi()
+    abi = confine.landlock_abi()
     landlock = check("landlock")
     assert (landlock["state"] == "ok") is (abi > 0)
     assert (f"ABI {abi}" in landlock["text"]) is (abi > 0)

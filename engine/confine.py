@@ -1,0 +1,546 @@
+"""What a measured process may touch, as far as the kernel of this machine can hold it to that.
+
+It may write its own tree, its scratch folders and what the target declares; it may read everything but keys, hidden
+paths and the session folders; it has the network that the target asks for, and no privileges, also under root. Commands
+are started by a spawner (`confine_spawner`), one for each view of the machine, which lives as long as the engine.
+
+What the kernel or the account does not offer is left out and named (`level`), never silently.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from autoresearch.engine import process
+from autoresearch.engine.agents.credentials import KEY_FILE
+from autoresearch.engine.agents.presets import PRESETS
+from autoresearch.engine.environment import SECRET, Scratch, in_place_caches
+from autoresearch.state.config import Config
+from autoresearch.state.session import Place, SessionError
+
+LINUX = sys.platform == "linux"
+Network = Literal["off", "loopback", "on"]
+Role = Literal["setup", "run", "evaluate", "holdout"]
+"""`run` is also `build` and the guards; `holdout` one that stands alone, where `run` would."""
+JUDGES: tuple[Role, ...] = ("evaluate", "holdout")
+"""They may read what is hidden, and get `evaluate_env`."""
+
+_PROGRAM = Path(__file__).with_name("confine_spawner.py")
+_SIZE = struct.Struct("<I")
+_PROBE_S = 30.0
+
+
+# -- what this machine offers
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What this machine offers, each tried for real."""
+
+    landlock: int = 0
+    """The version of Landlock; 0: none."""
+    user: bool = False
+    """Namespaces need a user namespace around them: we are not root, or not all of it."""
+    mounts: bool = False
+    """A mount namespace of one's own."""
+    network: bool = False
+    """A network namespace of one's own with a loopback device."""
+
+
+@functools.cache
+def kernel() -> Kernel:
+    """What this machine offers; found out once in each process (30 ms)."""
+    if not LINUX:
+        return Kernel()
+    command = [sys.executable, "-I", "-S", str(_PROGRAM), "probe"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=_PROBE_S, env=_environ())
+    found = json.loads(done.stdout) if done.returncode == 0 else {}
+    return Kernel(landlock=landlock_abi(), **found)
+
+
+def landlock_abi() -> int:
+    """The version of the kernel's Landlock; 0 without one."""
+    if not LINUX:
+        return 0
+    import landlockpy
+
+    try:
+        return landlockpy.abi_version()
+    except landlockpy.LandlockError:
+        return 0  # a container's seccomp filter may refuse the call itself
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """One row of the table of levels."""
+
+    name: str
+    without: str
+    """What is so where it is missing, for people."""
+    essential: bool = False
+    """`confine = "required"` refuses to start without it."""
+
+
+_TABLE: tuple[tuple[Protection, int, str], ...] = (
+    # the protection; the Landlock version that gives it (0: none does); the namespace that does
+    (Protection("writing", "runs can write whatever your account can", essential=True), 1, ""),
+    (Protection("reading", "runs can read keys, hidden paths and sessions", essential=True), 1, "mounts"),
+    (Protection("emptying", "runs can empty files that they cannot write"), 3, ""),
+    (Protection("signals", "runs can signal your other processes"), 6, ""),
+    (Protection("shared memory", "/dev/shm is shared with everything else"), 0, "mounts"),
+    (Protection("sockets", "runs can reach other programs' sockets (docker, tmux, the session bus)"), 0, "mounts"),
+)
+_NETWORK_TABLE: tuple[tuple[Protection, int, str], ...] = (
+    (Protection("network", "runs can open TCP connections", essential=True), 4, "network"),
+    (Protection("datagrams", "runs can send UDP"), 10, "network"),
+)
+_LOOPBACK = Protection("loopback", "the loopback network is closed, too: programs cannot talk over localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How well runs are confined here."""
+
+    name: Literal["full", "partial", "none", "off"]
+    by: str
+    """What holds them."""
+    missing: tuple[Protection, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        if self.name == "off":
+            return "runs are not confined: measure.confine is off"
+        if self.name == "none":
+            return f"runs are not confined: {self.by}"
+        said = "runs write only their own folders, read no keys and have only the network they are given"
+        if not self.missing:
+            return said
+        return f"runs are confined, but {', '.join(protection.without for protection in self.missing)}"
+
+    def __str__(self) -> str:
+        """As the header has it."""
+        if self.name in ("off", "none"):
+            return f"{self.name}: {self.sentence}"
+        without = "; without: " + ", ".join(row.name for row in self.missing) if self.missing else ""
+        return f"{self.name}: {self.by}{without}"
+
+
+def level(settings: str = "auto", network: Network = "loopback", offered: Kernel | None = None) -> Level:
+    """The level that `measure.confine` and `measure.network` come to on this machine."""
+    if settings == "off":
+        return Level("off", "nothing")
+    offered = offered or kernel()
+    rows = _TABLE + (_NETWORK_TABLE if network != "on" else ())
+    missing = [
+        row
+        for row, version, namespace in rows
+        if not (version and offered.landlock >= version) and not (namespace and getattr(offered, namespace))
+    ]
+    if network == "loopback" and not offered.network and offered.landlock >= _NETWORK_TABLE[0][1]:
+        missing.append(_LOOPBACK)
+    if not (offered.landlock or offered.mounts or offered.network):
+        why = "this kernel offers no Landlock and this account no namespaces" if LINUX else "only Linux can"
+        return Level("none", why, tuple(missing))
+    parts = [f"Landlock {offered.landlock}"] if offered.landlock else []
+    if offered.mounts or offered.network:
+        parts.append("namespaces")
+    return Level("partial" if missing else "full", " and ".join(parts), tuple(missing))
+
+
+def refuse_weak(config: Config, offered: Kernel | None = None) -> None:
+    """`confine = "required"`: raises SessionError where files or the network asked for cannot be held."""
+    if config.measure.confine != "required":
+        return
+    lacking = [row for row in level("auto", config.measure.network, offered).missing if row.essential]
+    if lacking:
+        raise SessionError(
+            f'measure.confine = "required" cannot be had here: {", ".join(row.without for row in lacking)}; '
+            'use a kernel with Landlock (5.13, for the network 6.7), or set measure.confine = "auto".'
+        )
+
+
+# -- what broke for want of a network
+
+_NETWORK_ERRORS = re.compile(
+    r"name resolution|Name or service not known|nodename nor servname|getaddrinfo|gaierror|[Cc]ould not resolve"
+    r"|[Nn]etwork is unreachable|ENETUNREACH|ECONNREFUSED|EAI_AGAIN|ENOTFOUND|[Cc]onnection refused|No route to host"
+    r"|Max retries exceeded|ConnectionError|URLError|ConnectError|OfflineModeIsEnabled|LocalEntryNotFoundError"
+    r"|offline mode|dial tcp|[Tt]unnel connection failed|proxy.*[Cc]onnection"
+)
+
+
+def network_hint(output: str, network: Network) -> str:
+    """A clause for a command that failed, when what it wrote last looks like a missing network; "" otherwise."""
+    if network == "on" or not _NETWORK_ERRORS.search(output):
+        return ""
+    return (
+        f'the run has no network (measure.network = "{network}"): set measure.network = "on" if it needs one, '
+        "or fetch what it needs in measure.setup"
+    )
+
+
+# -- paths
+
+_KEYS = (
+    ".ssh .gnupg .aws .azure .kube .netrc .pypirc .npmrc .yarnrc.yml .git-credentials .password-store .my.cnf .pgpass "
+    ".config/gcloud .config/gh .config/git/credentials .config/hub .config/op .config/anthropic .config/openai "
+    ".config/rclone .config/containers .config/google-chrome .config/chromium .mozilla .docker/config.json "
+    ".local/share/keyrings .cargo/credentials .cargo/credentials.toml .kaggle .huggingface/token "
+    ".cache/huggingface/token .cache/huggingface/stored_tokens .bash_history .zsh_history .python_history .lesshst "
+    ".claude .claude.json .codex .gemini .pi .aider.conf.yml .local/share/opencode .config/opencode"
+).split()
+_SYSTEM_KEYS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d",
+                "/etc/ssl/private", "/etc/krb5.keytab", "/var/lib/docker", "/var/lib/containerd")  # fmt: skip
+_SOCKETS = ("/run/docker.sock", "/run/containerd", "/run/podman", "/run/crio", "/run/dbus/system_bus_socket",
+            "/run/systemd/private", "/run/snapd.socket", "/run/snapd-snap.socket", "/run/libvirt", "/run/screen",
+            "/run/user", "/tmp/.X11-unix")  # fmt: skip
+"""By which other programs take orders that would be carried out outside."""
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "dri", "kfd", "dxg", "nvidia*",
+            "accel*", "infiniband", "mali*", "davinci*")  # fmt: skip
+
+
+def keys(environ: Mapping[str, str]) -> list[Path]:
+    """Where keys and logins lie, whether they are there or not."""
+    home = Path(environ.get("HOME") or Path.home())
+    logins = [home / name for preset in PRESETS.values() for name in preset.credentials]
+    named = [Path(environ[name]).expanduser() for name in (KEY_FILE, "NETRC", "AWS_SHARED_CREDENTIALS_FILE",
+             "GOOGLE_APPLICATION_CREDENTIALS", "KUBECONFIG") if environ.get(name)]  # fmt: skip
+    known = {home / name for name in _KEYS}
+    logins = [path for path in logins if not known.intersection(path.parents)]
+    return [*(home / name for name in _KEYS), *logins, *named, *map(Path, _SYSTEM_KEYS)]
+
+
+def sockets(environ: Mapping[str, str]) -> list[Path]:
+    named = [Path(environ["SSH_AUTH_SOCK"]).parent] if environ.get("SSH_AUTH_SOCK", "").startswith("/tmp/") else []
+    tmux = Path(environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"
+    return [*map(Path, _SOCKETS), tmux, *named]
+
+
+def _devices() -> list[str]:
+    return [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
+
+
+def _real(paths: Sequence[Path]) -> list[str]:
+    """Those that are there, by their real paths, without what lies below another."""
+    found = sorted({os.path.realpath(path) for path in paths if os.path.lexists(path)})
+    kept: list[str] = []
+    for path in found:
+        if not (kept and path.startswith(kept[-1] + "/")) and Path(path).exists():
+            kept.append(path)
+    return kept
+
+
+# -- views and spawners
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of the machine a spawner's commands see."""
+
+    network: Network
+    covered: tuple[Path, ...] = ()
+    """Nobody reads these, or writes them."""
+    unlisted: tuple[Path, ...] = ()
+    """Of these, the names inside are hidden even where nothing can be covered."""
+    fixed: tuple[Path, ...] = ()
+    """Files in writable folders that nobody replaces."""
+
+
+@dataclass(slots=True)
+class Started:
+    """A child of ours that a spawner started."""
+
+    pid: int
+    returncode: int | None = None
+
+
+class Spawner:
+    """Starts commands with one view of the machine; its process is started when first needed, and again when stale."""
+
+    def __init__(self, view: View, offered: Kernel | None = None) -> None:
+        self.view = view
+        self._offered = offered or kernel()
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._seen: object = None
+
+    def start(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        fds: tuple[int, int, int],
+        writable: Sequence[Path],
+    ) -> Started:
+        """The command as a child of this process, with `fds` for its stdin, stdout and stderr. Raises OSError."""
+        request = {"argv": list(argv), "cwd": str(cwd), "env": dict(env), "writable": [str(path) for path in writable]}
+        with self._lock:
+            answer = self._ask(request, fds)
+            if answer is None:  # something ended the spawner, which is no reason not to measure
+                self._end()
+                answer = self._ask(request, fds)
+        if answer is None:
+            raise OSError("the process that starts confined commands ends by itself")
+        if answer["error"] is not None:
+            os.waitpid(answer["pid"], 0)
+            raise OSError(*answer["error"])
+        return Started(answer["pid"])
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _ask(self, request: dict[str, Any], fds: tuple[int, int, int]) -> dict[str, Any] | None:
+        self._make_ready()
+        assert self._socket is not None
+        try:
+            _send(self._socket, request, fds)
+            return _receive(self._socket)
+        except (BrokenPipeError, ConnectionResetError):
+            return None
+
+    def _make_ready(self) -> None:
+        seen = self._look()
+        if self._child is not None and (seen != self._seen or self._child.poll() is not None):
+            self._end()
+        if self._child is None:
+            self._begin()
+            self._seen = seen
+
+    def _look(self) -> object:
+        """Changes when what is hidden or fixed is another file than when the spawner began."""
+        view = self.view
+        inodes = [_inode(path) for path in (*view.covered, *view.fixed)]
+        if self._offered.mounts or not self._offered.landlock:
+            return inodes
+        # Rules hold for files, not for names: one that was replaced since could not be read any more.
+        return inodes, sorted(_files_beside(_real(view.covered)))
+
+    def _begin(self) -> None:
+        import landlockpy
+
+        offered, view = self._offered, self.view
+        order = {
+            "user": offered.user,
+            "mounts": offered.mounts,
+            "network": view.network if offered.network else "on",
+            "close_network": view.network != "on" and not offered.network,
+            "cover": _real(view.covered),
+            "unlisted": _real(view.unlisted),
+            "fix": _real(view.fixed),
+            "landlock": bool(offered.landlock),
+            "devices": _devices(),
+            "processes": 0,
+        }
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-I", "-S", str(_PROGRAM), str(theirs.fileno())]
+            self._child = subprocess.Popen(
+                [*command, str(Path(landlockpy.__file__).parents[1])],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                cwd="/",
+                env=_environ(),
+                pass_fds=[theirs.fileno()],
+            )
+        self._socket = ours
+        _send(ours, order, ())
+        answer = _receive(ours)
+        if answer is None or answer["error"] is not None:
+            self._end()
+            number, what, _ = answer["error"] if answer else (0, "it ended by itself", None)
+            raise OSError(number, f"the process that starts confined commands could not begin: {what}")
+
+    def _end(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        if self._child is not None:
+            self._child.wait()
+        self._child = self._socket = None
+
+
+def _send(handle: socket.socket, message: dict[str, Any], fds: tuple[int, ...]) -> None:
+    # ASCII, so that names that are no UTF-8 pass as they are.
+    data = json.dumps(message).encode()
+    socket.send_fds(handle, [_SIZE.pack(len(data))], fds) if fds else handle.sendall(_SIZE.pack(len(data)))
+    handle.sendall(data)
+
+
+def _receive(handle: socket.socket) -> dict[str, Any] | None:
+    head = handle.recv(_SIZE.size, socket.MSG_WAITALL)
+    if len(head) < _SIZE.size:
+        return None
+    (size,) = _SIZE.unpack(head)
+    data = handle.recv(size, socket.MSG_WAITALL)
+    found: dict[str, Any] | None = json.loads(data) if len(data) == size else None
+    return found
+
+
+def _environ() -> dict[str, str]:
+    """A spawner needs nothing but to find its libraries; what is in its environment could be read by a command."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
+
+
+def _files_beside(hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """The files, with their inodes, in the folders on the way to what is hidden; not in those that all share."""
+    for folder in {str(parent) for path in hidden for parent in Path(path).parents}:
+        if Path(folder).stat().st_mode & 0o1000:
+            continue
+        with os.scandir(folder) as entries:
+            yield from ((entry.path, entry.inode()) for entry in entries if entry.is_file(follow_symlinks=False))
+
+
+# -- a session's measured commands
+
+
+class Rooted(Protocol):
+    """A tree in which commands run."""
+
+    root: Path
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Where a session stands on this machine."""
+
+    user_folder: Path
+    """The target's folder in the user's worktree."""
+    top: Path
+    """The user's worktree."""
+    common_dir: Path
+    """The repository's git directory."""
+    sessions: Path
+    """All its sessions."""
+    measure: Rooted
+    evaluate: Rooted | None
+    scratch: Scratch
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+def ground(place: Place, trees: Path, measure: Rooted, evaluate: Rooted | None) -> Ground:
+    """Where a session stands whose trees are in this folder."""
+    return Ground(
+        user_folder=place.folder,
+        top=place.top,
+        common_dir=place.common_dir,
+        sessions=place.sessions_dir,
+        measure=measure,
+        evaluate=evaluate,
+        scratch=Scratch(trees / "scratch"),
+    )
+
+
+class Confinement:
+    """How the measured commands of one session are started."""
+
+    def __init__(self, config: Config, ground: Ground, offered: Kernel | None = None) -> None:
+        """Raises SessionError for declared paths that cannot be."""
+        self.level = level(config.measure.confine, config.measure.network, offered)
+        self._config = config
+        self._ground = ground
+        self._offered = offered
+        self._spawners: dict[View, Spawner] = {}
+        self._extra = self._writable()
+
+    def spawn(self, role: Role) -> process.Spawn:
+        """What starts the commands of this role."""
+        if self.level.name in ("off", "none"):
+            return process.spawn
+        view = self._view(role)
+        spawner = self._spawners.setdefault(view, Spawner(view, self._offered))
+        writable = self._folders(role)
+
+        def spawn(command: process.Command, env: Mapping[str, str], output: int) -> process.Started:
+            nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return spawner.start(command.argv, command.cwd, env, (nothing, output, output), writable)
+            finally:
+                os.close(nothing)
+
+        return spawn
+
+    def network(self, role: Role) -> Network:
+        """An evaluator that is given a key is given the network too: it asks somebody with it."""
+        if role == "setup":
+            return "on"
+        if role in JUDGES and any(SECRET.search(name) for name in self._config.measure.evaluate_env):
+            return "on"
+        return self._config.measure.network
+
+    def close(self) -> None:
+        for spawner in self._spawners.values():
+            spawner.close()
+
+    def _folders(self, role: Role) -> list[Path]:
+        ground = self._ground
+        tree = ground.evaluate if role == "evaluate" and ground.evaluate else ground.measure
+        scratch = [ground.scratch.home, ground.scratch.tmp, ground.scratch.caches]
+        ground.scratch.caches.mkdir(parents=True, exist_ok=True)
+        found = [tree.root, *scratch, *self._extra, Path("/dev/shm")]
+        if role == "setup" or self.network(role) == "on":
+            found += in_place_caches(ground.environ)
+        return found
+
+    def _view(self, role: Role) -> View:
+        ground = self._ground
+        hidden = [] if role == "setup" or role in JUDGES else self._hidden()
+        # What is hidden in the repository could be read from its objects.
+        inside = any(path.is_relative_to(ground.top) for path in hidden)
+        private = [ground.common_dir if inside else ground.sessions, *keys(ground.environ)]
+        if self._mounts:
+            private += sockets(ground.environ)
+        trees = [tree.root / ".git" for tree in (ground.measure, ground.evaluate) if tree is not None]
+        return View(self.network(role), (*private, *hidden), tuple(hidden), tuple(trees))
+
+    @property
+    def _mounts(self) -> bool:
+        return (self._offered or kernel()).mounts
+
+    def _hidden(self) -> list[Path]:
+        """A relative path is one of the target's folder: in the user's worktree and in the tree."""
+        found = []
+        for name in self._config.measure.hidden:
+            path = Path(name).expanduser()
+            folders = [self._ground.user_folder]
+            if self._mounts:  # where nothing can be covered, hiding a part of the tree would hide all new files in it
+                folders += [tree.folder for tree in (self._ground.measure, self._ground.evaluate) if tree]
+            found += [path] if path.is_absolute() else [folder / path for folder in folders]
+        return found
+
+    def _writable(self) -> list[Path]:
+        ground = self._ground
+        found = []
+        for name in self._config.measure.writable:
+            path = ground.user_folder / Path(name).expanduser()
+            if not path.exists():
+                raise SessionError(f"measure.writable names {path}, which is not there; make it first.")
+            real = path.resolve()
+            guarded = (ground.common_dir.resolve(), ground.scratch.root.parent.resolve())
+            if any(place.is_relative_to(real) or real.is_relative_to(place) for place in guarded):
+                raise SessionError(
+                    f"measure.writable names {path}, which holds the session or its trees; name a folder beside them."
+                )
+            found.append(real)
+        return found

@@ -1,0 +1,336 @@
+"""Starts confined commands; a small process of its own, alone in it, and never imported by the engine.
+
+It is started once per view of the machine (network, hidden paths), gives up all privileges after it has taken its
+namespaces, and then forks one child per request, which enters Landlock and becomes the command. The child is made with
+CLONE_PARENT: it is the engine's own child, found, limited and reaped by it as if the engine had forked it.
+
+Why not a thread of the engine: what shares a Landlock domain with a thread may kill it, and with it the whole engine;
+and only a process with a single thread can enter a user namespace, which is how an ordinary user gets a network
+namespace. This process is in no domain of the commands: they can neither signal nor trace it.
+
+Called as `python -I -S confine_spawner.py SOCKET FOLDER...`; FOLDER is where landlockpy is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from typing import Any
+
+LINUX = sys.platform == "linux"
+
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x08000000, 0x10000000, 0x40000000
+_CLONE_PARENT = 0x8000
+_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 32, 4096, 16384, 1 << 19
+_PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 4, 24, 28, 38
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_SECUREBITS = 0x2F
+"""An exec as user 0 gives no capabilities; none are kept over a change of user; locked, and no ambient ones."""
+_CAP_SETPCAP = 8
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_REQUEST = struct.Struct("<I")
+
+# The interpreter's lock is held during these calls: nothing else runs here, and a fork finds it as it was.
+_libc = ctypes.PyDLL(None, use_errno=True)
+
+
+def _call(name: str, *arguments: object) -> int:
+    result = int(getattr(_libc, name)(*arguments))
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+    return result
+
+
+def _prctl(option: int, value: int, extra: int = 0) -> None:
+    _call("prctl", *(ctypes.c_ulong(number) for number in (option, value, extra, 0, 0)))
+
+
+# -- namespaces
+
+
+def enter_namespaces(*, user: bool, mounts: bool, network: str) -> None:
+    """A view of the machine of one's own; `network` is `on`, `loopback` or `off`. Raises OSError where refused."""
+    uid, gid = os.getuid(), os.getgid()
+    flags = (CLONE_NEWNS | CLONE_NEWIPC if mounts else 0) | (0 if network == "on" else CLONE_NEWNET)
+    if not flags:
+        return
+    _call("unshare", flags | (CLONE_NEWUSER if user else 0))
+    if user:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - pathlib would double the time to start
+                file.write(text)
+    if network == "loopback":
+        _raise_loopback()
+    if mounts:
+        # Slave: what the machine mounts and unmounts later still happens here, and nothing of ours happens there.
+        _mount(None, "/", None, _MS_REC | _MS_SLAVE)
+        _mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777")
+
+
+def _raise_loopback() -> None:
+    import fcntl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        request = struct.pack("16sH14x", b"lo", 0)
+        (flags,) = struct.unpack_from("16xH", fcntl.ioctl(handle, _SIOCGIFFLAGS, request))
+        fcntl.ioctl(handle, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int = 0, data: str | None = None) -> None:
+    words = (os.fsencode(word) if word is not None else None for word in (source, target, kind))
+    _call("mount", *words, ctypes.c_ulong(flags), data.encode() if data else None)
+
+
+def cover(paths: list[str]) -> None:
+    """Nobody reads what is at these paths any more: a folder or file without any permission lies over each."""
+    empty = "/dev/shm/.covered"
+    os.close(os.open(empty, os.O_CREAT | os.O_EXCL, 0o000))
+    for path in paths:
+        try:
+            if os.path.isdir(path):  # noqa: PTH112
+                _mount("tmpfs", path, "tmpfs", _MS_RDONLY, "mode=000,size=4k")
+            else:
+                _mount(empty, path, None, _MS_BIND)
+        except FileNotFoundError:
+            continue  # it went since it was named
+    os.unlink(empty)  # noqa: PTH108
+
+
+def fix(paths: list[str]) -> None:
+    """Nobody replaces, removes or writes these files any more."""
+    for path in paths:
+        try:
+            _mount(path, path, None, _MS_BIND)
+            # A mount of another user namespace may have flags that must stay: say them again.
+            kept = os.statvfs(path).f_flag & (2 | 4 | 8 | 1024)  # nosuid, nodev, noexec, noatime
+            _mount(None, path, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | kept)
+        except FileNotFoundError:
+            continue
+
+
+def drop_privileges() -> None:
+    """All capabilities, for good: an exec as root gives none back, and no setuid program gives any."""
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    with open("/proc/self/status") as file:  # noqa: PTH123
+        effective = int(file.read().split("CapEff:")[1].split()[0], 16)
+    if effective >> _CAP_SETPCAP & 1:
+        for capability in range(64):
+            try:
+                _prctl(_PR_CAPBSET_DROP, capability)
+            except OSError:
+                break  # beyond the last one this kernel knows
+        _prctl(_PR_SET_SECUREBITS, _SECUREBITS)
+    _call("capset", struct.pack("<Ii", 0x20080522, 0), bytes(24))
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+# -- Landlock
+
+
+def _landlock() -> Any:
+    import landlockpy
+
+    return landlockpy
+
+
+def _write_rights(lock: Any) -> Any:
+    """Everything that changes something in a file system, for the kernel to reduce to what it knows."""
+    fs = lock.AccessFS
+    makes = fs.MAKE_CHAR | fs.MAKE_DIR | fs.MAKE_REG | fs.MAKE_SOCK | fs.MAKE_FIFO | fs.MAKE_BLOCK | fs.MAKE_SYM
+    return makes | fs.WRITE_FILE | fs.REMOVE_DIR | fs.REMOVE_FILE | fs.REFER | fs.TRUNCATE
+
+
+class Reads:
+    """What may be read when nothing can be covered: every entry beside the way to a hidden path."""
+
+    def __init__(self, hidden: list[str], unlisted: list[str]) -> None:
+        """Names of what lies in `unlisted` are hidden too."""
+        lock = _landlock()
+        fs = lock.AccessFS
+        self.ruleset = lock.Ruleset(handled_fs=fs.READ_FILE | fs.READ_DIR, handled_net=lock.AccessNet.NONE)
+        self._allow_beside("/", hidden, fs.READ_FILE)
+        self._allow_beside("/", unlisted, fs.READ_DIR)
+
+    def _allow_beside(self, folder: str, hidden: list[str], right: Any) -> None:
+        """Landlock only ever allows, so all that lies beside is."""
+        ahead = [path for path in hidden if path.startswith(folder.rstrip("/") + "/")]
+        if not ahead:
+            self._allow(folder, right)
+            return
+        for entry in os.scandir(folder):
+            if entry.path in ahead or entry.is_symlink():
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                self._allow_beside(entry.path, ahead, right)
+            elif right != _landlock().AccessFS.READ_DIR:
+                self._allow(entry.path, right)
+
+    def _allow(self, path: str, right: Any) -> None:
+        try:
+            self.ruleset.allow_path(path, right)
+        except OSError:
+            return  # gone, or nothing that can be opened: it stays forbidden
+
+
+def _enter_landlock(order: dict[str, Any], request: dict[str, Any], reads: Reads | None) -> None:
+    lock = _landlock()
+    fs, net = lock.AccessFS, lock.AccessNet
+    closed = net.BIND_TCP | net.CONNECT_TCP | net.BIND_UDP | net.CONNECT_SEND_UDP
+    writes = _write_rights(lock)
+    of_files = fs.WRITE_FILE | fs.TRUNCATE
+    with lock.Ruleset(
+        handled_fs=writes,
+        handled_net=closed if order["close_network"] else net.NONE,
+        scoped=lock.Scope.SIGNAL | lock.Scope.ABSTRACT_UNIX_SOCKET,
+    ) as ruleset:
+        for path in request["writable"]:
+            _allow(ruleset, path, writes, of_files)
+        for path in order["devices"]:
+            _allow(ruleset, path, of_files, of_files)
+        for number in (1, 2):  # the log, for those who open /dev/stderr
+            _allow(ruleset, f"/proc/self/fd/{number}", of_files, of_files)
+        ruleset.restrict()
+    if reads is not None:
+        reads.ruleset.restrict()
+
+
+def _allow(ruleset: Any, path: str, of_folders: Any, of_files: Any) -> None:
+    try:
+        ruleset.allow_path(path, of_folders if os.path.isdir(path) else of_files)  # noqa: PTH112
+    except OSError:
+        return  # not there, or a pipe: nothing to allow
+
+
+# -- serving
+
+
+def _become(order: dict[str, Any], request: dict[str, Any], fds: list[int], reads: Reads | None) -> None:
+    """In the child: the command, with these descriptors as its 0, 1 and 2. Raises OSError."""
+    os.setsid()
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    for target, fd in enumerate(fds):
+        os.dup2(fd, target)
+    try:
+        os.chdir(request["cwd"])
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, request["cwd"]) from None
+    if order["landlock"]:
+        _enter_landlock(order, request, reads)
+    if order["processes"]:
+        resource.setrlimit(resource.RLIMIT_NPROC, (order["processes"], order["processes"]))
+    try:
+        os.execvpe(request["argv"][0], request["argv"], request["env"])
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, request["argv"][0]) from None
+
+
+def _start(order: dict[str, Any], request: dict[str, Any], fds: list[int], reads: Reads | None) -> dict[str, Any]:
+    told, tell = os.pipe()
+    pid = _call("syscall", _CLONE[os.uname().machine], ctypes.c_ulong(_CLONE_PARENT | signal.SIGCHLD), 0, 0, 0, 0)
+    if pid == 0:
+        try:
+            os.close(told)
+            _become(order, request, fds, reads)
+        except OSError as error:
+            os.write(tell, json.dumps([error.errno, error.strerror, error.filename]).encode())
+        finally:
+            os._exit(127)
+    os.close(tell)
+    with os.fdopen(told, "rb") as report:  # ends at the exec
+        line = report.read()
+    return {"pid": pid, "error": json.loads(line) if line else None}
+
+
+def serve(handle: socket.socket) -> None:
+    order = _receive(handle)
+    assert order is not None
+    try:
+        enter_namespaces(user=order[0]["user"], mounts=order[0]["mounts"], network=order[0]["network"])
+        if order[0]["mounts"]:
+            cover(order[0]["cover"])
+            fix(order[0]["fix"])
+        drop_privileges()
+        _prctl(_PR_SET_DUMPABLE, 0)
+        reads = None
+        if order[0]["landlock"]:
+            _landlock()
+            if not order[0]["mounts"] and order[0]["cover"]:
+                reads = Reads(order[0]["cover"], order[0]["unlisted"])
+        _send(handle, {"error": None})
+    except OSError as error:
+        _send(handle, {"error": [error.errno, error.strerror, error.filename]})
+        return
+    while (received := _receive(handle)) is not None:
+        request, fds = received
+        _send(handle, _start(order[0], request, fds, reads))
+        for fd in fds:
+            os.close(fd)
+
+
+def _receive(handle: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    data, fds, _, _ = socket.recv_fds(handle, _REQUEST.size, 3)
+    if len(data) < _REQUEST.size:
+        return None  # the engine has ended
+    rest = bytearray()
+    (size,) = _REQUEST.unpack(data)
+    while len(rest) < size:
+        part = handle.recv(size - len(rest))
+        if not part:
+            return None
+        rest += part
+    return json.loads(rest), fds
+
+
+def _send(handle: socket.socket, answer: dict[str, Any]) -> None:
+    data = json.dumps(answer).encode()
+    handle.sendall(_REQUEST.pack(len(data)) + data)
+
+
+def main(arguments: list[str]) -> None:
+    sys.path += arguments[1:]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the engine decides: we end when its end of the socket closes
+    serve(socket.socket(fileno=int(arguments[0])))
+
+
+# -- finding out
+
+
+def probe() -> dict[str, Any]:
+    """What this machine lets us have, each tried for real in a process of its own."""
+    found: dict[str, Any] = {"user": False, "mounts": False, "network": False}
+    if os.uname().machine not in _CLONE:
+        return found
+    for user in (False, True):
+        for mounts, network in ((True, "loopback"), (False, "loopback"), (True, "on")):
+            if _works(user, mounts, network):
+                return {"user": user, "mounts": mounts, "network": network == "loopback"}
+    return found
+
+
+def _works(user: bool, mounts: bool, network: str) -> bool:
+    child = os.fork()
+    if child == 0:
+        try:
+            enter_namespaces(user=user, mounts=mounts, network=network)
+            os._exit(0)
+        except OSError:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["probe"]:
+        print(json.dumps(probe()))
+    else:
+        main(sys.argv[1:])

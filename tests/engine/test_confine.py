@@ -1,0 +1,386 @@
+"""What a measured command may touch: each protection refused when confined, and possible without."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from repos import TOML, git, make_target
+
+from autoresearch.engine import confine, descendants, process
+from autoresearch.engine.confine import Confinement, Ground, Kernel, Role
+from autoresearch.engine.environment import Scratch
+from autoresearch.state import config as configs
+from autoresearch.state.session import SessionError
+
+pytestmark = pytest.mark.skipif(not confine.LINUX, reason="Linux holds processes; other systems are named `none`")
+
+
+@dataclass
+class Rooted:
+    root: Path
+    folder: Path
+
+
+class Box:
+    """A repository with a session, trees and scratch folders, in which commands run confined."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.home.mkdir()
+        self.repo = make_target(folder / "home" / "repo")
+        self.session = self.repo / ".git" / "autoresearch" / "nov20"
+        self.session.mkdir(parents=True)
+        (self.session / "autoresearch.jsonl").write_text("the journal\n")
+        self.trees = folder / "trees"
+        for role in ("measure", "evaluate"):
+            git(self.repo, "worktree", "add", "--detach", str(self.trees / role))
+        self.scratch = Scratch(self.trees / "scratch")
+        self.scratch.make_empty(self.home)
+        self.offered: Kernel | None = None
+        self.settings: dict[str, object] = {}
+        self.evaluates = False
+        self.open: list[Confinement] = []
+
+    def made(self) -> Confinement:
+        config = configs.loads(TOML)
+        if self.evaluates:
+            config = configs.with_change(config, "measure.evaluate", "true", "test")
+        for name, value in self.settings.items():
+            config = configs.with_change(config, f"measure.{name}", value, "test")
+        measure, evaluate = self.trees / "measure", self.trees / "evaluate"
+        ground = Ground(
+            user_folder=self.repo,
+            top=self.repo,
+            common_dir=self.repo / ".git",
+            sessions=self.repo / ".git" / "autoresearch",
+            measure=Rooted(measure, measure),
+            evaluate=Rooted(evaluate, evaluate),
+            scratch=self.scratch,
+            environ={**os.environ, "HOME": str(self.home)},
+        )
+        self.open.append(Confinement(config, ground, self.offered))
+        return self.open[-1]
+
+    def run(self, script: str, role: Role = "run", made: Confinement | None = None) -> tuple[int | None, str]:
+        """Exit code and output of a bash script in the measure (or evaluate) tree."""
+        return self.call(("bash", "-c", script), role, made)
+
+    def python(self, script: str, role: Role = "run") -> tuple[int | None, str]:
+        return self.call((sys.executable, "-c", script), role)
+
+    def call(
+        self, argv: tuple[str, ...], role: Role = "run", made: Confinement | None = None
+    ) -> tuple[int | None, str]:
+        log = self.session / "output.log"
+        log.unlink(missing_ok=True)
+        command = process.Command(
+            argv=argv,
+            cwd=self.trees / ("evaluate" if role == "evaluate" else "measure"),
+            env={"PATH": os.environ["PATH"], "HOME": str(self.scratch.home), "TMPDIR": str(self.scratch.tmp)},
+            output=log,
+            timeout_s=30,
+        )
+        done = process.run(command, None, (made or self.made()).spawn(role))
+        assert done.survivors == ()
+        return done.code, log.read_text()
+
+    def refuses(self, script: str, role: Role = "run") -> None:
+        """The script fails when confined, and works with `confine = "off"`."""
+        code, output = self.run(script, role)
+        assert code != 0, output
+        kept, self.settings["confine"] = self.settings.get("confine", "auto"), "off"
+        code, output = self.run(script, role)
+        self.settings["confine"] = kept
+        assert code == 0, output
+
+
+FULL = confine.kernel()
+VIEWS = {
+    "full": FULL,
+    "landlock alone": Kernel(landlock=FULL.landlock),
+}
+
+
+@pytest.fixture(params=[name for name, offered in VIEWS.items() if offered.landlock])
+def box(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Box]:
+    made = Box(tmp_path)
+    made.offered = VIEWS[request.param]
+    yield made
+    for confinement in made.open:
+        confinement.close()
+
+
+def quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def test_a_command_runs_with_its_environment_folder_output_and_code(box: Box) -> None:
+    code, output = box.run("pwd; echo $HOME; echo err >&2; exit 7")
+    assert (code, output.split()) == (7, [str(box.trees / "measure"), str(box.scratch.home), "err"])
+
+
+def test_it_writes_its_tree_and_scratch_folders_and_devices(box: Box) -> None:
+    script = """set -e
+    echo x > new; mkdir d; mv new d/moved; ln d/moved d/hard; ln -s moved d/soft; rm -r d
+    echo y >> knob.py; : > bench.py; mkfifo pipe
+    echo z > $HOME/file; echo z > $TMPDIR/file; echo z > /dev/null; echo z > /dev/stderr; echo z > /dev/shm/file
+    """
+    code, output = box.run(script)
+    assert (code, output) == (0, "z\n")
+
+
+def test_the_users_files_cannot_be_written(box: Box) -> None:
+    for name in ("knob.py", "new.txt", ".git/config", ".git/hooks/pre-commit", ".git/refs/heads/new",
+                 ".git/objects/info/alternates"):  # fmt: skip
+        box.refuses(f"echo x >> {quoted(box.repo / name)}")
+    box.refuses(f"echo x > {quoted(box.home / 'file')}")
+    box.refuses(f"mv {quoted(box.repo / 'README.md')} {quoted(box.repo / 'README')}")
+
+
+def test_the_session_can_be_neither_read_nor_written(box: Box) -> None:
+    journal = box.session / "autoresearch.jsonl"
+    box.refuses(f"cat {quoted(journal)}")
+    box.refuses(f"echo x >> {quoted(journal)}")
+    box.refuses(f"echo x > {quoted(box.session / 'lock')}")
+    other = box.session.parent / "nov21"
+    other.mkdir()
+    (other / "autoresearch.jsonl").write_text("of another\n")
+    box.refuses(f"cat {quoted(other / 'autoresearch.jsonl')}")
+
+
+def test_keys_cannot_be_read(box: Box) -> None:
+    (box.home / ".ssh").mkdir()
+    (box.home / ".ssh" / "id_ed25519").write_text("a key\n")
+    (box.home / ".netrc").write_text("machine login\n")
+    box.refuses(f"cat {quoted(box.home / '.ssh' / 'id_ed25519')}")
+    box.refuses(f"grep . {quoted(box.home / '.netrc')}")
+    code, output = box.run(f"cat {quoted(box.repo / 'README.md')}")
+    assert (code, output) == (0, "a user's project\n")
+
+
+def test_a_key_that_is_replaced_stays_hidden(box: Box) -> None:
+    key = box.home / ".netrc"
+    key.write_text("old\n")
+    made = box.made()
+    assert box.run(f"grep . {quoted(key)}", made=made)[0] != 0
+    (box.home / "fresh").write_text("new\n")
+    (box.home / "fresh").rename(key)
+    assert box.run(f"grep . {quoted(key)}", made=made)[0] != 0
+
+
+def test_hidden_paths_are_for_the_evaluator_alone(box: Box) -> None:
+    held = box.home / "heldout"
+    held.mkdir()
+    (held / "cat-17").write_text("a cat\n")
+    box.settings["hidden"] = [str(held)]
+    box.refuses(f"cat {quoted(held / 'cat-17')}")
+    box.refuses(f"ls {quoted(held)}")
+    box.evaluates = True
+    code, output = box.run(f"cat {quoted(held / 'cat-17')}", "evaluate")
+    assert (code, output) == (0, "a cat\n")
+
+
+def test_what_is_hidden_in_the_repository_is_hidden_in_its_objects_too(box: Box) -> None:
+    box.settings["hidden"] = ["README.md"]
+    box.refuses(f"grep . {quoted(box.repo / 'README.md')}")
+    box.refuses("git cat-file -p HEAD:README.md | grep .")
+    if box.offered and box.offered.mounts:
+        box.refuses("grep . README.md")
+
+
+def test_git_answers_in_a_run_and_changes_nothing(box: Box) -> None:
+    code, output = box.run("git rev-parse HEAD && git log --oneline | wc -l && git status --short")
+    assert (code, output.split()) == (0, [git(box.repo, "rev-parse", "HEAD").strip(), "1"])
+    box.refuses("git config --local user.name somebody")
+    box.refuses("git update-ref refs/heads/mine HEAD")
+
+
+def test_the_trees_do_not_write_each_other(box: Box) -> None:
+    box.evaluates = True
+    box.refuses(f"echo x > {quoted(box.trees / 'evaluate' / 'new')}")
+    box.refuses(f"echo x > {quoted(box.trees / 'measure' / 'new')}", "evaluate")
+    assert box.run("echo x > mine", "evaluate")[0] == 0
+
+
+def test_declared_paths_can_be_written(box: Box) -> None:
+    declared = box.folder / "declared"
+    declared.mkdir()
+    assert box.run(f"echo x > {quoted(declared / 'file')}")[0] != 0
+    box.settings["writable"] = [str(declared)]
+    assert box.run(f"echo x > {quoted(declared / 'file')}")[0] == 0
+
+
+@pytest.mark.parametrize("where", ["home/repo/.git", "home/repo", "trees", "home/repo/.git/autoresearch/nov20"])
+def test_what_holds_the_session_cannot_be_declared(tmp_path: Path, where: str) -> None:
+    box = Box(tmp_path)
+    box.settings["writable"] = [str(tmp_path / where)]
+    with pytest.raises(SessionError, match="name a folder beside them"):
+        box.made()
+
+
+def test_the_engine_can_be_neither_signalled_nor_looked_into(box: Box) -> None:
+    me = os.getpid()
+    box.refuses(f"kill -0 {me}")
+    box.refuses(f"tr '\\0' '\\n' < /proc/{me}/environ | grep -q PATH")
+    box.refuses(f"head -c 0 /proc/{me}/mem")
+    # Nor what starts the commands.
+    script = f"for pid in $(cat /proc/{me}/task/*/children); do [ $pid = $$ ] || ! kill -9 $pid || exit 0; done; exit 1"
+    made = box.made()
+    assert box.run("true", made=made)[0] == 0
+    assert box.run(script, made=made)[0] == 1
+    assert box.run("true", made=made)[0] == 0
+
+
+def test_no_privileges_are_left_and_none_can_be_had(box: Box) -> None:
+    code, output = box.run("grep -E 'Cap(Eff|Prm|Bnd|Amb)|NoNewPrivs' /proc/self/status")
+    assert code == 0
+    found = dict(line.split(":\t") for line in output.splitlines())
+    assert (found["CapEff"], found["CapPrm"], found["CapAmb"]) == ("0" * 16,) * 3
+    assert found["NoNewPrivs"] == "1"
+
+
+CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port}), 2).close()"
+LISTEN = "import socket; s = socket.create_server(('127.0.0.1', 0)); " \
+         "socket.create_connection(s.getsockname(), 2).close()"  # fmt: skip
+
+
+@pytest.mark.parametrize("network", ["off", "loopback"])
+def test_no_connection_leaves_a_run(box: Box, network: str) -> None:
+    import socket
+
+    box.settings["network"] = network
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect = f"{quoted(Path(sys.executable))} -c {shlex.quote(CONNECT.format(port=server.getsockname()[1]))}"
+        box.refuses(connect)
+        box.settings["network"] = "on"
+        assert box.run(connect)[0] == 0
+
+
+def test_loopback_works_inside_a_run_where_it_can(box: Box) -> None:
+    assert box.offered is not None
+    code, output = box.python(LISTEN)
+    assert (code == 0) == box.offered.network, output
+    said = str(box.made().level)
+    assert ("loopback" in said) == (not box.offered.network)
+    box.settings["network"] = "off"
+    assert box.python(LISTEN)[0] != 0
+
+
+def test_unix_sockets_pools_and_shared_memory_work(box: Box) -> None:
+    script = """if True:
+        import multiprocessing, multiprocessing.shared_memory as shm, socket, os, tempfile
+        with multiprocessing.Pool(2) as pool:
+            assert pool.map(abs, [-1, -2]) == [1, 2]
+        block = shm.SharedMemory(create=True, size=100); block.close(); block.unlink()
+        multiprocessing.Manager().dict()["a"] = 1
+        s = socket.socket(socket.AF_UNIX); s.bind(os.path.join(tempfile.gettempdir(), "s")); s.listen()
+        c = socket.socket(socket.AF_UNIX); c.connect(s.getsockname())
+        print("all there")
+    """
+    assert box.python(script) == (0, "all there\n")
+
+
+def test_a_program_that_is_missing_is_said_as_without_confinement(box: Box) -> None:
+    log = box.session / "output.log"
+    command = process.Command(
+        argv=("no-such-program",), cwd=box.trees, env={"PATH": "/usr/bin"}, output=log, timeout_s=5
+    )
+    done = process.run(command, None, box.made().spawn("run"))
+    assert (done.code, done.cause) == (127, "nonzero_exit")
+    assert "no-such-program cannot be started" in done.detail
+
+
+def test_commands_are_our_own_children_and_what_they_leave_is_ended(box: Box) -> None:
+    log = box.session / "output.log"
+    script = "setsid sleep 60 & sleep 60 & echo $PPID"
+    command = process.Command(
+        argv=("bash", "-c", script), cwd=box.trees, env=dict(os.environ), output=log, timeout_s=20, grace_s=0.5
+    )
+    done = process.run(command, None, box.made().spawn("run"))
+    assert log.read_text().split() == [str(os.getpid())]
+    assert (done.leftovers, done.survivors) == (2, ())
+    assert descendants.nothing_inherited()
+
+
+def test_an_ended_spawner_is_started_again(box: Box) -> None:
+    made = box.made()
+    assert box.run("true", made=made)[0] == 0
+    (spawner,) = made._spawners.values()
+    assert spawner._child is not None
+    spawner._child.kill()
+    spawner._child.wait()
+    assert box.run("echo here", made=made) == (0, "here\n")
+
+
+def test_a_tree_that_is_made_again_can_be_written(box: Box) -> None:
+    made = box.made()
+    assert box.run("echo x > file", made=made)[0] == 0
+    tree = box.trees / "measure"
+    tree.rename(box.trees / "old")
+    git(box.repo, "worktree", "prune")
+    git(box.repo, "worktree", "add", "--detach", str(tree))
+    assert box.run("echo x > file", made=made)[0] == 0
+
+
+# -- levels
+
+
+@pytest.mark.parametrize(
+    ("offered", "network", "name", "missing"),
+    [
+        (Kernel(7, False, True, True), "loopback", "full", set()),
+        (Kernel(7, True, True, True), "off", "full", set()),
+        (Kernel(7), "loopback", "partial", {"shared memory", "sockets", "datagrams", "loopback"}),
+        (Kernel(7), "on", "partial", {"shared memory", "sockets"}),
+        (Kernel(10), "off", "partial", {"shared memory", "sockets"}),
+        (Kernel(3), "off", "partial", {"shared memory", "sockets", "datagrams", "network", "signals"}),
+        (Kernel(1, True, True, True), "off", "partial", {"emptying", "signals"}),
+        (Kernel(0, True, True, True), "off", "partial", {"writing", "emptying", "signals"}),
+        (Kernel(0, True, False, True), "off", "partial",
+         {"writing", "reading", "emptying", "signals", "shared memory", "sockets"}),
+    ],
+)  # fmt: skip
+def test_levels(offered: Kernel, network: confine.Network, name: str, missing: set[str]) -> None:
+    found = confine.level("auto", network, offered)
+    assert (found.name, {row.name for row in found.missing}) == (name, missing)
+    assert all(row.without in found.sentence for row in found.missing)
+
+
+def test_nothing_and_off_say_so() -> None:
+    assert confine.level("auto", "loopback", Kernel()).name == "none"
+    assert str(confine.level("off")) == "off: runs are not confined: measure.confine is off"
+
+
+def test_required_refuses_where_files_or_network_cannot_be_held() -> None:
+    config = configs.with_change(configs.loads(TOML), "measure.confine", "required", "test")
+    confine.refuse_weak(config, Kernel(7))
+    with pytest.raises(SessionError, match="TCP") as refused:
+        confine.refuse_weak(config, Kernel(3))
+    assert refused.value.code == 2
+    confine.refuse_weak(replace(config, measure=replace(config.measure, network="on")), Kernel(3))
+    with pytest.raises(SessionError, match="can write whatever"):
+        confine.refuse_weak(config, Kernel(0, True, True, True))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "socket.gaierror: [Errno -3] Temporary failure in name resolution",
+        "curl: (6) Could not resolve host: example.org",
+        "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='example.org', port=443): Max retries exceeded",
+        "OSError: [Errno 101] Network is unreachable",
+        "dial tcp: lookup example.org: no such host",
+        "huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach",
+    ],
+)
+def test_a_missing_network_is_named(line: str) -> None:
+    assert 'measure.network = "on"' in confine.network_hint(f"Traceback\n{line}", "loopback")
+    assert confine.network_hint(line, "on") == ""
+    assert confine.network_hint("ValueError: 3", "loopback") == ""
