@@ -173,17 +173,22 @@ def refuse_weak(config: Config, offered: Kernel | None = None) -> None:
 
 # -- what broke for want of a network
 
-_NETWORK_ERRORS = re.compile(
-    r"name resolution|Name or service not known|nodename nor servname|getaddrinfo|gaierror|[Cc]ould not resolve"
-    r"|[Nn]etwork is unreachable|ENETUNREACH|ECONNREFUSED|EAI_AGAIN|ENOTFOUND|[Cc]onnection refused|No route to host"
-    r"|Max retries exceeded|ConnectionError|URLError|ConnectError|OfflineModeIsEnabled|LocalEntryNotFoundError"
-    r"|offline mode|dial tcp|[Tt]unnel connection failed|proxy.*[Cc]onnection"
+NETWORK_WORDS = re.compile(
+    r"name resolution|name or service not known|nodename nor servname|could not resolve|getaddrinfo|"
+    r"EAI_AGAIN|ENOTFOUND|ENETUNREACH|network is unreachable|no address associated with hostname|"
+    r"failed to establish a new connection|max retries exceeded|connection refused|ECONNREFUSED|"
+    r"outgoing traffic has been disabled|OfflineModeIsEnabled|offline mode is enabled|HF_HUB_OFFLINE|"
+    r"LocalEntryNotFoundError|urlopen error|dial tcp|connection error|no such host|NewConnectionError|ConnectError|"
+    r"network (?:access )?(?:is )?disabled|download.* failed|no matching distribution found|"
+    r"not found in the cache.*offline|\bconnect\b.*(?:permission denied|EACCES)",
+    re.IGNORECASE,
 )
+"""What programs write when they find no network."""
 
 
 def network_hint(output: str, network: Network) -> str:
     """A clause for a command that failed, when what it wrote last looks like a missing network; "" otherwise."""
-    if network == "on" or not _NETWORK_ERRORS.search(output):
+    if network == "on" or not NETWORK_WORDS.search(output):
         return ""
     return (
         f'the run has no network (measure.network = "{network}"): set measure.network = "on" if it needs one, '

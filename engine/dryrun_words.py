@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autoresearch.engine.confine import NETWORK_WORDS
 from autoresearch.engine.machine import Check
 from autoresearch.engine.noise import Noise, mean
 from autoresearch.engine.verdict import ENOUGH_INCUMBENT_RUNS, Settings
@@ -29,16 +30,6 @@ _MANY_NAMES = 5
 _COUNTED = 10_000
 """More experiments than that in a night are as good as any number."""
 
-_NETWORK = re.compile(
-    r"name resolution|name or service not known|nodename nor servname|could not resolve|getaddrinfo|"
-    r"EAI_AGAIN|ENOTFOUND|ENETUNREACH|network is unreachable|no address associated with hostname|"
-    r"failed to establish a new connection|max retries exceeded|connection refused|ECONNREFUSED|"
-    r"outgoing traffic has been disabled|OfflineModeIsEnabled|offline mode is enabled|HF_HUB_OFFLINE|"
-    r"urlopen error|dial tcp|connection error|no such host|NewConnectionError|ConnectError|"
-    r"network (?:access )?(?:is )?disabled|download.* failed|no matching distribution found|"
-    r"not found in the cache.*offline|\bconnect\b.*(?:permission denied|EACCES)",
-    re.IGNORECASE,
-)
 _MISSING_FILE = re.compile(
     r"No such file or directory: '([^'\n]+)'|can't open file '([^'\n]+)'|Cannot find module '([^'\n]+)'|"
     r"(?:^|[\s:'\"])([^\s:'\"]+): No such file or directory|cannot open (?:file )?[`'\"]?([^\s'\"`]+)",
@@ -125,11 +116,11 @@ _FIXES = {
 
 
 def asks_network(failure: Failure) -> bool:
-    return bool(_NETWORK.search(failure.output))
+    return bool(NETWORK_WORDS.search(failure.output))
 
 
 def _network_line(failure: Failure) -> str:
-    lines = [line for line in failure.output.splitlines() if _NETWORK.search(line)]
+    lines = [line for line in failure.output.splitlines() if NETWORK_WORDS.search(line)]
     return clean_line(lines[-1], 100)
 
 
