@@ -20,13 +20,20 @@ _SHOWN = 30
 @click.command()
 @click.option("--number", "-n", "count", type=click.IntRange(min=0), default=None, metavar="N",
               help="The last N; 0: all. Default: 30, all with --json.")  # fmt: skip
+@click.option("--follow", "-f", is_flag=True, help="Then each as its verdict falls, until it is interrupted.")
 @click.option("--recompute", is_flag=True, help="Judge every experiment again from its samples and compare.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document; with --follow one experiment a line.")
 @common
 @click.pass_obj
-def log(where: Where, count: int | None, recompute: bool, as_json: bool) -> int:
+def log(where: Where, count: int | None, follow: bool, recompute: bool, as_json: bool) -> int:
     """The experiments, oldest first."""
+    if follow and recompute:
+        raise click.UsageError("--follow and --recompute cannot be combined; leave one out")
     _, session = where.open()
+    if follow:
+        from autoresearch.tui.commands.following import follow_log
+
+        follow_log(session, _SHOWN if count is None else count, _say_rows, as_json)
     if recompute:
         from autoresearch.tui.commands.recompute import show_recomputed
 
@@ -47,8 +54,18 @@ def log(where: Where, count: int | None, recompute: bool, as_json: bool) -> int:
         console.say(
             console.paint(f"the last {len(rows)} of {len(history.rows):,}; all: `autoresearch log -n 0`", "quiet")
         )
-    console.table([_line(row, history) for row in rows], [row.status for row in rows], right=frozenset({0, 2}))
+    _table(console, rows, history)
     return 0
+
+
+def _say_rows(rows: list[Row], history: History) -> None:
+    console = Console()
+    _table(console, rows, history)
+    console.stream.flush()
+
+
+def _table(console: Console, rows: list[Row], history: History) -> None:
+    console.table([_line(row, history) for row in rows], [row.status for row in rows], right=frozenset({0, 2}))
 
 
 def _line(row: Row, history: History) -> tuple[str, str, str, str, str]:

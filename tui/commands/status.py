@@ -20,12 +20,19 @@ _FLAGGED_SHOWN = 5
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--watch", is_flag=True, help="Again whenever it changes, until it is interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document; with --watch one a line.")
 @common
 @click.pass_obj
-def status(where: Where, as_json: bool) -> None:
+def status(where: Where, watch: bool, as_json: bool) -> None:
     """What the session does now and where it stands."""
-    show_status(where, as_json)
+    if not watch:
+        show_status(where, as_json)
+        return
+    from autoresearch.tui.commands.following import watch_status
+
+    _, session = where.open()
+    watch_status(session, _print, as_json)
 
 
 def show_status(where: Where, as_json: bool = False) -> None:
