@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Protocol
 
 from autoresearch.engine import holdout, stopping, suspicion, verdict
 from autoresearch.engine.agents import Blocked, Exhausted
-from autoresearch.engine.judging import good, judge_open, mean, means_of, noise_of, values_of
+from autoresearch.engine.concluding import Verdict, experiment_line
+from autoresearch.engine.judging import good, judge_open, mean, noise_of, values_of
 from autoresearch.engine.measure import Job, Slot
 from autoresearch.engine.noise import Noise
 from autoresearch.engine.proposals import Proposals
@@ -25,7 +26,7 @@ from autoresearch.state import numbers, records, text
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
 from autoresearch.state.history import History, Open, Row, SampleRow, Waiting
-from autoresearch.state.records import Arm, Status
+from autoresearch.state.records import Arm
 
 DIED_TWICE = 2
 SILENCES = 3
@@ -61,16 +62,6 @@ class Attendant(Protocol):
     def attend(self) -> None:
         """Obey what was asked. Raises Ended when a limit is reached or a pause was asked for."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an experiment line says."""
-
-    status: Status
-    cause: str
-    reason: str
-    decision: verdict.Decision | None = None
 
 
 class Loop:
@@ -426,7 +417,9 @@ class Loop:
 
     def _conclude(self, opened: Open, reached: Verdict) -> None:
         self._recorder.phase("judging")
-        line = self._line(opened, reached)
+        waiting = self._history.opened_proposal
+        touched = self._touched(waiting, opened.parent, opened.sha) if opened.flags else ()
+        line = experiment_line(opened, waiting, reached, touched, self._history.segment)
         self._recorder.write(line)
         if line.status == "keep":
             holder = self._workspace.branch_holder()
@@ -443,61 +436,6 @@ class Loop:
     def _branch_before(self, opened: Open) -> str | None:
         """Where the branch must be for the keep to move it; a baseline takes it from wherever it is."""
         return self._workspace.refs.resolve(self._recorder.session.branch) if opened.proposal is None else opened.parent
-
-    def _line(self, opened: Open, reached: Verdict) -> records.Experiment:
-        waiting = self._history.opened_proposal
-        decision = reached.decision
-        samples = good(opened.of("fresh") if reached.status == "keep" else []) or good(opened.of("candidate"))
-        values = values_of(samples)
-        status: Status = reached.status if values or reached.status != "keep" else "crash"
-        if status in ("discard", "checks_failed") and not values:
-            status = "crash" if status == "discard" else status
-        description = waiting.description if waiting else "baseline"
-        flags = self._flags(opened, waiting, decision)
-        asi = {"hypothesis": waiting.hypothesis} if waiting and waiting.hypothesis else {}
-        if status != "keep":
-            asi["rollback_reason"] = reached.reason
-        return records.Experiment(
-            run=opened.number,
-            commit=opened.sha[:7],
-            metric=mean(values) if values and status != "crash" else 0.0,
-            metrics=means_of(samples),
-            status=status,
-            description=description,
-            segment=self._history.segment,
-            asi=asi,
-            proposal=opened.proposal,
-            sha=opened.sha,
-            parent=opened.parent,
-            cause=reached.cause,
-            reason=reached.reason,
-            estimate=decision.estimate if decision else None,
-            interval=decision.interval if decision else None,
-            verdict=decision.verdict if decision else {},
-            hypothesis=waiting.hypothesis if waiting else "",
-            category=waiting.category if waiting else "",
-            files=waiting.files if waiting else (),
-            duration_s=sum(sample.duration_s for sample in opened.samples),
-            cost_usd=waiting.cost_usd if waiting else None,
-            warnings=(*_warnings(waiting), *(flag.text for flag in flags)),
-            flags=tuple(flag.code for flag in flags),
-        )
-
-    def _flags(
-        self, opened: Open, waiting: Waiting | None, decision: verdict.Decision | None
-    ) -> tuple[suspicion.Flag, ...]:
-        """Those it was judged with."""
-        jump = (decision.jump,) if decision is not None and decision.jump is not None else ()
-        if not opened.flags:
-            return jump
-        touched = self._touched(waiting, opened.parent, opened.sha)
-        return (*jump, *(flag for flag in touched if flag.code in opened.flags))
-
-
-def _warnings(waiting: Waiting | None) -> tuple[str, ...]:
-    if waiting is None or not waiting.dropped:
-        return ()
-    return (f"not taken, outside the scope: {', '.join(waiting.dropped)}",)
 
 
 def _broken(reason: str) -> records.Pause:

@@ -81,6 +81,8 @@ def _phase(live: Live, history: History) -> str:
             return f"{words}, run {live.k} of {live.of}" if live.k and live.of else words
         if live.arm == "incumbent":
             return f"{words} the best again"
+        if live.arm == "holdout":
+            return f"{words} the holdout of #{live.experiment}"
         if live.arm == "fresh":
             return f"kept! {words} it afresh, run {live.k}" if live.k else f"kept! {words} it afresh"
         if live.k:
