@@ -101,7 +101,8 @@ class _Unnoticed:
 def look(place: Place, config: Config) -> list[Finding]:
     """All that can be told without a run."""
     checks = dryrun_checks.git_checks(place, config)
-    return [*checks, *dryrun_checks.running_checks(place), *dryrun_checks.agent_checks(config)]
+    checks += [*dryrun_checks.running_checks(place), *dryrun_checks.confinement_checks(config)]
+    return [*checks, *dryrun_checks.agent_checks(config)]
 
 
 async def dry_run(
@@ -129,7 +130,7 @@ async def dry_run(
 
     for check in look(place, config):
         tell(check)
-    if any(check.state == "fail" and check.name in ("git", "scope") for check in found):
+    if any(check.state == "fail" and check.name in ("git", "scope", "confinement") for check in found):
         return Report(tuple(found))
     arrived = () if trust else arrivals.pending(place, new=True)
     if arrived:
@@ -445,6 +446,8 @@ class _DryRun:
         log = self._logs / name / ("output.log" if key == "run" else f"{key}.log")
         size = log.stat().st_size if log.is_file() else 0
         output = metrics.tail(log, 0, size, lines=2000, chars=_LOG_CHARS) if size else ""
+        for tree in (self._workspace.measure, self._workspace.evaluate):
+            output = output.replace(f"{tree.folder}/", "") if tree is not None else output
         command = getattr(self._config.measure, key, "") if key != "guard" else ""
         return Failure(key, dryrun_words.command_text(command), cause, detail, code, output)
 

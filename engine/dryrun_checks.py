@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from autoresearch.engine import machine, opening, workspace
+from autoresearch.engine import confine, machine, opening, workspace
 from autoresearch.engine.agents import Unavailable
 from autoresearch.engine.agents.credentials import find_key
 from autoresearch.engine.agents.presets import preset_of
@@ -111,6 +111,19 @@ def running_checks(place: Place) -> list[Check]:
         return []
     text = f"session {' and '.join(busy)} is being measured at this moment, which disturbs both"
     return [Check("session", "warn", text, "Pause it first: `autoresearch pause`.")]
+
+
+def confinement_checks(config: Config) -> list[Check]:
+    """How well this target's runs are confined here; nothing where that is as the machine's own check says."""
+    try:
+        confine.refuse_weak(config)
+    except SessionError as no:
+        text, _, fix = str(no).rstrip(".").partition("; ")
+        return [Check("confinement", "fail", text, f"{fix[:1].upper()}{fix[1:]}.")]
+    held = confine.level(config.measure.confine, config.measure.network)
+    state: machine.State = "ok" if held.name == "full" else "note" if held.name == "partial" else "warn"
+    network = {"off": "no network", "loopback": "loopback only", "on": "the network is on"}[config.measure.network]
+    return [Check("confinement", state, f"{held.name}: {held.sentence}; {network}")]
 
 
 def agent_checks(config: Config, environ: Mapping[str, str] = os.environ) -> list[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from engines import run as run_engine
 from fakenvml import FakeDriver
 from repos import BENCH, TOML, git, make_repo, make_target, snapshot, write
 
-from autoresearch.engine import dryrun_kept
+from autoresearch.engine import confine, dryrun_kept
 from autoresearch.state import records
 from autoresearch.state.session import find_place, list_sessions
 
@@ -305,6 +306,30 @@ def test_that_the_network_is_what_is_missing_is_proven_when_allowed(tmp_path: Pa
     document = doctor(repo, "--network", code=1)
     assert "fails with the network on too" in the(document, "network", "note")["text"]
     assert "tried to reach the network" in the(document, "run", "fail")["text"]
+
+
+@pytest.mark.skipif(not confine.kernel().network, reason="no network namespaces here")
+def test_a_run_that_needs_the_real_network_is_told_and_proven(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        bench = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 5).close()\n"
+        repo = make_target(tmp_path / "repo", bench=bench + EXACT)
+        found = the(doctor(repo, code=1), "run", "fail")
+        assert "tried to reach the network, which measured runs do not have" in found["text"]
+        assert "onnection refused" in found["text"]
+        assert 'set network = "on"' in found["fix"]
+        assert "trees" not in "".join(found["lines"])
+        assert "with it on it gives its metric" in the(doctor(repo, "--network", code=1), "network", "fail")["text"]
+        toml = repo / "autoresearch.toml"
+        toml.write_text(toml.read_text().replace("budget_s = 0", 'budget_s = 0\nnetwork = "on"'))
+        document = doctor(repo, "--runs", "3", code=0)
+    assert document["target"]["kept"]
+    assert "the network is on" in the(document, "confinement", "ok")["text"]
+
+
+def test_a_target_that_asks_for_no_confinement_is_warned_of(tmp_path: Path) -> None:
+    repo = make_target(tmp_path / "repo", toml=TOML.replace("budget_s = 0", 'budget_s = 0\nconfine = "off"'))
+    assert "not confined" in the(doctor(repo, "--quick", code=0), "confinement", "warn")["text"]
 
 
 def test_a_run_that_fails_later_than_the_first_is_told(tmp_path: Path) -> None:
