@@ -125,6 +125,8 @@ class _Engine:
     async def _until_ended(self) -> Ended:
         recorder, history = self._recorder, self._recorder.history
         recorder.beat()
+        if self._session.refused_lock:
+            recorder.warn(self._session.refused_lock, code="lock")
         session.show_to_people(self._place, self._session.folder)
         self._end_leftovers()
         died = history.open is not None and not history.open.clean

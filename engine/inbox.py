@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autoresearch.state import config as configs
-from autoresearch.state import records
+from autoresearch.state import ownership, records
 from autoresearch.state.config import ConfigError
 from autoresearch.state.history import LISTS, History
 from autoresearch.state.journal import Journal
@@ -153,8 +153,7 @@ def obey(
     for path, request in session.requests():
         by = _owner(path)
         if request is None:
-            refused.append(f"{path.name} in the inbox is not a request; it was set aside")
-            path.rename(path.with_suffix(".bad"))
+            refused += _set_aside(path, write)
             continue
         if request.id not in history.requests:
             if request.kind in CONTROL:
@@ -167,6 +166,20 @@ def obey(
                     refused.append(f"{no} (asked by {by})")
         path.unlink(missing_ok=True)
     return refused
+
+
+def _set_aside(path: Path, write: Callable[[records.Record], None]) -> list[str]:
+    """A file that is no request, as a sentence; one of somebody who may not ask goes on record, once."""
+    with contextlib.suppress(FileNotFoundError):
+        why = ownership.refusal(path.lstat(), path.parent.stat().st_uid)
+        try:
+            path.rename(path.with_suffix(".bad"))
+        except OSError:  # that name is taken by a folder
+            path.rename(path.with_suffix(f".{records.now_ms()}.bad"))
+        if not why:
+            return [f"{path.name} in the inbox is not a request; it was set aside"]
+        write(records.Warn(text=f"{path.name} in the inbox {why}; it was refused and set aside.", code="inbox"))
+    return []
 
 
 def drain(session: Session) -> list[str]:
@@ -193,6 +206,8 @@ def drain(session: Session) -> list[str]:
                 write(records.Stop(reason=f"stopped by {who}", by=who, request=request.id))
 
         try:
+            if session.refused_lock:
+                write(records.Warn(text=session.refused_lock, code="lock"))
             return obey(session, history, write, control)
         finally:
             journal.close()

@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,12 +23,16 @@ from typing import Any
 
 import orjson
 
-from autoresearch.state import records
+from autoresearch.state import ownership, records
 from autoresearch.state.history import History
 from autoresearch.state.journal import Journal
 
 CONFIG_FILE = "autoresearch.toml"
 LOCK_PATIENCE_S = 0.3
+_PLAIN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Neither a link is followed nor a pipe waited for."""
+_ODD = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENODEV})
+_REQUEST_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _GIT_POINTERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE")
 """Set inside git hooks and `git rebase --exec`: they would name another repository than the folder's."""
@@ -142,6 +145,8 @@ class Session:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
+        self.refused_lock = ""
+        """A sentence for the journal, once `lock` has set a lock aside that was not ours."""
 
     def __repr__(self) -> str:
         return f"Session({str(self.folder)!r})"
@@ -218,9 +223,13 @@ class Session:
     def engine_pid(self) -> int | None:
         """The pid of the engine that holds the lock now, from any process; None when none does."""
         try:
-            fd = os.open(self.lock_file, os.O_RDONLY | os.O_CLOEXEC)  # it may lie where we cannot write
+            fd = os.open(self.lock_file, os.O_RDONLY | _PLAIN)  # it may lie where we cannot write
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno in _ODD:
+                return None  # whoever wants to lock sets it aside
+            raise
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -236,7 +245,9 @@ class Session:
 
         The lock belongs to the open file, so it ends with this process however it dies; children close it on exec.
         """
-        fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        for folder in (self.folder, self.inbox):
+            _close_to_others(folder)
+        fd = self._open_lock()
         try:
             if not _locked(fd):
                 raise Locked(self.name, self.engine_pid()) from None
@@ -246,6 +257,32 @@ class Session:
             os.ftruncate(fd, 0)
         finally:
             os.close(fd)
+
+    def _open_lock(self) -> int:
+        """The lock file, one of our own in place of one that another user, or a link, has put there."""
+        why = ""
+        try:
+            fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | _PLAIN, 0o600)
+        except OSError as error:
+            info = self.lock_file.lstat()
+            if error.errno not in _ODD:
+                raise SessionError(
+                    f"The lock {self.lock_file} belongs to {ownership.user_name(info.st_uid)} and cannot be opened "
+                    f"({error.strerror}); work as that user, or remove it when no engine of theirs runs.",
+                    code=1,
+                ) from None
+            why = ownership.refusal(info, info.st_uid) or "cannot be opened"
+        else:
+            why = ownership.refusal(os.fstat(fd), self.folder.stat().st_uid)
+            if not why:
+                return fd
+            free = _locked(fd)
+            os.close(fd)
+            if not free:
+                raise SessionError(f"The lock {self.lock_file} {why}, and a process holds it; ask them to end it.", 4)
+        self.lock_file.rename(self.lock_file.with_name("lock.refused"))
+        self.refused_lock = f"The session's lock {why}; it was refused and set aside as lock.refused."
+        return os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN, 0o600)
 
     def ask(self, kind: str, **args: Any) -> Request:
         """Put a request into the inbox; the engine obeys it within a second, or at its next start."""
@@ -272,17 +309,31 @@ class Session:
 
 
 def _request(path: Path) -> Request | None:
-    """None for a file that is no request. Raises FileNotFoundError."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        return None  # a pipe would block us
+    """None for a file that is no request, or not from somebody who may ask. Raises FileNotFoundError."""
+    owner = path.parent.stat().st_uid
+    if ownership.refusal(path.lstat(), owner):
+        return None  # not even opened: a pipe would block us
     try:
-        request = Request(**orjson.loads(path.read_bytes()))
+        fd = os.open(path, os.O_RDONLY | _PLAIN)
+        with os.fdopen(fd, "rb") as file:
+            data = file.read(_REQUEST_BYTES + 1)
+            if ownership.refusal(os.fstat(fd), owner) or len(data) > _REQUEST_BYTES:
+                return None
+        request = Request(**orjson.loads(data))
     except FileNotFoundError:
         raise
     except (OSError, orjson.JSONDecodeError, TypeError):
         return None
     whole = isinstance(request.id, str) and isinstance(request.kind, str) and isinstance(request.args, dict)
     return request if whole and isinstance(request.timestamp, int) else None
+
+
+def _close_to_others(folder: Path) -> None:
+    """A folder that was copied or opened up is made its owner's alone again."""
+    with contextlib.suppress(OSError):  # missing, or not ours to change
+        mode = folder.stat().st_mode
+        if mode & 0o077:
+            folder.chmod(0o700)
 
 
 def _locked(fd: int) -> bool:
@@ -374,6 +425,14 @@ def list_sessions(place: Place) -> list[Session]:
         folders = [path for path in place.sessions_dir.iterdir() if (path / "autoresearch.jsonl").is_file()]
     except FileNotFoundError:
         return []
+    except PermissionError as error:
+        shut = Path(error.filename or place.sessions_dir)
+        owner = ownership.user_name(place.sessions_dir.stat().st_uid)
+        raise SessionError(
+            f"{shut} cannot be read: the sessions here are {owner}'s alone; work as {owner}, "
+            f"or let them be yours with `chown -R` on {place.sessions_dir}.",
+            code=1,
+        ) from None
     folders = [path for path in folders if not path.name.startswith(".")]
     folders.sort(key=lambda path: ((path / "autoresearch.jsonl").stat().st_mtime_ns, path.name), reverse=True)
     return [Session(path) for path in folders]

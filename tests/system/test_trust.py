@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from engines import command, environment, place, run
 from repos import TOML, git, make_target, patch, write
+from terminals import Terminal
 
 from autoresearch.engine import arrivals
 from autoresearch.state import trust
 from autoresearch.state.trust import Command
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tui"))
-from terminals import Terminal
 
 BENCH = Command("measure.run", "python bench.py")
 
