@@ -17,6 +17,7 @@ from pathlib import Path
 from autoresearch.engine import inbox, process, stopping
 from autoresearch.engine.dossier import limits_in_force
 from autoresearch.engine.loop import Ended
+from autoresearch.engine.output import cap_engine_log
 from autoresearch.engine.recorder import Recorder
 from autoresearch.state import records
 from autoresearch.state.config import Config, Limits
@@ -70,6 +71,7 @@ class Attendant:
         while True:
             self.obey()
             self._recorder.beat()
+            cap_engine_log(self._recorder.session.engine_log)
             self._tick()
             await asyncio.sleep(LOOK_S)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.engine import deletion, workspace
+from autoresearch.engine import deletion, holdout, workspace
 from autoresearch.engine.removal import remove
 from autoresearch.state.session import Locked, Place, Session
 
@@ -79,7 +79,7 @@ def _logs(session: Session, rule: Rule, now_ms: int) -> Iterator[Item]:
     others: list[Path] = []
     count = {True: 0, False: 0}
     for row in rows:
-        files = _files(session.run(row.number))
+        files = _files(session.run(row.number)) + _files(holdout.folder(session.folder, row.number))
         old = rule.days is None or now_ms - row.timestamp > rule.days * _DAY_MS
         goes = rule.logs and old and not (rule.but_keeps and row.status == "keep")
         (chosen if goes else others).extend(files)

@@ -47,6 +47,7 @@ from autoresearch.engine.opening import (
     refuse_untrusted,
     resolved,
 )
+from autoresearch.engine.output import cap_engine_log
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Observe, OnLive, Recorder
 from autoresearch.engine.researcher import Researcher
@@ -479,6 +480,7 @@ def start_detached(place: Place, options: RunOptions) -> Session:
         "--headless",
         *_flags(replace(options, session=opened.name, trust=True)),
     ]
+    cap_engine_log(opened.engine_log)
     with opened.engine_log.open("ab") as log:
         start = log.tell()
         child = subprocess.Popen(

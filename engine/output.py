@@ -5,6 +5,7 @@ The command writes straight to the file; nothing of ours is in between. Memory s
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import os
@@ -24,6 +25,8 @@ _KEPT = 8 << 20
 
 _REPLACED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO})
 """The command removed our file or put something else in its place: the picture is lost, the run is not."""
+
+ENGINE_LOG_MB = 32.0
 
 _LINE_ENDS = re.compile(rb"[\r\n]")
 
@@ -103,6 +106,13 @@ class Progress:
         except OSError as error:
             if error.errno not in _REPLACED:
                 raise
+
+
+def cap_engine_log(path: Path) -> None:
+    """Shorten an engine's own log when it has passed its cap; missing is fine."""
+    with contextlib.suppress(OSError):  # a full disk or a missing file: it is a log
+        if path.lstat().st_size > ENGINE_LOG_MB * 2**20:
+            cut(path, 0, ENGINE_LOG_MB)
 
 
 def cut(path: Path, start: int, cap_mb: float) -> int:

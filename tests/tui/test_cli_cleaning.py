@@ -258,3 +258,23 @@ def test_json_asks_nothing(kept: Path) -> None:
     said = json.loads(call(kept, "gc", "--json").stdout)
     assert set(said["items"][0]) == {"session", "what", "bytes", "count", "selected", "note"}
     assert workspace.trees_folder(place(kept), session(kept).name).is_dir()
+
+
+# -- the engine's own log
+
+
+def test_the_engines_log_keeps_head_and_tail_before_and_while_it_runs(tmp_path: Path) -> None:
+    toml = TOML.replace('kind = "replay"', 'kind = "tuner"')
+    repo = make_target(tmp_path / "repo", bench=BENCH + "import time; time.sleep(0.2)\n", toml=toml)
+    engine = start(repo)
+    try:
+        until(lambda: list_sessions(place(repo)) and session(repo).engine_pid(), "an engine")
+        log = session(repo).engine_log
+        log.write_bytes(b"the first line\n" + b"x" * 99 + b"\n" + b"y\n" * (17 << 20) + b"the last line\n")
+        until(lambda: log.stat().st_size < 20 << 20, "a shorter log")
+    finally:
+        engine.send_signal(signal.SIGTERM)
+        engine.communicate()
+    data = log.read_bytes()
+    assert data.startswith(b"the first line\n")
+    assert data.endswith(b"the last line\n")
