@@ -51,6 +51,9 @@ class Tree(Protocol):
     def share_again(self, other: Any) -> None:
         """Give the other tree, which lost them, copies of what setup left here."""
 
+    def distrust(self) -> None:
+        """Somebody may have written here since the last check."""
+
     def at(self, sha: str) -> None:
         """Make it exactly that commit, with links, prepared and cached files, and what `settle` kept of it."""
 
@@ -317,6 +320,7 @@ class LocalSlot:
         assert tree is not None
         name, held = ("holdout", self._config.holdout.run) if job.arm == "holdout" else ("evaluate", settings.evaluate)
         self._on_phase("evaluating")
+        tree.distrust()  # the run has ended, but it could reach this tree where it is not confined
         tree.at(job.sha)
         if tree.unprepared is not None:
             self._measure.share_again(tree)

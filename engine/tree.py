@@ -98,6 +98,11 @@ class Tree:
         self._extras = None
         self._head = self._git_state()
 
+    def distrust(self) -> None:
+        """Somebody may have written here since the last check: look at all of it before it is used again."""
+        self._clean = False
+        self._extras = None
+
     def settle(self) -> None:
         """What is here beyond the commit now (a finished build) belongs to it until another commit is checked out.
 
