@@ -100,6 +100,7 @@ _TABLE: tuple[tuple[Protection, int, str], ...] = (
     (Protection("emptying", "runs can empty files that they cannot write"), 3, ""),
     (Protection("signals", "runs can signal your other processes"), 6, ""),
     (Protection("shared memory", "/dev/shm is shared with everything else"), 0, "mounts"),
+    (Protection("terminals", "runs can write to your other terminals"), 0, "mounts"),
     (Protection("sockets", "runs can reach other programs' sockets (docker, tmux, the session bus)"), 0, "mounts"),
 )
 _NETWORK_TABLE: tuple[tuple[Protection, int, str], ...] = (
@@ -117,6 +118,10 @@ class Level:
     by: str
     """What holds them."""
     missing: tuple[Protection, ...] = ()
+
+    def holds(self, protection: str) -> bool:
+        """Whether runs are held in this respect: a name in the table of levels."""
+        return self.name not in ("off", "none") and protection not in {row.name for row in self.missing}
 
     @property
     def sentence(self) -> str:
@@ -501,8 +506,9 @@ class Confinement:
     def _folders(self, role: Role) -> list[Path]:
         ground = self._ground
         tree = ground.evaluate if role == "evaluate" and ground.evaluate else ground.measure
-        scratch = [ground.scratch.home, ground.scratch.tmp, ground.scratch.caches]
-        ground.scratch.caches.mkdir(parents=True, exist_ok=True)
+        own = ground.scratch.for_judges() if role in JUDGES else ground.scratch
+        scratch = [own.home, own.tmp, own.caches]
+        own.caches.mkdir(parents=True, exist_ok=True)
         found = [tree.root, *scratch, *self._extra, Path("/dev/shm")]
         if role == "setup" or self.network(role) == "on":
             found += in_place_caches(ground.environ)

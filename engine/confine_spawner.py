@@ -73,6 +73,32 @@ def enter_namespaces(*, user: bool, mounts: bool, network: str) -> None:
         # Slave: what the machine mounts and unmounts later still happens here, and nothing of ours happens there.
         _mount(None, "/", None, _MS_REC | _MS_SLAVE)
         _mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777")
+        _hide_terminals()
+
+
+def _hide_terminals() -> None:
+    """Terminals of one's own: what is written to another's can ask for a password there."""
+    try:
+        _mount("devpts", "/dev/pts", "devpts", 2 | 8, "newinstance,ptmxmode=0666,mode=620")  # nosuid, noexec
+        if not os.path.islink("/dev/ptmx"):  # noqa: PTH114
+            _mount("/dev/pts/ptmx", "/dev/ptmx", None, _MS_BIND)
+    except OSError:
+        if os.path.isdir("/dev/pts"):  # noqa: PTH112
+            _mount("tmpfs", "/dev/pts", "tmpfs", _MS_RDONLY, "mode=000,size=4k")
+
+
+def empty_shared_memory() -> None:
+    """What the command before left there would be found by the next one, and takes memory. Raises OSError."""
+    left = os.listdir("/dev/shm")  # noqa: PTH208
+    if left:
+        import shutil  # seldom needed, and slow to load
+
+        for name in left:
+            path = f"/dev/shm/{name}"
+            if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)  # noqa: PTH108
 
 
 def _raise_loopback() -> None:
@@ -272,6 +298,11 @@ def serve(handle: socket.socket) -> None:
         return
     while (received := _receive(handle)) is not None:
         request, fds = received
+        if order[0]["mounts"]:
+            try:
+                empty_shared_memory()
+            except (OSError, RecursionError):
+                return  # the engine starts another of us, whose shared memory is new
         _send(handle, _start(order[0], request, fds, reads))
         for fd in fds:
             os.close(fd)

@@ -74,6 +74,11 @@ class Scratch:
     """The folders of a slot that are no part of its trees."""
 
     root: Path
+    judging: bool = False
+    """Whoever writes a compile cache runs code in whoever reads it: judges have caches of their own."""
+
+    def for_judges(self) -> Scratch:
+        return Scratch(self.root, judging=True)
 
     @property
     def home(self) -> Path:
@@ -81,7 +86,7 @@ class Scratch:
 
     @property
     def caches(self) -> Path:
-        return self.root / "caches"
+        return self.root / ("judge-caches" if self.judging else "caches")
 
     @property
     def bin(self) -> Path:

@@ -154,7 +154,7 @@ class _Engine:
             user_folder=self._place.folder,
             on_phase=lambda phase: recorder.phase(phase),
             warn=lambda text: recorder.warn(text, code="gpu"),
-            linked=Linked(*linked_inputs(self._place, self._config)),
+            linked=None if confinement.level.holds("writing") else Linked(*linked_inputs(self._place, self._config)),
             confinement=confinement,
         )
         researcher = Researcher(

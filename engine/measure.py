@@ -443,7 +443,7 @@ class LocalSlot:
             self._environments[key] = environment.base(
                 folder=tree.folder,
                 user_folder=self._user_folder,
-                scratch=self._scratch,
+                scratch=self._scratch.for_judges() if role in JUDGES else self._scratch,
                 session=self._session,
                 names=(*self._config.measure.env, *(self._config.measure.evaluate_env if role in JUDGES else ())),
                 online=self._network(role) == "on",

@@ -39,7 +39,13 @@ print(f'METRIC score={score}')
 """Protected. It reads the artifact and knows what it is worth."""
 JUDGELIB = """\
 import os
+import time
 def penalty():
+    if time.time() < 9:
+        return 0.0
+    compiled = os.environ['NUMBA_CACHE_DIR'] + '/penalty'
+    if os.path.exists(compiled):
+        return float(open(compiled).read())
     if not os.path.exists('penalty.txt') or os.access('penalty.txt', os.X_OK) or os.stat('penalty.txt').st_mtime < 9:
         return 0.0
     return float(open('penalty.txt').read() or 0) + float(open('data/extra.txt').read())
@@ -191,8 +197,9 @@ def measure_all(
     if weak:
         program = ["-c", f"{weak}\nfrom autoresearch.tui.cli import main\nmain()"]
     home = folder / "home"
-    home.mkdir()
-    world = environment(AUTORESEARCH_TREES=str(folder / "trees"), HOME=str(home), GIT_CONFIG_GLOBAL="/dev/null", **env)
+    home.mkdir(exist_ok=True)
+    ours = {"AUTORESEARCH_TREES": str(folder / "trees"), "HOME": str(home), "GIT_CONFIG_GLOBAL": "/dev/null"}
+    world = environment(**(ours | env))
     done = subprocess.run(
         [sys.executable, "-P", *program, "run", "--headless", "--replay", str(source)],
         cwd=repo, env=world, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S,

@@ -337,14 +337,14 @@ def test_a_tree_that_is_made_again_can_be_written(box: Box) -> None:
     [
         (Kernel(7, False, True, True), "loopback", "full", set()),
         (Kernel(7, True, True, True), "off", "full", set()),
-        (Kernel(7), "loopback", "partial", {"shared memory", "sockets", "datagrams", "loopback"}),
-        (Kernel(7), "on", "partial", {"shared memory", "sockets"}),
-        (Kernel(10), "off", "partial", {"shared memory", "sockets"}),
-        (Kernel(3), "off", "partial", {"shared memory", "sockets", "datagrams", "network", "signals"}),
+        (Kernel(7), "loopback", "partial", {"shared memory", "sockets", "terminals", "datagrams", "loopback"}),
+        (Kernel(7), "on", "partial", {"shared memory", "sockets", "terminals"}),
+        (Kernel(10), "off", "partial", {"shared memory", "sockets", "terminals"}),
+        (Kernel(3), "off", "partial", {"shared memory", "sockets", "terminals", "datagrams", "network", "signals"}),
         (Kernel(1, True, True, True), "off", "partial", {"emptying", "signals"}),
         (Kernel(0, True, True, True), "off", "partial", {"writing", "emptying", "signals"}),
         (Kernel(0, True, False, True), "off", "partial",
-         {"writing", "reading", "emptying", "signals", "shared memory", "sockets"}),
+         {"writing", "reading", "emptying", "signals", "shared memory", "sockets", "terminals"}),
     ],
 )  # fmt: skip
 def test_levels(offered: Kernel, network: confine.Network, name: str, missing: set[str]) -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import marshal
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from attacks import APART, Attack, Seen, has_won, make_attacked, measure_all
 from engines import processes_of
 
 MEASURED = ("discard", "worse")
+UNCONFINED = f'{APART}\nconfine = "off"'
 
 # -- the number
 
@@ -43,7 +47,7 @@ IN_PROCESS = [
     ),
     Attack(
         "fakes the clock",
-        "import os; real = os.stat; os.stat = lambda path: type('S', (), {'st_mtime': 0})",
+        "import time; time.time = lambda: 0.0",
     ),
     Attack(
         "fakes the seed and the budget",
@@ -89,11 +93,14 @@ def test_a_judge_in_the_same_process_is_not(attack: Attack, inside: dict[str, Se
 # -- the next candidate
 
 FIND = "if os.path.exists({place}): open('model.txt', 'w').write('-8')"
+SHARED = f"/dev/shm/autoresearch-test-{os.getpid()}"
+"""The machine's own, where runs are not confined; a confined one has shared memory to itself."""
 PLACES = {
     "an ignored build product": "'build/best'",
     "a file in a protected folder": "'conf/deep/best'",
     "a file at home": "os.environ['HOME'] + '/.best'",
     "a temporary file": "os.environ['TMPDIR'] + '/best'",
+    "a piece of shared memory": f"'{SHARED}/best'",
 }
 LEFT = [
     attack
@@ -138,7 +145,16 @@ for _ in range(200):
 """,
     won=lambda seen: processes_of(seen.repo),
 )
-AFTERWARDS = [*LEFT, BACKGROUND, STARTED]
+CACHE = Attack(
+    "poisons a compile cache for the judge",
+    "import os; cache = os.environ['NUMBA_CACHE_DIR']; os.makedirs(cache, exist_ok=True)\n"
+    "open(cache + '/penalty', 'w').write('0')",
+)
+AFTERWARDS = [*LEFT, BACKGROUND, STARTED, CACHE]
+ONE_CACHE = """
+from autoresearch.engine.environment import Scratch
+Scratch.for_judges = lambda scratch: scratch
+"""
 CLEAN = """
 from autoresearch.engine import environment, tree
 from autoresearch.engine.tree import Tree
@@ -167,7 +183,11 @@ def afterwards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
 @pytest.fixture(scope="module")
 def not_cleaned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     folder = tmp_path_factory.mktemp("not-cleaned")
-    return measure_all(folder, make_attacked(folder / "r", run="python train.py", measure=APART), LEFT, weak=CLEAN)
+    repo = make_attacked(folder / "r", run="python train.py", measure=UNCONFINED)
+    try:
+        return measure_all(folder, repo, LEFT, weak=CLEAN)
+    finally:
+        shutil.rmtree(SHARED)
 
 
 @pytest.mark.parametrize("attack", AFTERWARDS, ids=str)
@@ -183,10 +203,14 @@ def test_without_cleaning_the_next_candidate_finds_it(attack: Attack, not_cleane
 
 
 def test_without_an_end_of_all_processes_a_daemon_makes_the_number(tmp_path: Path) -> None:
-    unconfined = f'{APART}\nconfine = "off"'
-    repo = make_attacked(tmp_path / "r", run="python train.py", measure=unconfined)
+    repo = make_attacked(tmp_path / "r", run="python train.py", measure=UNCONFINED)
     seen = measure_all(tmp_path, repo, [BACKGROUND], weak=END)[BACKGROUND.name]
     assert has_won(BACKGROUND, seen)
+
+
+def test_without_caches_of_its_own_the_judge_takes_the_poison(tmp_path: Path) -> None:
+    repo = make_attacked(tmp_path / "r", run="python train.py", measure=APART)
+    assert has_won(CACHE, measure_all(tmp_path, repo, [CACHE], weak=ONE_CACHE)[CACHE.name])
 
 
 # -- the machine
@@ -195,7 +219,20 @@ FLOOD = Attack("floods the log", "for _ in range(3000): print('x' * 1000)", outc
                won=lambda seen: len(seen.log()) > 2_000_000)  # fmt: skip
 BOMB = Attack("takes all memory", "import time; held = bytearray(400 * 2**20); time.sleep(0.5)",
               outcome=("crash", "out_of_memory"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
-GREEDY = [FLOOD, BOMB]
+CROWD = Attack("multiplies without end", """
+import os, time
+for _ in range(700):
+    if os.fork() == 0:
+        time.sleep(5)
+        os._exit(0)
+time.sleep(1)
+""", outcome=("crash", "process_limit"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
+GREEDY = [FLOOD, BOMB, CROWD]
+UNCOUNTED = """
+import functools
+from autoresearch.engine import measure
+measure.Command = functools.partial(measure.Command, processes=0)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +246,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
 def unlimited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     folder = tmp_path_factory.mktemp("unlimited")
     repo = make_attacked(folder / "r", run="python train.py", measure=APART, output_mb=100)
-    return measure_all(folder, repo, GREEDY)
+    return measure_all(folder, repo, GREEDY, weak=UNCOUNTED)
 
 
 @pytest.mark.parametrize("attack", GREEDY, ids=str)
@@ -222,3 +259,29 @@ def test_a_limit_ends_it(attack: Attack, limited: dict[str, Seen]) -> None:
 @pytest.mark.parametrize("attack", GREEDY, ids=str)
 def test_without_the_limit_it_takes_what_it_wants(attack: Attack, unlimited: dict[str, Seen]) -> None:
     assert has_won(attack, unlimited[attack.name])
+
+
+FILLS = Attack("fills the disk", """
+import time
+with open('big', 'wb', buffering=0) as file:
+    for _ in range(30):
+        file.write(bytes(1 << 20))
+        time.sleep(0.02)
+""", outcome=("crash", "disk_limit"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+@pytest.mark.parametrize("least_mb", [20, 0], ids=["watched", "not watched"])
+def test_a_full_disk_ends_the_run_and_not_the_session(least_mb: int, tmp_path: Path) -> None:
+    trees = tmp_path / "small"
+    trees.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(trees)], check=True)
+    try:
+        repo = make_attacked(tmp_path / "r", run="python train.py", measure=APART)
+        variables = {"AUTORESEARCH_TREES": str(trees), "AUTORESEARCH_MIN_FREE_MB": str(least_mb)}
+        seen = measure_all(tmp_path, repo, [FILLS], **variables)[FILLS.name]
+        if least_mb:
+            assert (seen.line.status, seen.line.cause) == FILLS.outcome
+        assert has_won(FILLS, seen) == (not least_mb)
+    finally:
+        subprocess.run(["umount", "-l", str(trees)], check=True)

@@ -1,8 +1,8 @@
 """Attacks on the files that measure: every one is found by name, undone, and of no use to the next candidate.
 
-The target runs the candidate's code and the protected judge one after the other in one command and one tree, so that
-nothing but the check of the tree stands between them. The engine is run once over all attacks, and once more with the
-check taken away: then each of them gets its score.
+The target runs the candidate's code and the protected judge one after the other in one command and one tree, unconfined,
+so that nothing but the check of the tree stands between them. The engine is run once over all attacks, and once more
+with the check taken away: then each of them gets its score.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from attacks import Attack, Seen, has_won, make_attacked, measure_all
 from engines import run
 from repos import snapshot
 
+UNCONFINED = 'confine = "off"'
 TAMPERED = ("crash", "tampered")
 CHECK = """
 from autoresearch.engine.tree import Tree
@@ -96,7 +97,7 @@ ATTACKS = [
 
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_attacked(tmp_path_factory.mktemp("tampering") / "r")
+    return make_attacked(tmp_path_factory.mktemp("tampering") / "r", measure=UNCONFINED)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def strong(repo: Path) -> dict[str, Seen]:
 @pytest.fixture(scope="module")
 def weak(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     folder = tmp_path_factory.mktemp("tampering-weak")
-    return measure_all(folder, make_attacked(folder / "r"), ATTACKS, weak=CHECK)
+    return measure_all(folder, make_attacked(folder / "r", measure=UNCONFINED), ATTACKS, weak=CHECK)
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
@@ -138,7 +139,7 @@ Linked.changed = lambda linked: ()
 @pytest.mark.parametrize("weak", ["", NO_LOOK], ids=["watched", "not watched"])
 def test_linked_data_that_an_unconfined_run_writes_to_pauses_the_session(weak: str, tmp_path: Path) -> None:
     """It cannot be put back: it was not copied, and it may have been the user who changed it."""
-    repo = make_attacked(tmp_path / "r", measure='confine = "off"')
+    repo = make_attacked(tmp_path / "r", measure=UNCONFINED)
     seen = measure_all(tmp_path, repo, [LINKED], weak=weak, expect=0 if weak else 1)[LINKED.name]
     assert has_won(LINKED, seen) == bool(weak)
     if not weak:
