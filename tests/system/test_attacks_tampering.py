@@ -1,6 +1,6 @@
 """Attacks on the files that measure: every one is found by name, undone, and of no use to the next candidate.
 
-The target runs the candidate's code and the protected judge one after the other in one command and one tree, unconfined,
+The target runs the candidate's code and the protected judge one after the other in one command and tree, unconfined,
 so that nothing but the check of the tree stands between them. The engine is run once over all attacks, and once more
 with the check taken away: then each of them gets its score.
 """
