@@ -164,6 +164,9 @@ class Git:
         return child
 
 
+_PATCH_BYTES = 4 << 20
+
+
 class Refs:
     """Questions and moves that the loop makes often, through long-lived batch processes instead of one each."""
 
@@ -191,16 +194,19 @@ class Refs:
         return added, removed
 
     def patch_between(self, before: str, after: str) -> str:
-        """The unified diff of two trees without context lines; binary files are only named."""
+        """The unified diff of two trees without context lines, its beginning at least; binary files are only named."""
         flags = ("-r", "-p", "-U0", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
         self._patches = self._alive(self._patches, "diff-tree", "--stdin", *flags)
-        lines = [_ask(self._patches, f"{before} {after}\nend\n".encode())]
+        _ask(self._patches, f"{before} {after}\nend\n".encode())
         assert self._patches.stdout is not None
+        lines, room = list[bytes](), _PATCH_BYTES
         while (line := self._patches.stdout.readline()) != b"end\n":
             if not line:
                 raise GitError(("diff-tree",), 1, "the comparing process ended")
-            lines.append(line.decode("utf-8", "replace").rstrip("\n"))
-        return "\n".join(lines[1:])
+            if room > 0:
+                lines.append(line)
+                room -= len(line)
+        return b"".join(lines).decode("utf-8", "replace")
 
     def resolve(self, name: str) -> str | None:
         """The commit a name points at, None when it does not exist."""

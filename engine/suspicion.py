@@ -29,7 +29,8 @@ _PLACES = 2
 _SHOWN = 70
 _PROSE = frozenset({".md", ".rst", ".txt"})
 _MOST_LINES = 20_000
-"""Of a diff; a longer one is looked at only so far."""
+_LINE_CHARS = 400
+"""Of a diff; a longer one is looked at only so far, so that no candidate can make the looking take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ _ASSIGN = r"\s*(?::[^=\n]{1,40})?(?<![=!<>])=(?!=)\s*"
 _SEED = re.compile(
     r"""
       \bAUTORESEARCH_SEED\b .*
-    | \b(?:\w+\.)*(?:manual_seed(?:_all)?|set_seed|seed_everything|set_random_seed|seed_all|RandomState|default_rng
+    | \b(?:manual_seed(?:_all)?|set_seed|seed_everything|set_random_seed|seed_all|RandomState|default_rng
         |PRNGKey|srand|srandom|setseed|set\.seed) \s*\( [^)\n]*
     | \b(?:random|rng|rnd|np|numpy|torch|cuda|jax|tf)\.seed \s*\( [^)\n]*
     | (?<![\w.]) (?:\w+_)? seed """
@@ -137,9 +138,9 @@ _BUDGET = re.compile(
     rf"""
       \bAUTORESEARCH_BUDGET\w* .*
     | (?<![\w.]) {_LIMIT} \b {_ASSIGN} [^,)\n;]+
-    | (?:[<>]=?) \s* (?:\w+\.)* {_LIMIT} \b [^:\n]*
-    | (?<![\w.]) (?:\w+\.)* {_LIMIT} \s* (?:[<>]=?) [^:\n]*
-    | \btime\.{_CLOCK} {_ASSIGN} .+
+    | [<>]=? \s* (?:\w{{1,40}}\.){{0,3}} {_LIMIT} \b [^:\n]*
+    | \b{_LIMIT} \s* [<>]=? [^:\n]*
+    | \btime\.{_CLOCK}\b {_ASSIGN} .+
     | \b(?:setattr|patch|patch\.object|monkeypatch\.\w+) \s*\( \s* ["']?time["']?(?:\.|\s*,\s*["']) {_CLOCK} .*
     | \b(?:datetime\.)?datetime(?:\.now)? {_ASSIGN} (?:type|lambda|class)\b .*
     | \bsys\.modules\[\s*["']time["']\s*\] .*
@@ -160,7 +161,7 @@ def _score(metrics: Collection[str], metrics_file: str) -> re.Pattern[str] | Non
         printer = r"\b(?:print\w*|Print\w*|echo|puts|fprintf|write\w*|cout|say|log|info)\b"
         forms = [
             rf"METRIC[ \t]+(?:(?:{names})[ \t\"',]*=|[{{%$<]).*",
-            rf"(?:{printer}.*?(?:[\"'`]|\\[nr])|\becho[ \t]+)(?:{names})[ \t]*:.*",
+            rf"(?:{printer}.{{0,200}}?(?:[\"'`]|\\[nr])|\becho[ \t]+)(?:{names})[ \t]*:.*",
         ]
     if metrics_file:
         forms.append(rf".*{re.escape(PurePosixPath(metrics_file).name)}.*")
@@ -199,7 +200,7 @@ def _is_comment(line: str) -> bool:
 
 def _telling(pattern: re.Pattern[str], line: str) -> list[str]:
     """The parts of a line that match, without spaces, so that a new indentation or an added argument is no change."""
-    code = line.split("  #", 1)[0][:2000]
+    code = line[:_LINE_CHARS].split("  #", 1)[0]
     return ["".join(found[0].split()) for found in pattern.finditer(code)]
 
 

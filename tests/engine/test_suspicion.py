@@ -169,6 +169,13 @@ def test_any_text_is_a_diff(text: str) -> None:
     suspicion.touched(diff("", text), ("val_bpb",), "m.json")
 
 
+def test_of_a_line_only_its_beginning_is_looked_at() -> None:
+    """No candidate can make the looking take minutes."""
+    whole = "".join(f"print '{'time.seed ' * 400}'\n" for _ in range(50))
+    cut = "".join(f"print '{'time.seed ' * 400}'"[:400] + "\n" for _ in range(50))
+    assert suspicion.touched(diff("", whole), ("val_bpb",)) == suspicion.touched(diff("", cut), ("val_bpb",))
+
+
 # -- a jump
 
 

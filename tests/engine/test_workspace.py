@@ -646,3 +646,23 @@ def test_a_long_journal_is_saved_in_parts_of_which_only_the_last_is_written_agai
     again = restore(workspace.place, session.name)
     assert again is not None
     assert again.journal.read_bytes() == whole
+
+
+def test_a_patch_is_told_without_context_and_as_often_as_asked(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    before = head_of(workspace.place)
+    (repo / "knob.py").write_text("# the knob\nVALUE = 9.0\n# the end\n")
+    (repo / "image.bin").write_bytes(bytes(range(256)))
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "change")
+    after = head_of(workspace.place)
+    for _ in range(2):
+        lines = workspace.patch_of(before, after).splitlines()
+        assert [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")] == [
+            "-VALUE = 10.0",
+            "+VALUE = 9.0",
+        ]
+        assert "Binary files /dev/null and b/image.bin differ" in lines
+    assert workspace.patch_of(after, after) == ""
+    assert workspace.patch_of(before, "0" * 40) == ""
