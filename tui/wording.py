@@ -157,6 +157,38 @@ def spend(history: History, bounds: dict[str, Any], now_ms: int) -> list[str]:
     return said
 
 
+_PACED = 3
+"""Experiments from which their pace says something."""
+
+
+def time_left(history: History, bounds: dict[str, Any], now_ms: int) -> str:
+    """Until the first limit pauses it, "≈2h05m left"; "" where no limit is near enough to tell.
+
+    Hours count exactly; experiments and dollars at the pace so far.
+    """
+    since = max(0, now_ms - history.last_ms) if history.last_ms else 0
+    ran_s = (history.running_ms + since) / 1000
+    tried = len(history.rows)
+    ends = []
+    if hours := bounds.get("hours"):
+        ends.append(hours * 3600 - ran_s)
+    if (limit := bounds.get("experiments")) and tried >= _PACED:
+        done = bounds.get("done")
+        ends.append((limit - (tried if done is None else done)) * ran_s / tried)
+    if (dollars := bounds.get("dollars")) and history.cost_usd > 0 and tried >= _PACED:
+        ends.append((dollars / history.cost_usd - 1) * ran_s)
+    left = min(ends, default=-1.0)
+    if left < 0:
+        return ""
+    return f"≈{numbers.duration(max(60, left // 60 * 60)).removesuffix('00s')} left"
+
+
+def confined(history: History) -> str:
+    """How measured commands are held, where that is less than fully; "" where it is not known."""
+    level = history.header.protection.partition(":")[0] if history.header is not None else ""
+    return {"partial": "confined in part", "none": "not confined", "off": "not confined"}.get(level, "")
+
+
 def empty_chart(engine: Engine | None, live: Live | None, history: History) -> str:
     """What stands where the chart will be."""
     if engine is None:

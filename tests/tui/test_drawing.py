@@ -66,6 +66,7 @@ def test_ticks_are_few_inside_and_distinct_as_text(low: float, span: float, most
 def row(number: int, status: str, metric: float | None, cause: str = "worse") -> Row:
     made = Row()
     made.number, made.status, made.metric, made.cause, made.segment = number, status, metric, cause, 0  # type: ignore[assignment]
+    made.flags = ()
     return made
 
 

@@ -17,6 +17,8 @@ _SIGNS = (
     ("!", "CRASH: no value; ∞ when the value was not a number"),
     ("c", "CHECKS: better, but a guard failed"),
     (">", "RUN: being measured"),
+    ("?", "flagged: a jump, or a change to seed, budget or score; look twice"),
+    ("*", "the number is printed by code that the agent may edit"),
     ("↳ #3", "mends experiment 3, which crashed or failed a guard"),
 )
 _WIDTH = 10

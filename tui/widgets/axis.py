@@ -70,7 +70,7 @@ class Axis:
     def _decades(self, most: int) -> list[float]:
         first, last = math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9)
         step = max(1, -(-(last - first + 1) // most))
-        return [10.0**power for power in range(first, last + 1, step) if abs(power) < 300]
+        return [10.0**power for power in range(-(-first // step) * step, last + 1, step) if abs(power) < 300]
 
 
 def written(marks: Sequence[float], decimals: int) -> list[str]:
@@ -91,7 +91,7 @@ def label(value: float, noise: float | None) -> str:
 
 def _plain(value: float) -> str:
     text = f"{value:,.0f}" if value >= 1 else f"{value:.10f}".rstrip("0")
-    return text if len(text) <= 9 and float(text.replace(",", "")) == value else _short(f"{value:.0e}")
+    return text if len(text) <= 7 and float(text.replace(",", "")) == value else _short(f"{value:.0e}")
 
 
 def _short(text: str) -> str:

@@ -90,6 +90,7 @@ class Drawing:
         self.palette = palette
         self.first, self.last, self.span = extent(points, view.window)
         self.rows = _within(points.rows, self.first, self.first + self.span - 1)
+        self.discards = [row for row in self.rows if row.status == "discard"]
         judged = [points.of(row) for row in self.rows if row.status in ("keep", "discard")]
         metrics = [value for value in judged if value is not None]
         whole = view.window is None
@@ -129,6 +130,7 @@ class Drawing:
         self._discards()
         self._lane()
         self._keeps()
+        self._flagged()
         self._running()
         blank = palette.text
         lines = []
@@ -145,11 +147,11 @@ class Drawing:
                 self.canvas.dot(x, self.axis.y(value), style)
 
     def _discards(self) -> None:
-        for row in self.rows:
+        for row in self.discards:
             value = self.points.of(row)
-            if value is None or row.status != "discard":
+            if value is None:
                 continue
-            style = self.palette.status(row.status, row.cause)
+            style = self.palette.unproven if row.cause == "unproven" else self.palette.worse
             if self.dense and self.axis.holds(value):
                 self.canvas.dot(self.x(row.number), self.axis.y(value), style)
             else:
@@ -206,6 +208,13 @@ class Drawing:
             value = self.points.of(row)
             if row.status == "keep" and value is not None:
                 self._mark(row.number, value, GLYPHS["keep"], self.palette.keep)
+
+    def _flagged(self) -> None:
+        """A `?` above what is worth a second look."""
+        for row in self.rows:
+            value = self.points.of(row) if row.flags else None
+            if value is not None:
+                self.canvas.mark(self.x(row.number) >> 1, max(self.axis.row(value) - 1, 0), "?", self.palette.checks)
 
     def _running(self) -> None:
         number = self.points.running

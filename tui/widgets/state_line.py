@@ -48,6 +48,8 @@ class StateLine(Widget):
         left = (self._doing(engine, live, history, bounds, now_ms), self._standing(history, gain))
         palette = self.palette
         said = wording.spend(history, bounds, now_ms)
+        if engine is not None and engine.state == "running" and (ends := wording.time_left(history, bounds, now_ms)):
+            said.append(ends)
         extra = [(3 if text.startswith("$") else 5, f" {text} ", palette.quiet) for text in said]
         right: tuple[list[Part], list[Part]] = ([(4, title, palette.quiet)], extra)
         before = list(zip(self._left, self._right, strict=True))
@@ -85,6 +87,8 @@ class StateLine(Widget):
         parts: list[Part] = []
         if best is not None:
             parts += [(0, " best ", palette.quiet), (0, best.value, palette.keep)]
+            if history.self_scored:
+                parts += [(0, "*", palette.checks), (3, " printed by its own code", palette.checks)]
             parts.append((4, f" {best.unit}" if best.unit else "", palette.quiet))
             if not best.confirmed:
                 parts.append((1, " unconfirmed", palette.checks))
@@ -108,6 +112,10 @@ class StateLine(Widget):
             if number or status in ("keep", "discard", "crash"):
                 parts.append((6, f"{word} ", palette.quiet))
                 parts.append((0, f"{number}{glyph} ", style if number else palette.quiet))
+        if history.flagged:
+            parts.append((2, f" {len(history.flagged)}? flagged", palette.checks))
+        if confined := wording.confined(history):
+            parts.append((2, f"  {confined}", palette.checks))
         return parts
 
     def render_line(self, y: int) -> Strip:

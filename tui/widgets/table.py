@@ -187,7 +187,9 @@ class Experiments(LineView):
         segments = [Segment(">" if here else " ", palette.key)]
         for column in self._columns(width):
             text, style = cells.get(column.key, ("", palette.quiet))
-            segments.append(Segment(columns.fitted(text, column) + "  ", style))
+            segments.append(Segment(columns.fitted(text, column), style))
+            flagged = column.key == "#" and isinstance(item, Row) and item.flagged
+            segments.append(Segment("? " if flagged else "  ", palette.checks))
         if here:
             return [Segment(text, style + palette.cursor if style else None) for text, style, _ in segments]
         return segments
