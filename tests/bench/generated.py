@@ -103,6 +103,37 @@ def running(session: Session, number: int, lines_per_s: int = 1_700) -> Iterator
             writer.join()
 
 
+@contextlib.contextmanager
+def arriving(session: Session, first: int, count: int, per_s: int = 50) -> Iterator[threading.Event]:
+    """A night in fast motion: experiments come with their lines, heartbeats and logs; set when all have come."""
+    over, done = threading.Event(), threading.Event()
+    base = session.history().rows[0].sha
+    live = Live(pid=os.getpid(), host="bench", phase="measuring", since=records.now_ms(), updated=0)
+    batch = max(1, per_s // 10)
+
+    def write() -> None:
+        with session.journal.open("ab", buffering=0) as journal:
+            journal.write(records.encode(records.Resume(by="bench")))
+            for start in range(first, first + count, batch):
+                for n in range(start, start + batch):
+                    journal.write(b"".join(records.encode(line) for line in _experiment(n, base)))
+                log(session, start, lines=2_000)
+                live.experiment, live.updated = start + batch - 1, records.now_ms()
+                write_live(session, live)
+                if over.wait(batch / per_s):
+                    return
+        done.set()
+
+    with session.lock():
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            yield done
+        finally:
+            over.set()
+            writer.join()
+
+
 def _experiments(count: int, base: str) -> list[records.Record]:
     lines: list[records.Record] = [records.Intent(experiment=1, proposal=None, parent=base, sha=base)]
     lines += [_sample(1, base, k, 10.0 + k / 100) for k in range(1, 5)]
@@ -113,27 +144,27 @@ def _experiments(count: int, base: str) -> list[records.Record]:
         )
     )  # fmt: skip
     for n in range(2, count + 1):
-        hypothesis = "A lower value should help, since the score is the value itself."
-        lines.append(
-            records.Proposal(
-                id=n - 1, base=base, sha=base, agent="tuner", hypothesis=hypothesis, files=("knob.py",), lines=(1, 1),
-                description=f"VALUE 10.0 → {10 + n % 97}", category="optimizer", params={"knob.py:VALUE": 10 + n % 97},
-            )
-        )  # fmt: skip
-        lines.append(records.Intent(experiment=n, proposal=n - 1, parent=base, sha=base))
-        lines += [_sample(n, base, k, 10.1 + n % 7 / 10) for k in range(1, 3)]
-        lines.append(
-            records.Experiment(
-                run=n, commit=base[:7], metric=10.1 + n % 7 / 10, status="discard", cause="worse", sha=base,
-                parent=base, proposal=n - 1, description=f"VALUE 10.0 → {10 + n % 97}",
-                reason="worse by 0.30 ±0.04 (2 runs)",
-                estimate=-0.3, interval=0.04, hypothesis=hypothesis, category="optimizer", files=("knob.py",),
-                verdict={"rule": "race", "version": 1, "s": 0.02, "nu": 3, "delta": 0.04, "d": -0.3, "r": 2, "n": 4,
-                         "log_evidence": -9.0, "threshold": 10.0},
-            )
-        )  # fmt: skip
+        lines += _experiment(n, base)
     lines.append(records.Pause(reason="generated"))
     return lines
+
+
+def _experiment(n: int, base: str) -> list[records.Record]:
+    hypothesis = "A lower value should help, since the score is the value itself."
+    proposal = records.Proposal(
+        id=n - 1, base=base, sha=base, agent="tuner", hypothesis=hypothesis, files=("knob.py",), lines=(1, 1),
+        description=f"VALUE 10.0 → {10 + n % 97}", category="optimizer", params={"knob.py:VALUE": 10 + n % 97},
+    )  # fmt: skip
+    experiment = records.Experiment(
+        run=n, commit=base[:7], metric=10.1 + n % 7 / 10, status="discard", cause="worse", sha=base,
+        parent=base, proposal=n - 1, description=f"VALUE 10.0 → {10 + n % 97}",
+        reason="worse by 0.30 ±0.04 (2 runs)",
+        estimate=-0.3, interval=0.04, hypothesis=hypothesis, category="optimizer", files=("knob.py",),
+        verdict={"rule": "race", "version": 1, "s": 0.02, "nu": 3, "delta": 0.04, "d": -0.3, "r": 2, "n": 4,
+                 "log_evidence": -9.0, "threshold": 10.0},
+    )  # fmt: skip
+    intent = records.Intent(experiment=n, proposal=n - 1, parent=base, sha=base)
+    return [proposal, intent, *(_sample(n, base, k, 10.1 + n % 7 / 10) for k in range(1, 3)), experiment]
 
 
 def _sample(n: int, sha: str, k: int, value: float) -> records.Sample:

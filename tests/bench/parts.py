@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
-import pty
-import select
-import signal
 import statistics
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import generated
+import viewer
 
 from autoresearch.engine import agents, host, opening
 from autoresearch.state import records
@@ -140,84 +135,7 @@ def engine_memory(repo: str) -> dict[str, float]:
     agents.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
     options = opening.RunOptions(session="bench", max_experiments=5)
     host.engine_main(find_place(Path(repo)), options, lambda *_: None, lambda _: None)
-    return {"mb": _peak_mb("self")}
-
-
-def _peak_mb(pid: int | str) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024
-
-
-def screen(experiments: int) -> dict[str, float]:
-    """The real app at a 120x40 pty, beside an app that shows one line."""
-    repo = generated.repository(FOLDER / "r", 3)
-    _, session = generated.session(repo, experiments)
-    generated.log(session, experiments, lines=1_000_000)
-    hello = FOLDER / "hello.py"
-    hello.write_text(
-        "from textual.app import App\nfrom textual.widgets import Static\n"
-        "class Hello(App):\n    def compose(self):\n        yield Static('DISCARD')\n"
-        "Hello().run()\n"
-    )
-    app = [sys.executable, "-P", "-m", "autoresearch", "attach"]
-    frames = [_at_pty(app, repo, b"Experiments") for _ in range(3)]
-    filled = [_at_pty(app, repo, b"DISCARD") for _ in range(3)]
-    floors = [_at_pty([sys.executable, str(hello)], repo, b"DISCARD") for _ in range(3)]
-    last = _at_pty(app, repo, b"DISCARD", idle_s=8.0)
-    with generated.running(session, experiments):
-        busy = _at_pty(app, repo, b"DISCARD", idle_s=10.0)
-    return {
-        "busy": busy["idle"],
-        "busy_memory": busy["memory"],
-        "frame": statistics.median(frame["first"] for frame in frames),
-        "filled": statistics.median(frame["first"] for frame in filled),
-        "frame_floor": statistics.median(frame["first"] for frame in floors),
-        "idle": last["idle"],
-        "memory": last["memory"],
-        "memory_floor": floors[0]["memory"],
-    }
-
-
-def _at_pty(command: list[str], cwd: Path, wanted: bytes, idle_s: float = 0.0) -> dict[str, float]:
-    start = time.perf_counter()
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.chdir(cwd)
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", COLUMNS="120", LINES="40")
-        os.execv(command[0], command)
-    seen, first = b"", 0.0
-    try:
-        while not first:
-            seen += _read(fd, 10.0)
-            if wanted in seen:
-                first = time.perf_counter() - start
-        _drain(fd, 2.0)
-        memory = _peak_mb(pid)
-        idle = _drain(fd, idle_s) / idle_s if idle_s else 0.0
-        memory = max(memory, _peak_mb(pid))
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(fd)
-    return {"first": first, "memory": memory, "idle": idle}
-
-
-def _read(fd: int, timeout_s: float) -> bytes:
-    ready, _, _ = select.select([fd], [], [], timeout_s)
-    if not ready:
-        raise SystemExit("the screen showed nothing")
-    return os.read(fd, 1 << 16)
-
-
-def _drain(fd: int, seconds: float) -> int:
-    """Bytes that arrive in so many seconds."""
-    count, end = 0, time.perf_counter() + seconds
-    while (left := end - time.perf_counter()) > 0:
-        ready, _, _ = select.select([fd], [], [], left)
-        if ready:
-            count += len(os.read(fd, 1 << 16))
-    return count
+    return {"mb": viewer.peak_mb("self")}
 
 
 def commands(experiments: int) -> dict[str, float]:
@@ -273,8 +191,8 @@ def _time(command: list[str], cwd: Path, rounds: int = 5, before: Callable[[], N
 
 
 PARTS: dict[str, Callable[..., dict[str, Any]]] = {
-    "overhead": overhead, "open": open_and_recover, "memory": memory, "engine_memory": engine_memory, "screen": screen,
-    "commands": commands, "slot": slot,
+    "overhead": overhead, "open": open_and_recover, "memory": memory, "engine_memory": engine_memory,
+    "screen": viewer.screen, "night": viewer.night, "commands": commands, "slot": slot,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -78,11 +78,15 @@ def memory(quick: bool) -> list[Figure]:
 def screen(quick: bool) -> list[Figure]:
     size = SIZES[1 if quick else 2]
     got = measure("screen", experiments=size)
+    load = "100,000 log lines a minute"
     return [
         _ms(f"first frame, {size:,} experiments", got["frame"], got["frame_floor"], "700 ms"),
         _ms(f"… with the experiments in it, {size:,}", got["filled"], got["frame_floor"], ""),
         Figure(f"idle screen, 120x40, {size:,} experiments", f"{got['idle']:.0f} B/s", "0 B/s", "", "1 kB/s"),
-        Figure("busy screen, 100,000 log lines a minute", f"{got['busy'] / 1000:.1f} kB/s", "0 B/s", "", "35 kB/s"),
+        Figure("… with the machine's meters, 160x50", f"{got['idle_meters']:.0f} B/s", "0 B/s", "", "1 kB/s"),
+        Figure(f"busy screen, 120x40, {load}", f"{got['busy'] / 1000:.1f} kB/s", "0 B/s", "", "35 kB/s"),
+        Figure(f"key to paint, {load}", f"{got['key'] * 1000:.0f} ms", "", "", "50 ms"),
+        Figure("… the longest of 120", f"{got['key_worst'] * 1000:.0f} ms", "", "", "100 ms"),
         _mb(
             f"viewer's memory, {size:,} experiments, 1,000,000 log lines",
             got["busy_memory"],
@@ -90,6 +94,13 @@ def screen(quick: bool) -> list[Figure]:
             "150 MB",
         ),
     ]
+
+
+def night(quick: bool) -> list[Figure]:
+    count = 1_000 if quick else 4_000
+    got = measure("night", experiments=1_000, arriving=count)
+    grown = f"{(got['late'] - got['early']) * 1000 / got['between']:.1f} MB"
+    return [Figure(f"viewer's growth per 1,000 experiments, {count:,} arriving", grown, "", "", "flat")]
 
 
 def commands(quick: bool) -> list[Figure]:
@@ -112,7 +123,7 @@ def slots(quick: bool) -> list[Figure]:
 
 
 PARTS: dict[str, Callable[[bool], list[Figure]]] = {
-    "overhead": overheads, "open": openings, "memory": memory, "screen": screen, "commands": commands,
+    "overhead": overheads, "open": openings, "memory": memory, "screen": screen, "night": night, "commands": commands,
     "slot": slots,
 }  # fmt: skip
 
