@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from engines import check_agreement, command, environment, place, refs, run, session, start, until
 from repos import BENCH, TOML, git, make_target, patch, write
+from terminals import Terminal
 
 from autoresearch.engine import arrivals
 from autoresearch.state import records
@@ -401,3 +404,92 @@ def test_a_waiting_proposal_moves_and_a_used_one_goes(boxes: Boxes) -> None:
     log.close()
     call(boxes.one, "push", "hub")
     assert f"{found.refs}p7" not in picture(boxes.hub)
+
+
+# -- ssh, a person's ctrl+c, a full disk
+
+
+def fake_ssh(folder: Path, body: str) -> dict[str, str]:
+    write(folder, {"fake-ssh": f"#!/bin/sh\n{body}\n"})
+    (folder / "fake-ssh").chmod(0o755)
+    return {"GIT_SSH_COMMAND": str(folder / "fake-ssh"), "GIT_SSH_VARIANT": "simple"}
+
+
+def test_over_ssh_with_the_users_own_command(boxes: Boxes, tmp_path: Path) -> None:
+    env = fake_ssh(tmp_path, 'shift; exec sh -c "$1"')
+    call(boxes.one, "push", f"box:{boxes.hub}", **env)
+    call(boxes.two, "pull", f"ssh://me@box{boxes.hub}", **env)
+    assert refs(boxes.two) == refs(boxes.one)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("me@box: Permission denied (publickey).", "did not let us in"),
+        ("Host key verification failed.", "did not let us in"),
+        ("ssh: Could not resolve hostname box: Name or service not known", "cannot be reached"),
+        ("ssh: connect to host box port 22: Connection refused", "cannot be reached"),
+    ],
+)
+def test_a_box_that_cannot_be_entered_is_one_sentence(boxes: Boxes, tmp_path: Path, words: str, says: str) -> None:
+    env = fake_ssh(tmp_path, f"echo '{words}' >&2; exit 255")
+    for verb in ("push", "pull"):
+        said = call(boxes.one, verb, "box:repo.git", code=1, **env).stderr
+        assert says in said
+        assert words.rstrip(".") in said
+        assert len(said.splitlines()) == 1
+
+
+def test_ctrl_c_in_the_middle_of_a_push_leaves_the_remote_as_it_was(boxes: Boxes, tmp_path: Path) -> None:
+    hook = boxes.hub / "hooks" / "pre-receive"
+    write(hook.parent, {"pre-receive": f"#!/bin/sh\ntouch {tmp_path}/there\nsleep 60\nexit 1\n"})
+    hook.chmod(0o755)
+    before = picture(boxes.hub)
+    terminal = Terminal(["env", "-C", str(boxes.one), *command("push", "hub")], **environment())
+    try:
+        terminal.until((tmp_path / "there").exists)
+        terminal.press("\x03")
+        assert terminal.wait() == 130
+    finally:
+        terminal.close()
+    assert picture(boxes.hub) == before
+    hook.unlink()
+    call(boxes.one, "push", "hub")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no rights to mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    full = folder / "full"
+    with contextlib.suppress(OSError), full.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    return full
+
+
+def test_a_disk_that_is_full_leaves_both_sides_whole(boxes: Boxes, small_disk: Path) -> None:
+    git(small_disk, "clone", "-q", "--bare", str(boxes.hub), "hub.git")
+    full, before = fill(small_disk), picture(small_disk / "hub.git")
+    said = call(boxes.one, "push", str(small_disk / "hub.git"), code=1).stderr
+    assert len(said.splitlines()) == 1
+    assert "disk is full" in said
+    assert picture(small_disk / "hub.git") == before
+    full.unlink()
+    call(boxes.one, "push", str(small_disk / "hub.git"))
+    git(small_disk, "clone", "-q", str(boxes.hub), "two")
+    full = fill(small_disk)
+    said = call(small_disk / "two", "pull", str(small_disk / "hub.git"), code=1).stderr
+    assert len(said.splitlines()) == 1
+    full.unlink()
+    call(small_disk / "two", "pull", str(small_disk / "hub.git"))
+    check_agreement(small_disk / "two")
