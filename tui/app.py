@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import termios
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,17 +24,20 @@ from textual.events import Key
 from textual.screen import Screen
 
 from autoresearch.state import records
-from autoresearch.state.session import Place, Session
+from autoresearch.state.session import Locked, Place, Session
 from autoresearch.tui import keys
 from autoresearch.tui.alive import Engine
+from autoresearch.tui.console import clean
 from autoresearch.tui.feed import Feed
 from autoresearch.tui.notices import Bell
+from autoresearch.tui.pages import Pages
 from autoresearch.tui.palette import LIGHT_THEME, THEME, palette_of, textual_theme
 from autoresearch.tui.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
 from autoresearch.tui.starting import Detached, Starter
 
 _OF_SESSION = ("pause", "resume", "stop", "idea", "steer")
+_ABOUT_SESSION = ("ideas", "messages", "returning")
 _START_MS = 15_000
 """How long a started engine may take until its lock is seen."""
 
@@ -67,7 +71,7 @@ def run_dashboard(
     return app.return_code or 0, (app.place, app.session) if app.has_session else None
 
 
-class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
+class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
     CSS_PATH = "app.tcss"
     TITLE = "autoresearch"
     ENABLE_COMMAND_PALETTE = False
@@ -77,6 +81,20 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         Binding("s", "stop", "stop", id="app.stop", tooltip="Stop now; the open experiment goes on at the next resume"),
         Binding("i", "idea", "idea", id="app.idea", tooltip="Add an idea to the notebook"),
         Binding("m", "steer", "message", id="app.steer", tooltip="Give the agent a message with its next brief"),
+        Binding(
+            "d", "ideas", "dead ends", id="app.ideas", tooltip="Ideas and dead ends: in order, why they failed, search"
+        ),
+        Binding(
+            "M", "messages", "messages", show=False, id="app.messages", tooltip="Messages to the agent, and when read"
+        ),
+        Binding(
+            "B",
+            "returning",
+            "before a restart",
+            show=False,
+            id="app.returning",
+            tooltip="Why it stopped, what was in flight, what is left",
+        ),
         Binding("ctrl+p", "palette", "commands", id="app.palette", tooltip="Find a command by typing"),
         Binding("question_mark,f1", "help", "help", key_display="?", id="app.help", tooltip="Help for this pane"),
         Binding("ctrl+o", "home", "sessions", show=False, id="app.home", tooltip="Every session of this repository"),
@@ -115,6 +133,7 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
         self._told = ""
         """What was said of an engine that died or hangs."""
         self._terminal = terminal
+        self._obeying = threading.Lock()
         self.notices = Bell(self._write_raw, self.set_timer)
         self.feed: Feed | None = None
         self._board = self._board_of(place, session) if session is not None else None
@@ -235,12 +254,14 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
             return "This screen only reads; leave out --read-only to change something."
         if action == "home":
             return "These are the sessions." if self.showing_home else ""
-        if action not in _OF_SESSION:
+        if action not in _OF_SESSION + _ABOUT_SESSION:
             return ""
         if self.showing_home or not self.has_session:
             return "Open the session first (enter)."
         if self.board.gone:
             return "This session's folder was deleted or moved; ctrl+o shows the others, q leaves."
+        if action in _ABOUT_SESSION:
+            return self.shown_already(action)
         if action == "resume":
             if self.board.alive or not self.board.opened:
                 return "The engine is running." if self.board.opened else "The journal is still being read."
@@ -263,6 +284,23 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
             return
         if said:
             self.notify(said, timeout=4)
+        if not self.board.alive:
+            self.run_worker(self._obey, thread=True, exit_on_error=False, name="obey")
+
+    def _obey(self) -> None:
+        """No engine takes requests: they are obeyed here, in a thread, under the session's lock."""
+        from autoresearch.engine import inbox
+        from autoresearch.state.journal import JournalLost
+
+        with self._obeying:
+            try:
+                refused = inbox.drain(self.session)
+            except Locked:
+                return  # an engine has started: it takes them
+            except (JournalLost, OSError) as error:
+                refused = [str(error)]
+        for sentence in refused:
+            self.call_from_thread(self.notify, clean(sentence), severity="error", timeout=10)
 
     def action_pause(self) -> None:
         live = self.board.live
@@ -352,24 +390,6 @@ class Dashboard(keys.Reasoned, App[None], inherit_bindings=False):
 
         ask = Ask("Message to the agent", "It comes with the next brief.", "what it should know or do")
         self.push_screen(ask, answer)
-
-    # -- pages
-
-    def open_experiment(self, number: int) -> None:
-        from autoresearch.tui.screens.detail import detail_of, title_of
-        from autoresearch.tui.screens.modals import Page
-
-        history = self.board.history
-        opened = history.open
-        item = opened if opened is not None and opened.number == number else history.by_number.get(number)
-        if item is None:
-            return
-        try:
-            items = detail_of(self.session.journal, history, item, self.palette)
-        except (OSError, records.MalformedRecord) as error:
-            self.notify(f"Experiment {number} cannot be read from the journal: {error}.", severity="error")
-            return
-        self.push_screen(Page(self.palette, title_of(item), items))
 
     # -- hands
 

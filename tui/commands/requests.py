@@ -163,7 +163,7 @@ def limit(where: Where, name: str, value: str) -> None:
     name = name.replace("-", "_")
     if name not in known:
         raise click.UsageError(f"There is no limit {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
-    new = _limit_value(name, value)
+    new = limit_value(name, value)
     before = session.history()
     how = ask(session, "limit", name=name, value=new)
     shown = "off" if new in (0, "") else f"{new}"
@@ -176,7 +176,7 @@ def limit(where: Where, name: str, value: str) -> None:
     click.echo(f"Session {started.name} goes on (engine pid {started.engine_pid()}).")
 
 
-def _limit_value(name: str, text: str) -> object:
+def limit_value(name: str, text: str) -> object:
     """The value as the config takes it. Raises a usage error that says what would be right."""
     empty: object = "" if name == "until" else 0
     value: object = empty if text.lower() in ("off", "none") else configs.value_of(f"limits.{name}", text)

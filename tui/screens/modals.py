@@ -99,23 +99,24 @@ class Choice(ModalScreen[str]):
 
 
 class Ask(ModalScreen[str]):
-    """A line of text; empty when it was given up."""
+    """A line of text; None when it was given up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss('')", "give up", show=False, id="question.leave", tooltip="Give it up")
+        Binding("escape", "dismiss(None)", "give up", show=False, id="question.leave", tooltip="Give it up")
     ]
 
-    def __init__(self, title: str, text: str, placeholder: str) -> None:
+    def __init__(self, title: str, text: str, placeholder: str, value: str = "") -> None:
         super().__init__(classes="question")
         self.heading = title
         self.text = text
         self.placeholder = placeholder
+        self.value = value
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = self.heading
             yield Static(self.text, classes="words", markup=False)
-            field = Input(placeholder=self.placeholder)
+            field = Input(self.value, placeholder=self.placeholder)
             field.cursor_blink = False  # half a kilobyte a second over a slow line
             yield field
 

@@ -1,0 +1,71 @@
+"""The pages over a session's dashboard, and how the app opens them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from autoresearch.tui.palette import Palette
+    from autoresearch.tui.screens.dashboard import DashboardScreen
+
+    _Host = App[None]
+else:
+    _Host = object
+
+
+class Pages(_Host):
+    """Mixed into the app: one method per page. Screens are imported when they are opened."""
+
+    palette: Palette
+
+    if TYPE_CHECKING:
+
+        @property
+        def board(self) -> DashboardScreen: ...
+
+    def open_experiment(self, number: int) -> None:
+        from autoresearch.tui.screens.detail import detail_of, title_of
+        from autoresearch.tui.screens.modals import Page
+
+        history = self.board.history
+        opened = history.open
+        item = opened if opened is not None and opened.number == number else history.by_number.get(number)
+        if item is None:
+            return
+        items = detail_of(self.board.session.journal, history, item, self.palette)
+        self.push_screen(Page(self.palette, title_of(item), items))
+
+    def open_ideas(self) -> None:
+        from autoresearch.tui.screens.ideas import IdeasScreen
+
+        self.push_screen(IdeasScreen(self.palette))
+
+    def open_returning(self) -> None:
+        """What a person wants to check before a restart."""
+        from autoresearch.tui.screens.returning import ReturningScreen
+
+        self.push_screen(ReturningScreen(self.palette))
+
+    def open_messages(self) -> None:
+        from autoresearch.tui.screens.steer import SteerScreen
+
+        self.push_screen(SteerScreen(self.palette))
+
+    def action_ideas(self) -> None:
+        self.open_ideas()
+
+    def action_returning(self) -> None:
+        self.open_returning()
+
+    def action_messages(self) -> None:
+        self.open_messages()
+
+    def shown_already(self, action: str) -> str:
+        """Why a page is not opened now: it is on the screen."""
+        name = {"ideas": "IdeasScreen", "returning": "ReturningScreen", "messages": "SteerScreen"}[action]
+        screens: list[Screen[Any]] = list(self.screen_stack)
+        return "This is it; esc goes back." if any(type(screen).__name__ == name for screen in screens) else ""

@@ -1,0 +1,167 @@
+"""What the screens about one session have in common: a title, a body, the key line; looked at anew once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.segment import Segment
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+from autoresearch.state.history import History
+from autoresearch.tui import wording
+from autoresearch.tui.facts.pending import Pending, pending
+from autoresearch.tui.keys import Reasoned, line_of
+from autoresearch.tui.palette import Palette
+from autoresearch.tui.screens.modals import Ask, Choice, Option
+from autoresearch.tui.widgets.keys import KeyLine
+
+if TYPE_CHECKING:
+    from autoresearch.tui.app import Dashboard
+
+READS_ONLY = "This screen only reads; leave out --read-only to change something."
+_SIDE_FROM = 100
+_LETTERS = "123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class TitleLine(Widget):
+    """The session, what this is, and the engine's state."""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(id="title")
+        self.palette = palette
+        self._said: tuple[str, str, str] = ("", "", "")
+
+    def show(self, session: str, what: str, state: str) -> None:
+        if (session, what, state) != self._said:
+            self._said = (session, what, state)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        base, palette = self.rich_style, self.palette
+        session, what, state = self._said
+        line = [
+            Segment(f" {what}  ", base + palette.strong),
+            Segment(session, base + palette.quiet),
+            Segment(f"  {state}", base + palette.title),
+        ]
+        return Strip(line).adjust_cell_length(self.size.width, base)
+
+
+class SessionPage(Reasoned, Screen[None]):
+    """A screen over the dashboard. Subclasses give `heading`, `body` and `show`."""
+
+    CHANGES: ClassVar[frozenset[str]] = frozenset()
+    """Actions that change the session: none of them with --read-only."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape,backspace", "back", "back", key_display="esc", id="screen.back", tooltip="Back to where you were"
+        ),
+    ]
+    heading = ""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(classes="session-page")
+        self.palette = palette
+        self._seen: tuple[object, ...] = ()
+
+    @property
+    def viewer(self) -> Dashboard:
+        return cast("Dashboard", self.app)
+
+    @property
+    def history(self) -> History:
+        return self.viewer.board.history
+
+    def pending(self) -> list[Pending]:
+        return pending(self.viewer.session, self.history)
+
+    def body(self) -> Iterable[Widget]:
+        raise NotImplementedError
+
+    def show(self) -> None:
+        """Draw what the session's files say now."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        yield TitleLine(self.palette)
+        yield from self.body()
+        yield KeyLine(self.palette, id="keys")
+
+    def on_mount(self) -> None:
+        self._fit(self.app.size.width)
+        self.look()
+        self.set_interval(1.0, self.look)
+
+    def on_resize(self, event: Resize) -> None:
+        self._fit(event.size.width)
+
+    def _fit(self, width: int) -> None:
+        self.set_class(width >= _SIDE_FROM, "-side")
+        self.set_class(width < _SIDE_FROM, "-below")
+
+    def stamp(self) -> tuple[object, ...]:
+        """Another one means that there is something new to show."""
+        names = tuple(path.name for path, _ in self.viewer.session.requests())
+        engine = self.viewer.board.engine
+        return (self.history.lines, id(self.history), names, engine.state if engine else "", self.palette.text)
+
+    def look(self) -> None:
+        stamp = self.stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            self.show()
+        self.show_keys()
+
+    def show_again(self) -> None:
+        self._seen = ()
+        self.look()
+
+    def show_keys(self) -> None:
+        board = self.viewer.board
+        self.query_one(TitleLine).show(board.heading, self.heading, wording.badge(board.engine, board.live))
+        self.query_one("#keys", KeyLine).show(line_of(self))
+
+    def on_descendant_focus(self) -> None:
+        self.show_keys()
+
+    def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
+        return READS_ONLY if action in self.CHANGES and self.viewer.read_only else ""
+
+    def action_back(self) -> None:
+        self.dismiss(None)
+
+    # -- asking
+
+    def ask_line(self, title: str, text: str, hint: str, then: Callable[[str], None], value: str = "") -> None:
+        """Ask for a line; `then` gets it, an empty one too. Escape asks for nothing."""
+
+        def answer(said: str | None) -> None:
+            if said is not None:
+                then(said)
+
+        self.app.push_screen(Ask(title, text, hint, value), answer)
+
+    def ask_which(
+        self, title: str, text: str, options: list[tuple[str, str]], then: Callable[[str], None], chosen: str = ""
+    ) -> None:
+        """Ask for one of (value, words), by a digit or with the arrows."""
+        listed = [Option(letter, value, words) for letter, (value, words) in zip(_LETTERS, options, strict=False)]
+
+        def answer(said: Any) -> None:
+            if said is not None and said != _NONE:
+                then(said)
+
+        known = {value for value, _ in options}
+        default = chosen if chosen in known else options[0][0]
+        self.app.push_screen(
+            Choice(self.palette, title, text, [*listed, Option("q", _NONE, "leave it as it is")], default), answer
+        )
+
+
+_NONE = "\0"
