@@ -67,6 +67,7 @@ def run_dashboard(
         preferences=preferences or Preferences(),
         read_only=read_only,
     )
+    app.returning = True
     app.run(mouse=app.preferences.mouse)
     return app.return_code or 0, (app.place, app.session) if app.has_session else None
 

@@ -21,6 +21,8 @@ class Pages(_Host):
     """Mixed into the app: one method per page. Screens are imported when they are opened."""
 
     palette: Palette
+    returning = False
+    """Whether sessions that do not run open with the page to read before a restart."""
 
     if TYPE_CHECKING:
 
@@ -54,6 +56,20 @@ class Pages(_Host):
         from autoresearch.tui.screens.steer import SteerScreen
 
         self.push_screen(SteerScreen(self.palette))
+
+    def arrived(self) -> None:
+        """A session's journal is read for the first time: one that does not run shows what to check before it does."""
+        board = self.board
+        idle = board.engine is not None and board.engine.state in ("paused", "stopped", "lost")
+        if self.returning and idle and self.screen is board:
+            self.open_returning()
+
+    def look_again(self) -> None:
+        """The journal said something new: the page above the dashboard shows it at once."""
+        from autoresearch.tui.screens.session_page import SessionPage
+
+        if self.screen_stack and isinstance(self.screen, SessionPage):
+            self.screen.look()
 
     def action_ideas(self) -> None:
         self.open_ideas()

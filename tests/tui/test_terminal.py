@@ -59,7 +59,7 @@ def present(writer: sessions.Writer) -> None:
 
 def test_it_shows_and_leaves_and_gives_the_terminal_back(tmp_path: Path) -> None:
     with viewed(sessions.paused(tmp_path)) as terminal:
-        terminal.until(lambda: b"PAUSED" in terminal.written and b"DISCARD" in terminal.written)
+        terminal.until(lambda: b"PAUSED" in terminal.written and b"Why it stopped" in terminal.written)
         terminal.press("q")
         assert terminal.wait() == 0
         assert b"\x1b[?1049l" in terminal.written
@@ -95,7 +95,7 @@ def test_ctrl_c_says_how_to_leave_and_goes_on(tmp_path: Path) -> None:
 
 def test_sigterm_leaves_an_orderly_terminal(tmp_path: Path) -> None:
     with viewed(sessions.paused(tmp_path)) as terminal:
-        terminal.until(lambda: b"DISCARD" in terminal.written)
+        terminal.until(lambda: b"Why it stopped" in terminal.written)
         os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.wait() == 143
         assert b"\x1b[?1049l" in terminal.written
@@ -117,7 +117,7 @@ StateLine.render_line = broken
 
 def test_no_color_means_no_colour_codes(tmp_path: Path) -> None:
     with viewed(sessions.paused(tmp_path), NO_COLOR="1") as terminal:
-        terminal.until(lambda: b"DISCARD" in terminal.written)
+        terminal.until(lambda: b"Why it stopped" in terminal.written)
         styles = set(re.findall(rb"\x1b\[([0-9;]*)m", terminal.written))
         codes = {int(code) for style in styles for code in style.split(b";") if code}
         assert codes <= {0, 1, 2, 7, 22, 27, 39, 49}
@@ -125,7 +125,7 @@ def test_no_color_means_no_colour_codes(tmp_path: Path) -> None:
 
 def test_at_rest_it_sends_next_to_nothing(tmp_path: Path) -> None:
     with viewed(sessions.paused(tmp_path)) as terminal:
-        terminal.until(lambda: b"DISCARD" in terminal.written)
+        terminal.until(lambda: b"Why it stopped" in terminal.written)
         while terminal.read(0.7):
             pass
         assert len(terminal.read(4.0)) <= 4 * 1024

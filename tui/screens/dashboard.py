@@ -239,9 +239,11 @@ class DashboardScreen(Arranged):
     def on_feed_opened(self, message: Feed.Opened) -> None:
         self.history = message.history
         self.charted.forget(self.history)
-        self.opened = True
+        first, self.opened = not self.opened, True
         self.problem, self.gone = "", False
         self.refresh_all()
+        if first:
+            self.board.arrived()
 
     def on_feed_reading(self, message: Feed.Reading) -> None:
         self.query_one("#chart", Chart).show(self.charted.points(), f"Reading the journal … {message.part:.0%}")
@@ -301,6 +303,7 @@ class DashboardScreen(Arranged):
             self.query_one(f"#{name}", TextList).show(items)
         self.show_titles()
         self.refresh_state()
+        self.board.look_again()
 
     def _measure_gain(self) -> None:
         """The best against the baseline; reads their samples, so only when one of the two or the noise is another."""

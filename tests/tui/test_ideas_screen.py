@@ -1,0 +1,211 @@
+"""Ideas and dead ends on the screen: every action by its effect on the session's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sessions
+from test_dashboard import asked, text, until, watching
+from textual.pilot import Pilot
+
+from autoresearch.state import records
+from autoresearch.state.journal import Reader
+from autoresearch.tui.app import Dashboard
+from autoresearch.tui.screens.ideas import ExperimentsOf, IdeasScreen
+from autoresearch.tui.widgets.picks import Picks
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> sessions.Writer:
+    return sessions.rich(tmp_path)
+
+
+def last(writer: sessions.Writer) -> records.Record:
+    *_, (_, line) = Reader(writer.session.journal).lines()
+    return records.decode(line)
+
+
+async def at(app: Dashboard, pilot: Pilot[None], key: str, *tabs: str) -> IdeasScreen:
+    """The screen, with the cursor on the entry."""
+    app.open_ideas()
+    await until(pilot, lambda: isinstance(app.screen, IdeasScreen))
+    await pilot.press(*tabs)
+    picks = app.screen.query_one("#picks", Picks)
+    picks.to_key(key)
+    await until(pilot, lambda: picks.picked == key)
+    assert isinstance(app.screen, IdeasScreen)
+    return app.screen
+
+
+async def test_without_an_engine_a_change_is_in_the_journal_at_once(night: sessions.Writer) -> None:
+    async with watching(night) as (app, pilot):
+        await at(app, pilot, "i2")
+        await pilot.press("K")
+        await until(pilot, lambda: [i for i in app.board.history.ideas][:2] == ["i2", "i1"])
+        await pilot.press("J")
+        await until(pilot, lambda: [i for i in app.board.history.ideas][:2] == ["i1", "i2"])
+        await pilot.press("v", *"too slow", "enter")
+        await until(pilot, lambda: app.board.history.ideas["i2"].state == "vetoed")
+        line = last(night)
+        assert isinstance(line, records.Veto)
+        assert (line.id, line.reason) == ("i2", "too slow")
+        assert night.session.requests() == []
+        await until(pilot, lambda: "Vetoed (2)" in text(pilot))
+
+
+async def test_with_an_engine_a_change_waits_in_the_inbox_and_is_shown_as_that(night: sessions.Writer) -> None:
+    with sessions.engine(night):
+        night.live(experiment=night.number)
+        async with watching(night) as (app, pilot):
+            await at(app, pilot, "i1")
+            await pilot.press("J")
+            await until(pilot, lambda: asked(night) == [("idea", {"id": "i1", "after": "i2"})])
+            await until(pilot, lambda: "… i1 moves behind i2" in text(pilot))
+            await pilot.press("i", *"mine", "enter")
+            await until(pilot, lambda: "… waits in the inbox" in text(pilot))
+            assert asked(night)[1] == ("idea", {"text": "mine"})
+
+
+async def test_an_idea_is_edited_given_up_and_put_back(night: sessions.Writer) -> None:
+    async with watching(night) as (app, pilot):
+        await at(app, pilot, "i3")
+        await pilot.press("e", "ctrl+u", *"tie them", "enter")
+        await until(pilot, lambda: app.board.history.ideas["i3"].text == "tie them")
+        await pilot.press("x", *"no gain", "enter", *"wider", "enter")
+        await until(pilot, lambda: app.board.history.ideas["i3"].state == "vetoed")
+        line = last(night)
+        assert isinstance(line, records.DeadEnd)
+        assert (line.text, line.retry_if, line.idea, line.list) == ("tie them: no gain", "wider", "i3", "refuted")
+        await until(pilot, lambda: "Vetoed (2)" in text(pilot))
+        picks = app.screen.query_one("#picks", Picks)
+        picks.to_key("i3")
+        await until(pilot, lambda: picks.picked == "i3")
+        await pilot.press("u")
+        await until(pilot, lambda: app.board.history.ideas["i3"].state == "open")
+
+
+async def test_giving_up_needs_a_reason_and_escape_asks_for_nothing(night: sessions.Writer) -> None:
+    before = night.session.journal.read_bytes()
+    async with watching(night) as (app, pilot):
+        await at(app, pilot, "i1")
+        await pilot.press("x", "enter", "x", "y", "enter", "escape", "v", "escape", "e", "escape")
+        await pilot.pause()
+        assert isinstance(app.screen, IdeasScreen)
+    assert night.session.journal.read_bytes() == before
+    assert night.session.requests() == []
+
+
+async def test_a_failed_experiment_is_written_down_or_tried_again(night: sessions.Writer) -> None:
+    async with watching(night) as (app, pilot):
+        key = next(f"#{row.number}" for row in app.board.history.rows if row.cause == "unproven")
+        await at(app, pilot, key, "2")
+        await pilot.press("x", *"noise", "enter", "enter")
+        await until(pilot, lambda: isinstance(last(night), records.DeadEnd))
+        line = last(night)
+        assert isinstance(line, records.DeadEnd)
+        assert (line.list, f"#{line.experiment}", line.text.endswith(": noise")) == ("unproven", key, True)
+        key = next(f"#{row.number}" for row in reversed(app.board.history.rows) if row.cause == "worse")
+        app.screen.query_one("#picks", Picks).to_key(key)
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(last(night), records.Retry))
+        line = last(night)
+        assert isinstance(line, records.Retry)
+        assert f"#{line.experiment}" == key
+
+
+async def test_only_what_is_possible_is_offered_and_another_key_says_why(night: sessions.Writer) -> None:
+    async with watching(night) as (app, pilot):
+        await at(app, pilot, "i1")
+        await until(pilot, lambda: "J down" in text(pilot))
+        assert "K up" not in text(pilot)
+        await pilot.press("u")
+        await until(pilot, lambda: "Only a vetoed idea can be put back." in text(pilot))
+        await pilot.press("K")
+        await until(pilot, lambda: "It stands at that end of the list." in text(pilot))
+
+
+async def test_a_reading_screen_changes_nothing(night: sessions.Writer) -> None:
+    before = night.session.journal.read_bytes()
+    async with watching(night, read_only=True) as (app, pilot):
+        await at(app, pilot, "i2")
+        for key in ("e", "v", "K", "J", "x", "t", "i"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert isinstance(app.screen, IdeasScreen)
+        assert "e edit" not in text(pilot)
+    assert night.session.journal.read_bytes() == before
+    assert asked(night) == []
+
+
+async def test_enter_shows_the_experiments_of_a_knob_and_of_a_family(night: sessions.Writer) -> None:
+    async with watching(night) as (app, pilot):
+        await at(app, pilot, "refuted=LR", "2")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ExperimentsOf))
+        assert text(pilot).count("LR 0.") == 6
+        await pilot.press("escape", "3")
+        picks = app.screen.query_one("#picks", Picks)
+        picks.to_key("=optimizer")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ExperimentsOf))
+
+
+async def test_filters_narrow_the_list_and_escape_shows_all(night: sessions.Writer) -> None:
+    async with watching(night) as (app, pilot):
+        await at(app, pilot, "d1", "2")
+        await pilot.press("slash", *"vocabularies", "enter")
+        await until(pilot, lambda: "only “vocabularies”" in text(pilot))
+        assert "Unproven" not in text(pilot)
+        await pilot.press("slash", "ctrl+u", *"zzz", "enter")
+        await until(pilot, lambda: "Nothing here is “zzz”; esc shows all." in text(pilot))
+        await pilot.press("escape", "w", "3")
+        await until(pilot, lambda: "only unproven" in text(pilot))
+        await pilot.press("escape", "o", "down", "enter")
+        await until(pilot, lambda: "only worse" in text(pilot))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: not isinstance(app.screen, IdeasScreen))
+
+
+async def test_search_finds_in_every_session_and_a_session_elsewhere_says_how_to_see_it(night: sessions.Writer) -> None:
+    other = sessions.Writer(night.place.top.parent, name="nov19")
+    other.begin()
+    other.baseline()
+    other.turn("ZOOM", 3)
+    other.flush()
+    async with watching(night) as (app, pilot):
+        await at(app, pilot, "i1")
+        await pilot.press("4", *"zoom")
+        await until(pilot, lambda: "nov19 #2" in text(pilot))
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "That is in session nov19" in text(pilot))
+
+
+async def test_nothing_yet_is_said(tmp_path: Path) -> None:
+    writer = sessions.beginning(tmp_path)
+    async with watching(writer) as (app, pilot):
+        app.open_ideas()
+        await until(pilot, lambda: "No idea is waiting. i adds one" in text(pilot))
+        for key, words in (
+            ("2", "Nothing has failed yet."),
+            ("3", "No experiment has a verdict yet."),
+            ("4", "Type words"),
+        ):
+            await pilot.press(key)
+            await until(pilot, lambda words=words: words in text(pilot))
+            if key == "4":
+                await pilot.press("tab")
+
+
+async def test_a_night_of_ten_thousand_is_shown_in_lines_that_exist(tmp_path: Path) -> None:
+    writer = sessions.Writer(tmp_path)
+    writer.begin()
+    writer.baseline()
+    while writer.number < 3000:
+        writer.experiment()
+    writer.add(records.Stop(reason="x"))
+    writer.flush()
+    async with watching(writer) as (app, pilot):
+        app.open_ideas()
+        await pilot.press("2", "G", "g", "pagedown", "pageup")
+        await until(pilot, lambda: "Refuted (400)" in text(pilot))
