@@ -24,7 +24,7 @@ from textual.events import Key
 from textual.screen import Screen
 
 from autoresearch.state import records
-from autoresearch.state.session import Locked, Place, Session
+from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.tui import keys
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.console import clean
@@ -277,31 +277,29 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
         if self.read_only:
             self.notify("This screen only reads; leave out --read-only to change something.", severity="warning")
             return
+        session = self.session
         try:
-            self.session.ask(kind, **args)
+            request = session.ask(kind, **args)
         except OSError as error:
             where = self.session.inbox
             self.notify(f"The request could not be written to {where}: {error.strerror}.", severity="error", timeout=10)
             return
         if said:
             self.notify(said, timeout=4)
-        if not self.board.alive:
-            self.run_worker(self._obey, thread=True, exit_on_error=False, name="obey")
 
-    def _obey(self) -> None:
-        """No engine takes requests: they are obeyed here, in a thread, under the session's lock."""
-        from autoresearch.engine import inbox
-        from autoresearch.state.journal import JournalLost
+        def see_to() -> None:
+            from autoresearch.state.journal import JournalLost
+            from autoresearch.tui.commands import requests
 
-        with self._obeying:
             try:
-                refused = inbox.drain(self.session)
-            except Locked:
-                return  # an engine has started: it takes them
-            except (JournalLost, OSError) as error:
-                refused = [str(error)]
-        for sentence in refused:
-            self.call_from_thread(self.notify, clean(sentence), severity="error", timeout=10)
+                with self._obeying:
+                    requests.see_to(session, request)
+            except (SessionError, JournalLost, OSError) as error:
+                self.call_from_thread(self.notify, clean(str(error)), severity="error", timeout=10)
+
+        if kind not in ("pause", "unpause", "stop"):
+            # Where no engine takes it, it is obeyed here, beside the screen and under the session's lock.
+            self.run_worker(see_to, thread=True, exit_on_error=False, name="obey")
 
     def action_pause(self) -> None:
         live = self.board.live

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sessions
@@ -20,25 +19,6 @@ from autoresearch.tui.screens.returning import ReturningScreen, planned
 from autoresearch.tui.widgets.picks import Picks
 
 STOPPED = Engine("stopped", reason="stopped by ann")
-
-
-class Starter:
-    """Notes that an engine was to be started."""
-
-    def __init__(self) -> None:
-        self.started = 0
-
-    def can_resume(self, *_: Any) -> bool:
-        return True
-
-    def resume(self, *_: Any) -> None:
-        self.started += 1
-
-    def offers(self, _: Any) -> list[Any]:
-        return []
-
-    def new(self, *_: Any) -> Any:
-        raise AssertionError
 
 
 def facts_of(writer: sessions.Writer, engine: Engine = STOPPED) -> Returning:
@@ -142,14 +122,14 @@ def test_the_plan_is_asked_of_the_real_repository(tmp_path: Path) -> None:
 
 
 async def test_a_session_that_does_not_run_opens_with_it_and_enter_resumes_at_once(tmp_path: Path) -> None:
-    writer, starter = sessions.rich(tmp_path), Starter()
+    writer, starter = sessions.rich(tmp_path), sessions.Starts(lambda: None)
     app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=starter)
     app.returning = True
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
         assert "it goes on at run 3" in text(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: starter.started == 1)
+        await until(pilot, lambda: len(starter.began) == 1)
         await until(pilot, lambda: app.screen is app.board)
 
 
@@ -174,7 +154,7 @@ async def test_escape_goes_to_the_dashboard_and_the_page_can_be_called_back(tmp_
 
 async def test_a_veto_a_new_order_an_idea_and_a_limit_are_in_the_journal(tmp_path: Path) -> None:
     writer = sessions.rich(tmp_path)
-    async with watching(writer, starter=Starter()) as (app, pilot):
+    async with watching(writer, starter=sessions.Starts(lambda: None)) as (app, pilot):
         app.open_returning()
         await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
         picks = app.screen.query_one("#picks", Picks)
@@ -194,7 +174,7 @@ async def test_a_veto_a_new_order_an_idea_and_a_limit_are_in_the_journal(tmp_pat
 
 
 async def test_nothing_is_offered_that_would_change_a_session_that_is_only_read(tmp_path: Path) -> None:
-    writer, starter = sessions.rich(tmp_path), Starter()
+    writer, starter = sessions.rich(tmp_path), sessions.Starts(lambda: None)
     before = writer.session.journal.read_bytes()
     async with watching(writer, read_only=True, starter=starter) as (app, pilot):
         app.open_returning()
@@ -205,7 +185,7 @@ async def test_nothing_is_offered_that_would_change_a_session_that_is_only_read(
             await pilot.pause()
             assert isinstance(app.screen, ReturningScreen)
         assert "enter resume" not in text(pilot)
-    assert starter.started == 0
+    assert starter.began == []
     assert writer.session.journal.read_bytes() == before
 
 
@@ -222,7 +202,7 @@ async def test_a_lost_engine_is_shown_with_its_last_words(tmp_path: Path) -> Non
 async def test_the_preview_is_the_brief_with_what_was_changed_here(tmp_path: Path) -> None:
     session = told(tmp_path / "repo")
     session.session.config.write_text((session.repo / "autoresearch.toml").read_text())
-    app = Dashboard(session.place, session.session, starter=Starter())
+    app = Dashboard(session.place, session.session, starter=sessions.Starts(lambda: None))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.board.opened and app.board.engine is not None)
         app.open_returning()

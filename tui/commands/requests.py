@@ -24,7 +24,11 @@ def ask(session: Session, kind: str, **args: object) -> str:
 
     Raises SessionError when it was refused.
     """
-    request = session.ask(kind, **args)
+    return see_to(session, session.ask(kind, **args))
+
+
+def see_to(session: Session, request: Request) -> str:
+    """As `ask`, for a request that is in the inbox already."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         if not _waits(session, request):
