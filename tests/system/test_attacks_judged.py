@@ -217,7 +217,7 @@ def test_without_caches_of_its_own_the_judge_takes_the_poison(tmp_path: Path) ->
 
 FLOOD = Attack("floods the log", "for _ in range(3000): print('x' * 1000)", outcome=("crash", "output_limit"),
                won=lambda seen: len(seen.log()) > 2_000_000)  # fmt: skip
-BOMB = Attack("takes all memory", "import time; held = bytearray(400 * 2**20); time.sleep(0.5)",
+BOMB = Attack("takes all memory", "import time; held = bytearray(400 * 2**20); time.sleep(3)",
               outcome=("crash", "out_of_memory"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
 CROWD = Attack("multiplies without end", """
 import os, time
@@ -225,7 +225,7 @@ for _ in range(700):
     if os.fork() == 0:
         time.sleep(5)
         os._exit(0)
-time.sleep(1)
+time.sleep(3)
 """, outcome=("crash", "process_limit"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
 GREEDY = [FLOOD, BOMB, CROWD]
 UNCOUNTED = """
