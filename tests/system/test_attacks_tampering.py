@@ -7,12 +7,15 @@ with the check taken away: then each of them gets its score.
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from attacks import Attack, Seen, has_won, make_attacked, measure_all
-from engines import run
+from engines import command, environment, run
 from repos import snapshot
+
+from autoresearch.state.history import SELF_SCORED_TEXT
 
 UNCONFINED = 'confine = "off"'
 TAMPERED = ("crash", "tampered")
@@ -125,6 +128,14 @@ def test_tampering_is_a_crash_that_names_the_file(attack: Attack, strong: dict[s
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
 def test_without_the_check_tampering_pays(attack: Attack, weak: dict[str, Seen]) -> None:
     assert has_won(attack, weak[attack.name])
+
+
+@pytest.mark.parametrize("words", [["status"], ["log"], ["summary"], ["show", "1"]], ids=" ".join)
+def test_a_number_that_the_agents_code_can_print_is_called_that(words: list[str], strong: dict[str, Seen]) -> None:
+    """The command names train.py, which is in scope, and there is no `evaluate`: no check can help."""
+    seen = next(iter(strong.values()))
+    done = subprocess.run(command(*words), cwd=seen.repo, env=environment(), capture_output=True, text=True, check=True)
+    assert SELF_SCORED_TEXT in " ".join(done.stdout.split())
 
 
 LINKED = Attack(
