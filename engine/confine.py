@@ -9,6 +9,7 @@ What the kernel or the account does not offer is left out and named (`level`), n
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import json
 import os
@@ -40,6 +41,8 @@ JUDGES: tuple[Role, ...] = ("evaluate", "holdout")
 _PROGRAM = Path(__file__).with_name("confine_spawner.py")
 _SIZE = struct.Struct("<I")
 _PROBE_S = 30.0
+_PR_SET_DUMPABLE = 4
+_SCOPES_ABI = 6
 
 
 # -- what this machine offers
@@ -57,6 +60,8 @@ class Kernel:
     """A mount namespace of one's own."""
     network: bool = False
     """A network namespace of one's own with a loopback device."""
+    held: bool = False
+    """All mounts can be made read-only but some: for those who need to mount, which Landlock forbids (5.12)."""
 
 
 @functools.cache
@@ -164,6 +169,12 @@ def level(settings: str = "auto", network: Network = "loopback", offered: Kernel
     return Level("partial" if missing else "full", " and ".join(parts), tuple(missing))
 
 
+def shield() -> None:
+    """No process without privileges, of the same user too, reads or traces this one: it may hold keys."""
+    if LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def refuse_weak(config: Config, offered: Kernel | None = None) -> None:
     """`confine = "required"`: raises SessionError where files or the network asked for cannot be held."""
     if config.measure.confine != "required":
@@ -266,6 +277,8 @@ class View:
     """Of these, the names inside are hidden even where nothing can be covered."""
     fixed: tuple[Path, ...] = ()
     """Files in writable folders that nobody replaces."""
+    held: tuple[Path, ...] = ()
+    """If any: only these are written, by the way they are mounted and not by Landlock."""
 
 
 @dataclass(slots=True)
@@ -333,7 +346,7 @@ class Spawner:
     def _look(self) -> object:
         """Changes when what is hidden or fixed is another file than when the spawner began."""
         view = self.view
-        inodes = [_inode(path) for path in (*view.covered, *view.fixed)]
+        inodes = [_inode(path) for path in (*view.covered, *view.fixed, *view.held)]
         if self._offered.mounts or not self._offered.landlock:
             return inodes
         # Rules hold for files, not for names: one that was replaced since could not be read any more.
@@ -344,14 +357,15 @@ class Spawner:
 
         offered, view = self._offered, self.view
         order = {
-            "user": offered.user,
+            "user": offered.user or bool(view.held),
             "mounts": offered.mounts,
             "network": view.network if offered.network else "on",
             "close_network": view.network != "on" and not offered.network,
             "cover": _real(view.covered),
             "unlisted": _real(view.unlisted),
             "fix": _real(view.fixed),
-            "landlock": bool(offered.landlock),
+            "held": _real(view.held),
+            "landlock": bool(offered.landlock) and not (view.held and offered.landlock < _SCOPES_ABI),
             "devices": _devices(),
             "processes": 0,
         }
@@ -523,7 +537,9 @@ class Confinement:
         if self._mounts:
             private += sockets(ground.environ)
         trees = [tree.root / ".git" for tree in (ground.measure, ground.evaluate) if tree is not None]
-        return View(self.network(role), (*private, *hidden), tuple(hidden), tuple(trees))
+        # A judge may have processes of its own to confine.
+        held = self._folders(role) if role in JUDGES and (self._offered or kernel()).held else ()
+        return View(self.network(role), (*private, *hidden), tuple(hidden), tuple(trees), tuple(held))
 
     @property
     def _mounts(self) -> bool:

@@ -30,15 +30,17 @@ _CLONE_PARENT = 0x8000
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 32, 4096, 16384, 1 << 19
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 4, 24, 28, 38
-_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 _SECUREBITS = 0x2F
 """An exec as user 0 gives no capabilities; none are kept over a change of user; locked, and no ambient ones."""
-_CAP_SETPCAP = 8
+_CAP_SETPCAP, _CAP_SETFCAP = 8, 31
+_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY = 442, -100, 0x8000, 1
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _REQUEST = struct.Struct("<I")
 
 # The interpreter's lock is held during these calls: nothing else runs here, and a fork finds it as it was.
 _libc = ctypes.PyDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
 
 
 def _call(name: str, *arguments: object) -> int:
@@ -115,6 +117,23 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int = 0, da
     _call("mount", *words, ctypes.c_ulong(flags), data.encode() if data else None)
 
 
+def hold(writable: list[str]) -> None:
+    """Nothing but these folders, devices and /proc can be written; Landlock would also forbid every further mount."""
+    for path in writable:
+        if os.path.exists(path):  # noqa: PTH110
+            _mount(path, path, None, _MS_BIND | _MS_REC)
+    _set_readonly("/", True, _AT_RECURSIVE)
+    for path in [*writable, "/proc", "/dev/shm"]:
+        if os.path.exists(path):  # noqa: PTH110
+            _set_readonly(path, False)
+    fix(["/proc/sys", "/proc/sysrq-trigger"])  # user 0 may write there, without any privilege
+
+
+def _set_readonly(path: str, value: bool, flags: int = 0) -> None:
+    bits = struct.pack("<QQQQ", _ATTR_RDONLY if value else 0, 0 if value else _ATTR_RDONLY, 0, 0)
+    _call("syscall", _MOUNT_SETATTR, _AT_FDCWD, os.fsencode(path), flags, bits, ctypes.c_size_t(len(bits)))
+
+
 def cover(paths: list[str]) -> None:
     """Nobody reads what is at these paths any more: a folder or file without any permission lies over each."""
     empty = "/dev/shm/.covered"
@@ -142,19 +161,28 @@ def fix(paths: list[str]) -> None:
             continue
 
 
-def drop_privileges() -> None:
-    """All capabilities, for good: an exec as root gives none back, and no setuid program gives any."""
+def drop_privileges(nests: bool = False) -> None:
+    """All capabilities, for good: an exec as root gives none back, and no setuid program gives any.
+
+    Who `nests` makes user namespaces below this one, in which root must keep its name: for that alone one is left. It
+    holds within this namespace only.
+    """
+    kept = 1 << _CAP_SETFCAP if nests and os.getuid() == 0 else 0
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     with open("/proc/self/status") as file:  # noqa: PTH123
         effective = int(file.read().split("CapEff:")[1].split()[0], 16)
     if effective >> _CAP_SETPCAP & 1:
         for capability in range(64):
             try:
-                _prctl(_PR_CAPBSET_DROP, capability)
+                if not kept >> capability & 1:
+                    _prctl(_PR_CAPBSET_DROP, capability)
             except OSError:
                 break  # beyond the last one this kernel knows
         _prctl(_PR_SET_SECUREBITS, _SECUREBITS)
-    _call("capset", struct.pack("<Ii", 0x20080522, 0), bytes(24))
+    low, high = kept & 0xFFFFFFFF, kept >> 32
+    _call("capset", struct.pack("<Ii", 0x20080522, 0), struct.pack("<6I", low, low, low, high, high, high))
+    if kept:
+        _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_SETFCAP)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
@@ -213,7 +241,7 @@ def _enter_landlock(order: dict[str, Any], request: dict[str, Any], reads: Reads
     writes = _write_rights(lock)
     of_files = fs.WRITE_FILE | fs.TRUNCATE
     with lock.Ruleset(
-        handled_fs=writes,
+        handled_fs=fs.NONE if order["held"] else writes,
         handled_net=closed if order["close_network"] else net.NONE,
         scoped=lock.Scope.SIGNAL | lock.Scope.ABSTRACT_UNIX_SOCKET,
     ) as ruleset:
@@ -282,10 +310,12 @@ def serve(handle: socket.socket) -> None:
     assert order is not None
     try:
         enter_namespaces(user=order[0]["user"], mounts=order[0]["mounts"], network=order[0]["network"])
+        if order[0]["held"]:
+            hold(order[0]["held"])
         if order[0]["mounts"]:
             cover(order[0]["cover"])
             fix(order[0]["fix"])
-        drop_privileges()
+        drop_privileges(nests=bool(order[0]["held"]))
         _prctl(_PR_SET_DUMPABLE, 0)
         reads = None
         if order[0]["landlock"]:
@@ -310,6 +340,8 @@ def serve(handle: socket.socket) -> None:
 
 def _receive(handle: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     data, fds, _, _ = socket.recv_fds(handle, _REQUEST.size, 3)
+    for fd in fds:
+        os.set_inheritable(fd, False)
     if len(data) < _REQUEST.size:
         return None  # the engine has ended
     rest = bytearray()
@@ -331,7 +363,9 @@ def main(arguments: list[str]) -> None:
     sys.path += arguments[1:]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the engine decides: we end when its end of the socket closes
-    serve(socket.socket(fileno=int(arguments[0])))
+    with socket.socket(fileno=int(arguments[0])) as handle:
+        handle.set_inheritable(False)
+        serve(handle)
 
 
 # -- finding out
@@ -339,21 +373,24 @@ def main(arguments: list[str]) -> None:
 
 def probe() -> dict[str, Any]:
     """What this machine lets us have, each tried for real in a process of its own."""
-    found: dict[str, Any] = {"user": False, "mounts": False, "network": False}
+    found: dict[str, Any] = {"user": False, "mounts": False, "network": False, "held": False}
     if os.uname().machine not in _CLONE:
         return found
     for user in (False, True):
         for mounts, network in ((True, "loopback"), (False, "loopback"), (True, "on")):
             if _works(user, mounts, network):
-                return {"user": user, "mounts": mounts, "network": network == "loopback"}
+                held = mounts and _works(True, mounts, network, held=True)
+                return {"user": user, "mounts": mounts, "network": network == "loopback", "held": held}
     return found
 
 
-def _works(user: bool, mounts: bool, network: str) -> bool:
+def _works(user: bool, mounts: bool, network: str, held: bool = False) -> bool:
     child = os.fork()
     if child == 0:
         try:
             enter_namespaces(user=user, mounts=mounts, network=network)
+            if held:
+                hold(["/tmp"])
             os._exit(0)
         except OSError:
             os._exit(1)

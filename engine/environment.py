@@ -158,6 +158,8 @@ def base(
         env |= {name: value for name, value in _OFFLINE.items() if name not in names}
     env |= {name: str(scratch.caches / place) for name, place in _COMPILE_CACHES.items() if name not in names}
     env |= _python(folder, user_folder, scratch, source)
+    if os.getuid() == 0:
+        env["TAR_OPTIONS"] = "--no-same-owner"  # root without its privileges cannot give files away
     return env | {
         "HOME": str(scratch.home),
         "TMPDIR": str(scratch.tmp),

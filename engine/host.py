@@ -78,6 +78,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     # A handler, not SIG_IGN: what is ignored must be reset in every child, which costs a full fork (3.5 ms a command).
     signal.signal(signal.SIGHUP, lambda *_: None)
     process.become_subreaper()
+    confine.shield()
     options = resolved(place, options)
     config = read_config(place, options)
     refuse_untrusted(place, options)

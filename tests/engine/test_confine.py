@@ -106,6 +106,19 @@ VIEWS = {
     "full": FULL,
     "landlock alone": Kernel(landlock=FULL.landlock),
 }
+NESTING = """
+import ctypes, os, pathlib
+libc = ctypes.CDLL(None, use_errno=True)
+uid, gid = os.getuid(), os.getgid()
+assert libc.unshare(0x10000000 | 0x20000) == 0, ctypes.get_errno()
+pathlib.Path("/proc/self/setgroups").write_text("deny")
+pathlib.Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+pathlib.Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+os.mkdir("private")
+assert libc.mount(b"tmpfs", b"private", b"tmpfs", 0, None) == 0, ctypes.get_errno()
+pathlib.Path("private/file").write_text("mine")
+print("nested")
+"""
 
 
 @pytest.fixture(params=[name for name, offered in VIEWS.items() if offered.landlock])
@@ -130,7 +143,8 @@ def test_it_writes_its_tree_and_scratch_folders_and_devices(box: Box) -> None:
     script = """set -e
     echo x > new; mkdir d; mv new d/moved; ln d/moved d/hard; ln -s moved d/soft; rm -r d
     echo y >> knob.py; : > bench.py; mkfifo pipe
-    echo z > $HOME/file; echo z > $TMPDIR/file; echo z > /dev/null; echo z > /dev/stderr; echo z > /dev/shm/file
+    echo z > $HOME/file; echo z > $TMPDIR/file; echo z > /dev/null; echo z > /dev/stderr
+    echo z > /dev/shm/file-$$; rm /dev/shm/file-$$
     """
     code, output = box.run(script)
     assert (code, output) == (0, "z\n")
@@ -207,6 +221,18 @@ def test_the_trees_do_not_write_each_other(box: Box) -> None:
     box.refuses(f"echo x > {quoted(box.trees / 'evaluate' / 'new')}")
     box.refuses(f"echo x > {quoted(box.trees / 'measure' / 'new')}", "evaluate")
     assert box.run("echo x > mine", "evaluate")[0] == 0
+
+
+def test_an_evaluator_may_confine_what_it_starts(box: Box) -> None:
+    """A judge has untrusted processes of its own to hold; Landlock alone would forbid it to mount."""
+    assert box.offered is not None
+    box.evaluates = True
+    code, output = box.python(NESTING, "evaluate")
+    assert (code == 0) == box.offered.held, output
+    box.refuses(f"echo x > {quoted(box.home / 'file')}", "evaluate")
+    box.refuses(f"mv {quoted(box.repo / 'knob.py')} .", "evaluate")
+    if os.getuid() == 0:
+        box.refuses("echo $(cat /proc/sys/kernel/core_pattern) > /proc/sys/kernel/core_pattern", "evaluate")
 
 
 def test_declared_paths_can_be_written(box: Box) -> None:
@@ -317,6 +343,20 @@ def test_an_ended_spawner_is_started_again(box: Box) -> None:
     spawner._child.kill()
     spawner._child.wait()
     assert box.run("echo here", made=made) == (0, "here\n")
+
+
+def test_a_command_inherits_its_three_descriptors_and_no_more(box: Box) -> None:
+    assert box.run("ls /proc/self/fd")[1].split() == ["0", "1", "2", "3"]  # the last is the listing's own
+
+
+def test_what_a_command_leaves_in_shared_memory_is_not_for_the_next(box: Box) -> None:
+    assert box.offered is not None
+    if not box.offered.mounts:
+        pytest.skip("named: /dev/shm is the machine's own")
+    made = box.made()
+    assert box.run("mkdir -m 000 /dev/shm/d; echo x > /dev/shm/left-here", made=made)[0] == 0
+    assert box.run("ls /dev/shm", made=made) == (0, "")
+    assert not Path("/dev/shm/left-here").exists()
 
 
 def test_a_tree_that_is_made_again_can_be_written(box: Box) -> None:
