@@ -279,6 +279,10 @@ class View:
     """Files in writable folders that nobody replaces."""
     held: tuple[Path, ...] = ()
     """If any: only these are written, by the way they are mounted and not by Landlock."""
+    guarded: tuple[Path, ...] = ()
+    """What in `held` is not written all the same."""
+    inner: tuple[Path, ...] = ()
+    """What in `guarded` is written all the same."""
 
 
 @dataclass(slots=True)
@@ -365,6 +369,8 @@ class Spawner:
             "unlisted": _real(view.unlisted),
             "fix": _real(view.fixed),
             "held": _real(view.held),
+            "guarded": _real(view.guarded),
+            "inner": _real(view.inner),
             "landlock": bool(offered.landlock) and not (view.held and offered.landlock < _SCOPES_ABI),
             "devices": _devices(),
             "processes": 0,
@@ -435,6 +441,20 @@ def _files_beside(hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
             yield from ((entry.path, entry.inode()) for entry in entries if entry.is_file(follow_symlinks=False))
 
 
+def to_json(view: View) -> str:
+    """For another process of ours; `from_json` reads it."""
+    return json.dumps({name: _plain(getattr(view, name)) for name in View.__slots__})
+
+
+def from_json(text: str) -> View:
+    found = {name: tuple(map(Path, value)) for name, value in json.loads(text).items() if name != "network"}
+    return View(json.loads(text)["network"], **found)
+
+
+def _plain(value: str | tuple[Path, ...]) -> str | list[str]:
+    return value if isinstance(value, str) else [str(path) for path in value]
+
+
 # -- a session's measured commands
 
 
@@ -461,6 +481,31 @@ class Ground:
     evaluate: Rooted | None
     scratch: Scratch
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+def agent_view(config: Config, place: Place, trees: Path, tree: Path) -> View | None:
+    """What an agent's CLI sees: it edits its tree and keeps its own files below HOME, and has the network.
+
+    Everything else that is the session's or the user's repository is read-only. None where that cannot be had: a CLI
+    replaces files in HOME itself, which Landlock's rules cannot allow without allowing all below it.
+    """
+    if config.measure.confine == "off" or not kernel().held:
+        return None
+    home = Path.home()
+    named = [Path(os.environ[name]) for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
+             "XDG_RUNTIME_DIR", "TMPDIR") if os.environ.get(name)]  # fmt: skip
+    guarded = [path.resolve() for path in (place.top, place.common_dir, trees)]
+    return View(
+        "on",
+        covered=tuple(_hidden_in(config, place.folder)),
+        held=(home, Path("/tmp"), Path("/var/tmp"), *named),
+        guarded=tuple(path for path in guarded if not home.resolve().is_relative_to(path)),
+        inner=(tree, tree.with_name(f"{tree.name}.git")),
+    )
+
+
+def _hidden_in(config: Config, folder: Path) -> list[Path]:
+    return [folder / Path(name).expanduser() for name in config.measure.hidden]
 
 
 def ground(place: Place, trees: Path, measure: Rooted, evaluate: Rooted | None) -> Ground:
@@ -547,14 +592,10 @@ class Confinement:
 
     def _hidden(self) -> list[Path]:
         """A relative path is one of the target's folder: in the user's worktree and in the tree."""
-        found = []
-        for name in self._config.measure.hidden:
-            path = Path(name).expanduser()
-            folders = [self._ground.user_folder]
-            if self._mounts:  # where nothing can be covered, hiding a part of the tree would hide all new files in it
-                folders += [tree.folder for tree in (self._ground.measure, self._ground.evaluate) if tree]
-            found += [path] if path.is_absolute() else [folder / path for folder in folders]
-        return found
+        folders = [self._ground.user_folder]
+        if self._mounts:  # where nothing can be covered, hiding a part of the tree would hide all new files in it
+            folders += [tree.folder for tree in (self._ground.measure, self._ground.evaluate) if tree]
+        return list(dict.fromkeys(path for folder in folders for path in _hidden_in(self._config, folder)))
 
     def _writable(self) -> list[Path]:
         ground = self._ground

@@ -117,8 +117,11 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int = 0, da
     _call("mount", *words, ctypes.c_ulong(flags), data.encode() if data else None)
 
 
-def hold(writable: list[str]) -> None:
-    """Nothing but these folders, devices and /proc can be written; Landlock would also forbid every further mount."""
+def hold(writable: list[str], guarded: list[str], inner: list[str]) -> None:
+    """Nothing but these folders, devices and /proc can be written; Landlock would also forbid every further mount.
+
+    Of them, those that are `guarded` cannot, but for what is `inner` to those.
+    """
     for path in writable:
         if os.path.exists(path):  # noqa: PTH110
             _mount(path, path, None, _MS_BIND | _MS_REC)
@@ -126,6 +129,12 @@ def hold(writable: list[str]) -> None:
     for path in [*writable, "/proc", "/dev/shm"]:
         if os.path.exists(path):  # noqa: PTH110
             _set_readonly(path, False)
+    for path in guarded:
+        _mount(path, path, None, _MS_BIND | _MS_REC)
+        _set_readonly(path, True, _AT_RECURSIVE)
+    for path in inner:
+        _mount(path, path, None, _MS_BIND | _MS_REC)
+        _set_readonly(path, False)
     fix(["/proc/sys", "/proc/sysrq-trigger"])  # user 0 may write there, without any privilege
 
 
@@ -311,7 +320,7 @@ def serve(handle: socket.socket) -> None:
     try:
         enter_namespaces(user=order[0]["user"], mounts=order[0]["mounts"], network=order[0]["network"])
         if order[0]["held"]:
-            hold(order[0]["held"])
+            hold(order[0]["held"], order[0]["guarded"], order[0]["inner"])
         if order[0]["mounts"]:
             cover(order[0]["cover"])
             fix(order[0]["fix"])
@@ -390,7 +399,7 @@ def _works(user: bool, mounts: bool, network: str, held: bool = False) -> bool:
         try:
             enter_namespaces(user=user, mounts=mounts, network=network)
             if held:
-                hold(["/tmp"])
+                hold(["/tmp"], [], [])
             os._exit(0)
         except OSError:
             os._exit(1)

@@ -355,6 +355,7 @@ class _Engine:
             kind, replay = history.agent[0], history.agent[1] or None
         tree = self._workspace.propose
         tree.at(history.header.base)
+        view = confine.agent_view(self._config, self._place, self._workspace.folder, tree.root)
         try:
             agent = agents.create(
                 self._config,
@@ -364,9 +365,15 @@ class _Engine:
                 prefix=self._place.prefix,
                 say=lambda text: self._recorder.phase(self._recorder.live.phase, waiting_for=text),
                 warn=lambda text: self._recorder.warn(text, code="agent"),
+                view=view,
             )
         except agents.Unavailable as no:
             raise SessionError(str(no)) from no
+        if agent.name == "command" and view is None and self._config.measure.confine != "off":
+            text = (
+                "The agent's CLI is held by its own permissions alone: this machine allows it no view of its own files."
+            )
+            self._recorder.warn(text, code="confinement")
         if (agent.name, replay or "") != history.agent:
             self._recorder.write(records.AgentEvent(event="began", agent=agent.name, text=replay or ""))
         return agent

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from autoresearch.engine.git import Git
 from autoresearch.state.config import Config
 from autoresearch.state.history import History
 from autoresearch.state.session import Session, SessionError
+
+if TYPE_CHECKING:  # it knows the agents' logins, so it imports us
+    from autoresearch.engine.confine import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,19 +173,20 @@ def create(
     seed: int = 0,
     say: Callable[[str], None] = _silent,
     warn: Callable[[str], None] = _silent,
+    view: View | None = None,
 ) -> Agent:
     """The agent of a short name: `kind`, else the config's.
 
     `git` is bound to the propose tree, `prefix` is the target's folder in it. `replay` is the folder or range of
     `--replay`; given, it decides. A language model tells with `say` what it waits for ("" when no longer), and with
-    `warn` what should stay on record. Raises Unavailable.
+    `warn` what should stay on record. `view` is what an agent's CLI may touch. Raises Unavailable.
     """
     kind = "replay" if replay is not None else kind or config.agent.kind
     makers: dict[str, Callable[[], Agent]] = {
         "auto": lambda: _tuner(seed),
         "tuner": lambda: _tuner(seed),
         "replay": lambda: _replay(replay, git, prefix),
-        "command": lambda: _command(config, git, prefix, say, warn),
+        "command": lambda: _command(config, git, prefix, say, warn, view),
         "claude": lambda: _claude(config, say),
     }
     if kind not in makers:
@@ -213,10 +217,17 @@ def _claude(config: Config, say: Callable[[str], None]) -> Agent:
     return Claude(config.agent, say=say)
 
 
-def _command(config: Config, git: Git, prefix: str, say: Callable[[str], None], warn: Callable[[str], None]) -> Agent:
+def _command(
+    config: Config,
+    git: Git,
+    prefix: str,
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+    view: View | None,
+) -> Agent:
     from autoresearch.engine.agents.command import Command
 
-    agent = Command(config.agent, git=git, prefix=prefix, say=say, warn=warn)
+    agent = Command(config.agent, git=git, prefix=prefix, say=say, warn=warn, view=view)
     missing = agent.missing()
     if missing is not None:
         raise Unavailable(f"{missing.reason} {missing.fix}")

@@ -76,7 +76,7 @@ class Claude:
     ) -> None:
         """`say` is told what the agent waits for, "" when that is over. Raises Unavailable."""
         if settings.shell:
-            raise Unavailable("agent.shell comes with confinement, in a later release; set agent.shell = false.")
+            raise Unavailable("agent.shell is not there yet for the agent 'claude'; set agent.shell = false.")
         key = find_key(environ)
         self._settings = settings
         self._pace = pace or Pace()

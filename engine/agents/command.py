@@ -32,6 +32,7 @@ from autoresearch.engine.agents.presets import (
     call_of,
     preset_of,
 )
+from autoresearch.engine.confine import View
 from autoresearch.engine.git import Git
 from autoresearch.engine.scope import Scope
 from autoresearch.engine.telling import lesson_due
@@ -102,16 +103,19 @@ class Command:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = time.time,
         cpus: frozenset[int] = frozenset(),
+        view: View | None = None,
     ) -> None:
         """`git` is bound to the propose tree, `prefix` is the target's folder in it.
 
         `say` tells what is waited for ("" when no longer), `warn` gives a warning to keep. `cpus` are the processors
-        the agent may use, all when empty; they may be set between proposals.
+        the agent may use, all when empty; they may be set between proposals. `view` is what its CLI may touch; None:
+        what its user may.
         """
         self.settings = settings
         self.say = say
         self.warn = warn
         self.cpus = cpus
+        self._view = view
         self._git = git
         self._prefix = f"{prefix}/" if prefix else ""
         self._environ = user_environ
@@ -169,7 +173,7 @@ class Command:
             answer.mkdir()
             (answer / BRIEF_FILE).write_text(self._prompt(brief, cut_off))
             try:
-                _head(log, call)
+                _head(log, call, self._view is not None)
                 start, raw_start = _size(log), _size(raw)
                 exit = await process.run_async(self._command(call, tree, answer, log, raw, folder, brief))
                 found = words.read(Secrets(self._environ).scrub(_text(answer / WORDS_FILE)))
@@ -197,6 +201,7 @@ class Command:
                 raw=raw if call.form != "text" else None,
                 form=call.form,
                 cpus=self.cpus,
+                view=self._view,
             ),
             cwd=tree,
             env=self._env(call, answer),
@@ -377,9 +382,12 @@ def _not_installed(program: str, install: str) -> Blocked:
     )
 
 
-def _head(log: Path, call: Call) -> None:
+def _head(log: Path, call: Call, confined: bool) -> None:
+    kernel = (
+        "; the kernel: it writes its tree and HOME, and nothing of the session or the repository" if confined else ""
+    )
     with log.open("a") as file:
-        file.write(f"-- {call.name}; what protects: {call.protection}\n")
+        file.write(f"-- {call.name}; what protects: {call.protection}{kernel}\n")
 
 
 def _size(path: Path) -> int:

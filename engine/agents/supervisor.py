@@ -22,9 +22,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from autoresearch.engine import process
+from autoresearch.engine import confine, process
 from autoresearch.engine.agents.clistream import CliStream
 from autoresearch.engine.agents.credentials import Secrets
+from autoresearch.engine.confine import View
 
 GRACE_S = 3.0
 """Less than the engine grants us, so that we are done first."""
@@ -37,13 +38,14 @@ NICE = 10
 
 def argv(
     command: Sequence[str], *, log: Path, stdin: Path | None = None, raw: Path | None = None, form: str = "text",
-    cpus: frozenset[int] = frozenset(),
+    cpus: frozenset[int] = frozenset(), view: View | None = None,
 ) -> list[str]:  # fmt: skip
     """The command line that runs `command` under a supervisor. -P: the tree may hold an `autoresearch` of its own."""
     words = [sys.executable, "-P", "-m", "autoresearch.engine.agents.supervisor", "--log", str(log), "--form", form]
     for flag, value in (("--stdin", stdin), ("--raw", raw)):
         words += [flag, str(value)] if value is not None else []
     words += ["--cpus", ",".join(map(str, sorted(cpus)))] if cpus else []
+    words += ["--view", confine.to_json(view)] if view is not None else []
     return [*words, "--", *command]
 
 
@@ -54,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stdin", type=Path)
     parser.add_argument("--raw", type=Path)
     parser.add_argument("--cpus", default="")
+    parser.add_argument("--view", type=confine.from_json)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     halt = process.Halt()
@@ -71,9 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output_mb=0,
         grace_s=GRACE_S,
     )
-    streams = _Streams(options.stdin, options.raw, options.form)
+    spawner = confine.Spawner(options.view) if options.view is not None else None
+    streams = _Streams(options.stdin, options.raw, options.form, spawner)
     done = process.run(command, halt, streams.spawn)
     streams.finish()
+    if spawner is not None:
+        spawner.close()
     if done.cause == "interrupted":
         return 128 + signal.SIGTERM
     return 1 if done.code is None else done.code if done.code >= 0 else 128 - done.code
@@ -89,35 +95,44 @@ def _watch_parent(parent: int, halt: process.Halt) -> None:
 class _Streams:
     """The CLI's stdin, stdout and stderr. What it prints passes through here: no key of the user's is stored."""
 
-    def __init__(self, stdin: Path | None, raw: Path | None, form: str) -> None:
+    def __init__(self, stdin: Path | None, raw: Path | None, form: str, spawner: confine.Spawner | None) -> None:
         self._stdin = stdin
         self._raw = raw
         self._form = form
+        self._spawner = spawner
         self._readers: list[threading.Thread] = []
 
-    def spawn(self, command: process.Command, env: Mapping[str, str], output: int) -> subprocess.Popen[bytes]:
+    def spawn(self, command: process.Command, env: Mapping[str, str], output: int) -> process.Started:
         with contextlib.ExitStack() as stack:
-            source: BinaryIO | int = subprocess.DEVNULL
-            if self._stdin is not None:
-                source = stack.enter_context(self._stdin.open("rb"))
-            child = subprocess.Popen(
-                list(command.argv),
-                cwd=command.cwd,
-                env=env,
-                stdin=source,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE if self._raw else subprocess.STDOUT,
-                start_new_session=True,
-            )
+            source = stack.enter_context((self._stdin or Path(os.devnull)).open("rb"))
+            out, theirs = self._pipe(stack)
+            err, theirs_too = self._pipe(stack) if self._raw is not None else (None, theirs)
+            child: process.Started
+            if self._spawner is not None:
+                fds = (source.fileno(), theirs.fileno(), theirs_too.fileno())
+                child = self._spawner.start(command.argv, command.cwd, env, fds, ())
+            else:
+                child = subprocess.Popen(
+                    list(command.argv),
+                    cwd=command.cwd,
+                    env=env,
+                    stdin=source,
+                    stdout=theirs,
+                    stderr=theirs_too,
+                    start_new_session=True,
+                )
         secrets = Secrets(env)
-        assert child.stdout is not None
         if self._raw is not None:
-            assert child.stderr is not None
-            self._start(self._render, child.stdout, os.dup(output), secrets, self._raw)
-            self._start(self._copy, child.stderr, os.dup(output), secrets)
+            self._start(self._render, out, os.dup(output), secrets, self._raw)
+            self._start(self._copy, err, os.dup(output), secrets)
         else:
-            self._start(self._copy, child.stdout, os.dup(output), secrets)
+            self._start(self._copy, out, os.dup(output), secrets)
         return child
+
+    def _pipe(self, stack: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
+        """What we read, and what the CLI writes, which is closed here once it has it."""
+        ours, theirs = os.pipe()
+        return os.fdopen(ours, "rb"), stack.enter_context(os.fdopen(theirs, "wb", 0))
 
     def _start(self, read: Callable[..., None], *args: object) -> None:
         reader = threading.Thread(target=read, args=args, daemon=True)
