@@ -16,7 +16,7 @@ from engines import check_agreement, command, environment, place, refs, run, ses
 from repos import BENCH, TOML, git, make_target, patch, write
 from terminals import Terminal
 
-from autoresearch.engine import arrivals
+from autoresearch.engine import arrivals, remotes, transfer
 from autoresearch.state import records
 from autoresearch.state.journal import Journal
 from autoresearch.state.session import list_sessions
@@ -298,6 +298,16 @@ def test_a_remote_that_cannot_do_it_at_once_gets_the_state_last(boxes: Boxes) ->
     call(boxes.one, "push", "hub")
     call(boxes.two, "pull", "hub")
     check_agreement(boxes.two)
+
+
+def test_more_refs_than_one_call_can_name_go_in_portions(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remotes, "PORTION", 1)
+    found = session(boxes.one)
+    moved = transfer.push(place(boxes.one), found, remotes.Remote(place(boxes.one), "hub", boxes.one))
+    assert (moved.did, moved.refs) == ("pushed", 4)
+    monkeypatch.undo()
+    call(boxes.two, "pull", "hub")
+    assert refs(boxes.two) == refs(boxes.one)
 
 
 @pytest.mark.parametrize(
