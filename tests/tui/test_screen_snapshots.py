@@ -13,14 +13,16 @@ import sessions
 from textual.pilot import Pilot
 
 from autoresearch.tui.app import Dashboard
+from autoresearch.tui.gauges import Gauge, Gauges
+from autoresearch.tui.preferences import Preferences
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
 
 @contextlib.contextmanager
-def app_of(writer: sessions.Writer, alive: bool) -> Iterator[Dashboard]:
+def app_of(writer: sessions.Writer, alive: bool, **options: Any) -> Iterator[Dashboard]:
     with sessions.engine(writer) if alive else contextlib.nullcontext():
-        yield Dashboard(writer.place, writer.session, clock=lambda: writer.now)
+        yield Dashboard(writer.place, writer.session, clock=lambda: writer.now, **options)
 
 
 def once_read(*keys: str) -> Any:
@@ -79,3 +81,51 @@ def test_too_small(tmp_path: Path, snap_compare: Any) -> None:
 def test_on_top(tmp_path: Path, snap_compare: Any, keys: tuple[str, ...]) -> None:
     with app_of(sessions.running(tmp_path), alive=True) as app:
         assert snap_compare(app, terminal_size=(80, 24), run_before=once_read(*keys))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_light(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    with app_of(sessions.running(tmp_path), alive=True, preferences=Preferences(theme="light")) as app:
+        assert snap_compare(app, terminal_size=size, run_before=once_read())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_no_color(tmp_path: Path, snap_compare: Any, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    with app_of(sessions.running(tmp_path), alive=True) as app:
+        assert snap_compare(app, terminal_size=size, run_before=once_read())
+
+
+def test_ascii(tmp_path: Path, snap_compare: Any) -> None:
+    with app_of(sessions.running(tmp_path), alive=True, preferences=Preferences(ascii=True)) as app:
+        assert snap_compare(app, terminal_size=(80, 24), run_before=once_read())
+
+
+@pytest.mark.parametrize(
+    "keys", [("6", "plus", "L", "z"), ("slash", *"lr"), ("o", "o", "c")], ids=["chart", "filter", "sorted"]
+)
+def test_looked_at_otherwise(tmp_path: Path, snap_compare: Any, keys: tuple[str, ...]) -> None:
+    with app_of(sessions.running(tmp_path), alive=True) as app:
+        assert snap_compare(app, terminal_size=(120, 40), run_before=once_read(*keys))
+
+
+def test_meters(tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "gpu-box")  # where the engine runs
+    monkeypatch.setattr(Gauges, "run", lambda self: None)
+    words = ("97%", "71 of 80 GB", "64°C", "412 of 700 W")
+    gauges = [Gauge(f"gpu {at}", 0.97 - at / 3, words) for at in range(2)]
+    gauges += [
+        Gauge("cpu", 0.31, ("31%",)),
+        Gauge("memory", 0.5, ("64 of 128 GB",)),
+        Gauge("disk", 0.4, ("38 GB free",)),
+    ]
+
+    async def prepare(pilot: Pilot[None]) -> None:
+        await once_read()(pilot)
+        for _ in range(40):
+            pilot.app.board.on_gauges_read(Gauges.Read(gauges))  # type: ignore[attr-defined]
+        await pilot.pause()
+        await pilot.pause()
+
+    with app_of(sessions.running(tmp_path), alive=True) as app:
+        assert snap_compare(app, terminal_size=(160, 50), run_before=prepare)

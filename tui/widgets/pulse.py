@@ -11,17 +11,20 @@ from autoresearch.tui.widgets.series import Series, small_lines
 
 
 class Pulse(Drawn):
-    """A line of words and a braille plot; hidden (`-empty`) while there is no series."""
+    """A line of words and a braille plot; hidden (`-empty`) until there was a series."""
 
     def __init__(self, palette: Palette, progress: Progress, id: str | None = None) -> None:
         super().__init__(palette, id=id)
         self.progress = progress
         self.border_title = "live"
         self._picked = ""
+        self._seen = False
+        """A series was there: the place is kept for the next experiment's, so that nothing jumps."""
 
     def look(self) -> None:
         """The series are other ones, or longer."""
-        self.set_class(not self.progress.names(), "-empty")
+        self._seen = self._seen or bool(self.progress.names())
+        self.set_class(not self._seen, "-empty")
         self.redraw()
 
     def on_click(self, event: Click) -> None:
