@@ -109,7 +109,7 @@ class Arranged(Screen[None]):
     def _chart_title(self, width: int) -> None:
         chart, _, words = self.words_of("chart").partition("\n")
         lit = "tab-on" if self.active == "chart" else "tab-off"
-        told = f"{chart}  {words}" if self._alone and words else chart
+        told = f"{chart}  {words}" if self.mode == "narrow" and words else chart  # it has no lower edge to stand on
         self.title_widget("chart", f"[${lit}]{title('chart')[0]}[/] {panes.literal(told)}", panes.literal(words))
 
     def title_widget(self, name: str, words: str, subtitle: str = "") -> None:
