@@ -14,6 +14,7 @@ Called as `python -I -S confine_spawner.py SOCKET FOLDER...`; FOLDER is where la
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -28,6 +29,10 @@ LINUX = sys.platform == "linux"
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x08000000, 0x10000000, 0x40000000
 _CLONE_PARENT = 0x8000
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+_CLONE_HERE = _CLONE.get(os.uname().machine, 0)
+_LANDLOCK_RESTRICT_SELF = 446
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
+"""By us or by Python: a command gets them as they are by default."""
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 32, 4096, 16384, 1 << 19
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 4, 24, 28, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
@@ -243,26 +248,34 @@ class Reads:
             return  # gone, or nothing that can be opened: it stays forbidden
 
 
-def _enter_landlock(order: dict[str, Any], request: dict[str, Any], reads: Reads | None) -> None:
-    lock = _landlock()
-    fs, net = lock.AccessFS, lock.AccessNet
-    closed = net.BIND_TCP | net.CONNECT_TCP | net.BIND_UDP | net.CONNECT_SEND_UDP
-    writes = _write_rights(lock)
-    of_files = fs.WRITE_FILE | fs.TRUNCATE
-    with lock.Ruleset(
-        handled_fs=fs.NONE if order["held"] else writes,
-        handled_net=closed if order["close_network"] else net.NONE,
-        scoped=lock.Scope.SIGNAL | lock.Scope.ABSTRACT_UNIX_SOCKET,
-    ) as ruleset:
-        for path in request["writable"]:
-            _allow(ruleset, path, writes, of_files)
-        for path in order["devices"]:
-            _allow(ruleset, path, of_files, of_files)
-        for number in (1, 2):  # the log, for those who open /dev/stderr
-            _allow(ruleset, f"/proc/self/fd/{number}", of_files, of_files)
-        ruleset.restrict()
-    if reads is not None:
-        reads.ruleset.restrict()
+class Rules:
+    """What a command may write and reach, made afresh for each: a tree may be another folder than the last time.
+
+    They are made before the fork: each page that the child touched would be copied for it.
+    """
+
+    def __init__(self, order: dict[str, Any], reads: Reads | None) -> None:
+        lock = _landlock()
+        fs, net = lock.AccessFS, lock.AccessNet
+        closed = net.BIND_TCP | net.CONNECT_TCP | net.BIND_UDP | net.CONNECT_SEND_UDP
+        self._writes = _write_rights(lock)
+        self._of_files = fs.WRITE_FILE | fs.TRUNCATE
+        self._handled_fs = fs.NONE if order["held"] else self._writes
+        self._handled_net = closed if order["close_network"] else net.NONE
+        self._scoped = lock.Scope.SIGNAL | lock.Scope.ABSTRACT_UNIX_SOCKET
+        self._devices = order["devices"]
+        self._reads = reads
+
+    def made(self, writable: list[str], fds: list[int]) -> list[Any]:
+        ruleset = _landlock().Ruleset(handled_fs=self._handled_fs, handled_net=self._handled_net, scoped=self._scoped)
+        if self._handled_fs:
+            for path in writable:
+                _allow(ruleset, path, self._writes, self._of_files)
+            for path in self._devices:
+                _allow(ruleset, path, self._of_files, self._of_files)
+            for fd in set(fds[1:]):  # the log, for those who open /dev/stderr
+                _allow(ruleset, f"/proc/self/fd/{fd}", self._of_files, self._of_files)
+        return [ruleset] if self._reads is None else [ruleset, self._reads.ruleset]
 
 
 def _allow(ruleset: Any, path: str, of_folders: Any, of_files: Any) -> None:
@@ -275,42 +288,41 @@ def _allow(ruleset: Any, path: str, of_folders: Any, of_files: Any) -> None:
 # -- serving
 
 
-def _become(order: dict[str, Any], request: dict[str, Any], fds: list[int], reads: Reads | None) -> None:
+def _become(request: dict[str, Any], fds: list[int], rulesets: list[Any], processes: int) -> None:
     """In the child: the command, with these descriptors as its 0, 1 and 2. Raises OSError."""
     os.setsid()
-    for number in range(1, signal.NSIG):
-        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_DFL)
     for target, fd in enumerate(fds):
         os.dup2(fd, target)
     try:
         os.chdir(request["cwd"])
     except OSError as error:
         raise OSError(error.errno, error.strerror, request["cwd"]) from None
-    if order["landlock"]:
-        _enter_landlock(order, request, reads)
-    if order["processes"]:
-        resource.setrlimit(resource.RLIMIT_NPROC, (order["processes"], order["processes"]))
+    for ruleset in rulesets:
+        _call("syscall", _LANDLOCK_RESTRICT_SELF, ruleset.fileno(), 0)
+    if processes:
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     try:
         os.execvpe(request["argv"][0], request["argv"], request["env"])
     except OSError as error:
         raise OSError(error.errno, error.strerror, request["argv"][0]) from None
 
 
-def _start(order: dict[str, Any], request: dict[str, Any], fds: list[int], reads: Reads | None) -> dict[str, Any]:
+def _start(request: dict[str, Any], fds: list[int], rulesets: list[Any], processes: int) -> dict[str, Any]:
     told, tell = os.pipe()
-    pid = _call("syscall", _CLONE[os.uname().machine], ctypes.c_ulong(_CLONE_PARENT | signal.SIGCHLD), 0, 0, 0, 0)
+    pid = _call("syscall", _CLONE_HERE, ctypes.c_ulong(_CLONE_PARENT | signal.SIGCHLD), 0, 0, 0, 0)
     if pid == 0:
         try:
             os.close(told)
-            _become(order, request, fds, reads)
+            _become(request, fds, rulesets, processes)
         except OSError as error:
             os.write(tell, json.dumps([error.errno, error.strerror, error.filename]).encode())
         finally:
             os._exit(127)
     os.close(tell)
-    with os.fdopen(told, "rb") as report:  # ends at the exec
-        line = report.read()
+    line = os.read(told, 4096)  # ends at the exec
+    os.close(told)
     return {"pid": pid, "error": json.loads(line) if line else None}
 
 
@@ -326,15 +338,16 @@ def serve(handle: socket.socket) -> None:
             fix(order[0]["fix"])
         drop_privileges(nests=bool(order[0]["held"]))
         _prctl(_PR_SET_DUMPABLE, 0)
-        reads = None
+        rules = None
         if order[0]["landlock"]:
-            _landlock()
-            if not order[0]["mounts"] and order[0]["cover"]:
-                reads = Reads(order[0]["cover"], order[0]["unlisted"])
+            covered = order[0]["mounts"] or not order[0]["cover"]
+            rules = Rules(order[0], None if covered else Reads(order[0]["cover"], order[0]["unlisted"]))
         _send(handle, {"error": None})
     except OSError as error:
         _send(handle, {"error": [error.errno, error.strerror, error.filename]})
         return
+    gc.freeze()
+    gc.disable()  # a collection in a child would copy all of us
     while (received := _receive(handle)) is not None:
         request, fds = received
         if order[0]["mounts"]:
@@ -342,7 +355,10 @@ def serve(handle: socket.socket) -> None:
                 empty_shared_memory()
             except (OSError, RecursionError):
                 return  # the engine starts another of us, whose shared memory is new
-        _send(handle, _start(order[0], request, fds, reads))
+        rulesets = rules.made(request["writable"], fds) if rules is not None else []
+        _send(handle, _start(request, fds, rulesets, order[0]["processes"]))
+        for ruleset in rulesets[:1]:
+            ruleset.close()
         for fd in fds:
             os.close(fd)
 
@@ -383,7 +399,7 @@ def main(arguments: list[str]) -> None:
 def probe() -> dict[str, Any]:
     """What this machine lets us have, each tried for real in a process of its own."""
     found: dict[str, Any] = {"user": False, "mounts": False, "network": False, "held": False}
-    if os.uname().machine not in _CLONE:
+    if not _CLONE_HERE:
         return found
     for user in (False, True):
         for mounts, network in ((True, "loopback"), (False, "loopback"), (True, "on")):

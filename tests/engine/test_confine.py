@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -424,3 +426,43 @@ def test_a_missing_network_is_named(line: str) -> None:
     assert 'measure.network = "on"' in confine.network_hint(f"Traceback\n{line}", "loopback")
     assert confine.network_hint(line, "on") == ""
     assert confine.network_hint("ValueError: 3", "loopback") == ""
+
+
+# -- an ordinary user
+
+_NAMED = "session_can or users_files or signalled or privileges or leaves_a_run or evaluator_may or loopback_works"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user; the tests above were one already")
+def test_an_ordinary_user_is_held_in_the_same_way() -> None:
+    """The tests of this file again, as a user without privileges, whose namespaces need a user namespace."""
+    python = next(
+        (path for path in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}") if _usable(path)), ""
+    )
+    if not python:
+        pytest.skip("no interpreter of this version that another user may call")
+    with tempfile.TemporaryDirectory(prefix="ordinary-") as folder:
+        os.chown(folder, 1000, 1000)
+        tests = Path(__file__).resolve().parents[1]
+        path = [str(tests.parent), str(tests), *(entry for entry in sys.path if entry.endswith("-packages"))]
+        done = subprocess.run(
+            [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--basetemp",
+             f"{folder}/t", "-k", f"full and ({_NAMED})", str(Path(__file__).resolve())],
+            cwd=tests.parent, user=1000, group=1000, extra_groups=[], capture_output=True, text=True, check=False,
+            env={"PATH": "/usr/bin:/bin", "HOME": folder, "TMPDIR": folder, "PYTHONPATH": os.pathsep.join(path),
+                 "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+def _usable(python: str) -> bool:
+    """Whether another user may call it, and it finds what the tests need."""
+    code = "import sys; sys.path += sys.argv[1:]; import pytest, orjson, landlockpy, autoresearch"
+    path = [str(Path(__file__).resolve().parents[2]), *(entry for entry in sys.path if entry.endswith("-packages"))]
+    try:
+        done = subprocess.run([python, "-c", code, *path], user=1000, group=1000, extra_groups=[], check=False,
+                              capture_output=True, cwd="/", env={"PYTHONDONTWRITEBYTECODE": "1"})  # fmt: skip
+    except OSError:
+        return False
+    return done.returncode == 0
