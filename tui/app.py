@@ -193,6 +193,11 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
         self.switch_screen(self._board)
         self.call_after_refresh(self._start_feed)
 
+    def open_setup(self) -> None:
+        from autoresearch.tui.screens.setup import SetupScreen
+
+        self.push_screen(SetupScreen(self.repository, self.palette))
+
     def open_home(self) -> None:
         """The list of sessions, above the present one."""
         from autoresearch.tui.screens.home import HomeScreen
@@ -257,7 +262,7 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
             return "These are the sessions." if self.showing_home else ""
         if action not in _OF_SESSION + _ABOUT_SESSION:
             return ""
-        if self.showing_home or not self.has_session:
+        if not self.has_session or (self.screen_stack and not getattr(self.screen, "OF_SESSION", True)):
             return "Open the session first (enter)."
         if self.board.gone:
             return "This session's folder was deleted or moved; ctrl+o shows the others, q leaves."

@@ -209,13 +209,6 @@ async def test_a_new_session_asks_which_agent_and_starts_nothing_without_a_yes(t
         await until(pilot, lambda: app.has_session and app.session.name == "new")
 
 
-async def test_without_a_config_a_new_session_says_what_writes_one(tmp_path: Path) -> None:
-    async with at_home(several(tmp_path), starter=sessions.Starts(lambda: None)) as (app, pilot):
-        assert "home.new" not in {command.id for command in commands_of(app.screen)}
-        await pilot.press("n")
-        await until(pilot, lambda: "`autoresearch init`" in text(pilot))
-
-
 async def test_a_reading_screen_changes_nothing(tmp_path: Path) -> None:
     found = several(tmp_path)
     starter = sessions.Starts(lambda: None)
@@ -247,7 +240,7 @@ async def test_an_empty_repository_says_how_to_begin(tmp_path: Path) -> None:
     writer = sessions.Writer(tmp_path)
     app = Dashboard(writer.place, None, starter=sessions.Starts(None))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "init` writes one" in text(pilot))
+        await until(pilot, lambda: "n sets this target up" in text(pilot))
     writer.place.config_file.write_text("")
     app = Dashboard(writer.place, None, starter=sessions.Starts(None))
     async with app.run_test(size=(80, 24)) as pilot:

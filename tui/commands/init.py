@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,31 +11,17 @@ from typing import Any
 
 import click
 
-from autoresearch.state import config as configs
 from autoresearch.state import session as sessions
 from autoresearch.state.config import Config
-from autoresearch.state.config_rules import RULES
 from autoresearch.state.session import SessionError
 from autoresearch.tui import layouts
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import Console, clean, is_terminal, plural
+from autoresearch.tui.drafting import QUESTIONS, Values, config_of, git_in, has_commit, text_of, tracked_in, value_of
 from autoresearch.tui.layouts import Found
-
-Values = dict[str, Any]
-"""Config values by dotted key."""
 
 REQUIRED = {"measure.run": "--run", "metric.name": "--metric", "scope.edit": "--edit"}
 FIRST_COMMIT = "The state autoresearch starts from"
-_COMMENTS = {
-    "metric.direction": "more is better",
-    "scope.edit": "all that an experiment may change",
-    "scope.link": "untracked, shown in the measured tree",
-    "measure.run": 'prints "{metric}: 0.5" or "METRIC {metric}=0.5"',
-    "measure.evaluate": "protected, prints the metric; see measure.artifacts for what it may read",
-    "measure.progress": "live curves from the output",
-    "guard": "must pass before a better metric counts",
-    "constraints": "limits on other metrics; 1.2x: of the baseline's mean",
-}
 
 
 @click.command()
@@ -87,23 +72,22 @@ def init(
     has_repository = _in_repository(folder)
     if not has_repository and not git_init and not (asking and _ask_for_repository(folder)):
         raise SessionError(f"{folder} is not in a git repository; say --git-init to make one there.")
-    tracked = _tracked(folder) if has_repository else _to_be_tracked(folder)
+    tracked = tracked_in(folder) if has_repository else _to_betracked_in(folder)
     found = layouts.detect(folder, tracked)
     console = Console()
     for sentence in found.sentences:
         console.prose(clean(sentence))
-    config = _config(folder, _values(found, said, asking, yes))
-    text = configs.render_minimal(config, _comments(config)).rstrip("\n") + "\n"
-    sessions.write_atomic(path, text.encode(), mode=0o644)
+    config = config_of(folder, _values(found, said, asking, yes))
+    sessions.write_atomic(path, text_of(config).encode(), mode=0o644)
     settled = yes or (asking and any(key not in {**found.sure, **said} for key in REQUIRED))
     console.prose(_summary(path, config, found, said, settled))
     if not has_repository:
         _make_repository(folder)
-    elif asking and not _has_commit(folder):
+    elif asking and not has_commit(folder):
         _offer_first_commit(where.place().top)
     if found.history is not None:
         _import(where, found.history)
-    if not _has_commit(folder):
+    if not has_commit(folder):
         _say_first_commit(folder)
         return 0
     good = _prove(where, config, folder, dry_run, asking)
@@ -143,18 +127,13 @@ def _values(found: Found, said: Values, asking: bool, yes: bool) -> Values:
 
 def _ask(values: Values, guesses: Values, missing: Sequence[str]) -> None:
     """Plain questions for what is missing; an impossible answer is asked again."""
-    for key, question in (
-        ("measure.run", "Which command is measured?"),
-        ("metric.name", "Which metric does it print?"),
-        ("metric.direction", "Is lower or higher better?"),
-        ("scope.edit", "Which files may experiments change? (globs, separated by spaces)"),
-    ):
+    for key in ("measure.run", "metric.name", "metric.direction", "scope.edit"):
         if key in missing or (key == "metric.direction" and key not in values):
             guess = guesses.get(key)
             if key == "metric.direction":
                 guess = "higher" if layouts.better_higher(str(values["metric.name"])) else "lower"
             default = " ".join(guess) if isinstance(guess, list) else guess
-            values[key] = click.prompt(question, default=default, value_proc=_reader(key))
+            values[key] = click.prompt(QUESTIONS[key], default=default, value_proc=_reader(key))
     if "guard" in guesses and "guard" not in values:
         command = guesses["guard"][0]["run"]
         if click.confirm(f"Tests found: must `{command}` pass before a gain counts?", default=True):
@@ -162,42 +141,13 @@ def _ask(values: Values, guesses: Values, missing: Sequence[str]) -> None:
 
 
 def _reader(key: str) -> Callable[[str], Any]:
-    """Turns an answer into the key's value, or tells click why it cannot be one."""
-
     def read(answer: str) -> Any:
-        value: Any = answer.split() if key == "scope.edit" else answer.strip()
-        if key == "metric.direction":
-            if value not in ("lower", "higher"):
-                raise click.BadParameter("lower or higher, please")
-            return value
         try:
-            expected = RULES[key](tuple(value) if isinstance(value, list) else value)
+            return value_of(key, answer)
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
-        if expected is not None:
-            raise click.BadParameter(f"expected {expected}")
-        return value
 
     return read
-
-
-def _config(folder: Path, values: Values) -> Config:
-    """The validated config. Raises ConfigError with all problems at once."""
-    data: Values = {"name": folder.name or "target"}
-    for key, value in values.items():
-        *tables, leaf = key.split(".")
-        place = data
-        for table in tables:
-            place = place.setdefault(table, {})
-        place[leaf] = value
-    return configs.from_dict(data, sessions.CONFIG_FILE)
-
-
-def _comments(config: Config) -> dict[str, str]:
-    comments = {key: text.format(metric=config.metric.name) for key, text in _COMMENTS.items()}
-    if config.measure.evaluate or config.measure.metrics_file:
-        comments["measure.run"] = "the measured command"
-    return comments
 
 
 def _summary(path: Path, config: Config, found: Found, said: Values, settled: bool) -> str:
@@ -232,37 +182,15 @@ def _ask_for_repository(folder: Path) -> bool:
     return click.confirm("Make a repository here (git init) and commit what is in it?", default=True)
 
 
-def _git(folder: Path, *args: str) -> str:
-    """Git as the person would call it here. Raises SessionError with its words."""
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise SessionError("git is not installed; install git 2.38 or newer.") from None
-    if done.returncode:
-        raise SessionError(f"git failed: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
-
-
-def _tracked(folder: Path, *place: str) -> set[str]:
-    """Names in the folder that git tracks or, being untracked and not ignored, would."""
-    listed = _git(folder, *place, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return {path.split("/", 1)[0] for path in listed.split("\0") if path}
-
-
-def _to_be_tracked(folder: Path) -> set[str]:
+def _to_betracked_in(folder: Path) -> set[str]:
     """The same for a folder that becomes a repository. Raises SessionError when that would commit an environment."""
     with tempfile.TemporaryDirectory() as empty:
-        _git(folder, "init", "--quiet", "--bare", "--template=", empty)
-        names = _tracked(folder, f"--git-dir={empty}", f"--work-tree={folder}")
+        git_in(folder, "init", "--quiet", "--bare", "--template=", empty)
+        names = tracked_in(folder, f"--git-dir={empty}", f"--work-tree={folder}")
     for name in layouts.ENVIRONMENTS:
         if name in names:
             raise SessionError(f"{name} would be committed: put a line `{name}` into .gitignore and call this again.")
     return names
-
-
-def _has_commit(folder: Path) -> bool:
-    call = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD^{commit}"]
-    return subprocess.run(call, capture_output=True, check=False).returncode == 0
 
 
 def _make_repository(folder: Path) -> None:
@@ -280,7 +208,7 @@ def _make_repository(folder: Path) -> None:
 def _offer_first_commit(top: Path) -> None:
     from autoresearch.tui.repository import commit_all
 
-    names = _git(top, "ls-files", "-z", "--others", "--cached", "--exclude-standard").split("\0")
+    names = git_in(top, "ls-files", "-z", "--others", "--cached", "--exclude-standard").split("\0")
     count = sum(1 for name in names if name)
     if (top / ".git").is_dir() and click.confirm(f"Make the first commit, of {plural(count, 'file')}?", default=False):
         commit_all(top, FIRST_COMMIT)
@@ -293,7 +221,7 @@ def _offer_first_commit(top: Path) -> None:
 def _import(where: Where, history: Path) -> None:
     from autoresearch.tui.commands.exchange import import_history
 
-    if not _has_commit(where.start()):
+    if not has_commit(where.start()):
         click.echo(f"{history.name} holds earlier experiments: after the first commit, import it as below.")
         return
     place = where.place()

@@ -35,6 +35,8 @@ def open_screen(where: Where) -> int:
     """The bare `autoresearch`: the only session, all of them, or a first one; without a terminal, the status."""
     place = where.place()
     if not list_sessions(place) and not place.config_file.is_file():
+        if interactive():
+            return view(where, place, None)
         raise SessionError(
             f"There is no autoresearch.toml in {place.folder}; write one with `autoresearch init`, "
             "or look at an example with `autoresearch demo`."

@@ -60,3 +60,38 @@ def begin(
         return act()
 
     in_thread(lambda: app.starter.pending(place, session), ask)
+
+
+def begin_new(app: Dashboard, place: Place) -> None:
+    """A new session, after a yes and the choice of who proposes; then it is shown."""
+    try:
+        offers = app.starter.offers(place)
+    except (ConfigError, OSError) as error:
+        app.notify(str(error), severity="error", timeout=15)
+        return
+
+    def failed(why: str) -> None:
+        if why:
+            app.notify(why, severity="error", timeout=15)
+
+    def answer(agent: str | None) -> None:
+        if agent == "no":
+            return
+        app.notify("A session is being made; its baseline is measured first.", timeout=6)
+        begin(
+            app,
+            place,
+            None,
+            lambda: app.starter.new(place, agent or None),
+            lambda made: app.open_session(place, made),
+            failed,
+        )
+
+    options = [Option(str(at), offer.kind, f"{offer.name}: {offer.text}") for at, offer in enumerate(offers, 1)]
+    if not options:
+        options = [Option("y", "", "yes, start it")]
+    options.append(Option("n", "no", "no"))
+    text = "A new session measures the baseline, then goes on until it is paused or a limit is reached."
+    if len(options) > 2:
+        text += " What is to make the proposals?"
+    app.push_screen(Choice(app.palette, "New session", text, options, default=options[0].value), answer)

@@ -24,7 +24,7 @@ from autoresearch.tui.follow import clean
 from autoresearch.tui.keys import Reasoned, line_of
 from autoresearch.tui.overview import Overview, age, moment, overview_of
 from autoresearch.tui.palette import Palette
-from autoresearch.tui.screens.beginning import begin
+from autoresearch.tui.screens.beginning import begin, begin_new
 from autoresearch.tui.widgets.keys import KeyLine
 from autoresearch.tui.widgets.lines import LineView
 from autoresearch.tui.widgets.spark import spark
@@ -182,9 +182,11 @@ class SessionList(Reasoned, LineView):
 
 
 class HomeScreen(Reasoned, Screen[None]):
+    OF_SESSION = False
+    """What the app can ask of a session is not offered here: none is chosen by being behind."""
     AUTO_FOCUS = "#sessions"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "new", "new", id="home.new", tooltip="Start a new session of this target"),
+        Binding("n", "new", "new", id="home.new", tooltip="Start a new session of this target, or set it up"),
         Binding("r", "resume", "resume", id="home.resume", tooltip="Go on with this paused or stopped session"),
         Binding("a", "archive", "archive", id="home.archive", tooltip="Hide this session from the list, or not"),
         Binding("A", "show_archived", "archived", id="home.archived", tooltip="Show archived sessions too, or not"),
@@ -307,7 +309,7 @@ class HomeScreen(Reasoned, Screen[None]):
             return f"All {hidden} sessions are archived; A shows them, n starts another."
         if self.place.config_file.is_file():
             return "No session yet; n starts the first one."
-        return f"There is no autoresearch.toml in {self.place.folder}; `autoresearch init` writes one."
+        return f"There is no autoresearch.toml in {self.place.folder}.\nn sets this target up."
 
     # -- acting
 
@@ -326,8 +328,6 @@ class HomeScreen(Reasoned, Screen[None]):
             return "This screen only reads; leave out --read-only to change something."
         if action == "back":
             return "" if self.board.has_session else "There is no session behind this list; enter opens one."
-        if action == "new" and not self.place.config_file.is_file():
-            return f"There is no autoresearch.toml in {self.place.folder}; `autoresearch init` writes one."
         if action == "show_archived":
             return "" if any(session.archived for session in self.all or ()) else "No session is archived."
         if action not in ("resume", "archive", "delete"):
@@ -404,37 +404,10 @@ class HomeScreen(Reasoned, Screen[None]):
         )
 
     def action_new(self) -> None:
-        from autoresearch.state.config import ConfigError
-        from autoresearch.tui.screens.modals import Choice, Option
-
-        place = self.place
-        try:
-            offers = self.board.starter.offers(place)
-        except ConfigError as error:
-            self.notify(str(error), severity="error", timeout=15)
-            return
-
-        def answer(agent: str | None) -> None:
-            if agent == "no":
-                return
-            self.notify("A session is being made; its baseline is measured first.", timeout=6)
-            begin(
-                self.board,
-                place,
-                None,
-                lambda: self.board.starter.new(place, agent or None),
-                lambda made: self.board.open_session(place, made),
-                partial(self._not_started, ""),
-            )
-
-        options = [Option(str(at), offer.kind, f"{offer.name}: {offer.text}") for at, offer in enumerate(offers, 1)]
-        if not options:
-            options = [Option("y", "", "yes, start it")]
-        options.append(Option("n", "no", "no"))
-        text = "A new session measures the baseline, then goes on until it is paused or a limit is reached."
-        if len(options) > 2:
-            text += " What is to make the proposals?"
-        self.app.push_screen(Choice(self.palette, "New session", text, options, default=options[0].value), answer)
+        if self.place.config_file.is_file():
+            begin_new(self.board, self.place)
+        else:
+            self.board.open_setup()
 
     def _not_started(self, name: str, why: str) -> None:
         self._asked.pop(name, None)

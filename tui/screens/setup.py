@@ -1,0 +1,338 @@
+"""Setting up a target: `init`'s questions all at once, each answer checked as it is typed, then the file, a dry run and
+a first session, each only when it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import Resize
+from textual.screen import Screen
+from textual.widgets import Input, Static
+
+from autoresearch.state.config import Config, ConfigError
+from autoresearch.state.session import Place, SessionError, write_atomic
+from autoresearch.tui import layouts
+from autoresearch.tui.drafting import QUESTIONS, Values, config_of, has_commit, text_of, tracked_in, value_of
+from autoresearch.tui.follow import clean
+from autoresearch.tui.keys import Reasoned, line_of
+from autoresearch.tui.layouts import Found
+from autoresearch.tui.palette import Palette
+from autoresearch.tui.screens.beginning import begin, begin_new
+from autoresearch.tui.widgets.keys import KeyLine
+from autoresearch.tui.widgets.lists import Item, TextList
+
+if TYPE_CHECKING:
+    from autoresearch.tui.app import Dashboard
+
+_DEFAULTS = {"metric.direction": "lower", "agent.kind": "auto", "limits.dollars": "10"}
+_TARGET_LINE = "The target in "
+"""Of what `doctor` prints, the dry run begins here."""
+
+
+class Field(Vertical):
+    """A question, its answer, and beside it what is wrong with that."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(classes="field")
+        self.key = key
+        self.found = ""
+        """What was found in the folder, as it would be typed."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(QUESTIONS[self.key], classes="question-line", markup=False)
+        with Horizontal():
+            field = Input(id=f"answer-{self.key.replace('.', '-')}")
+            field.cursor_blink = False
+            yield field
+            yield Static("", classes="note", markup=False)
+
+    @property
+    def input(self) -> Input:
+        return self.query_one(Input)
+
+    def problem(self) -> str:
+        try:
+            value_of(self.key, self.input.value)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def check(self) -> None:
+        problem = self.problem()
+        origin = " found here" if self.found and self.input.value == self.found else ""
+        note = f"× {problem}" if problem else f"✓{origin}" if self.input.value.strip() else "- none"
+        self.query_one(".note", Static).update(note)
+        self.set_class(bool(problem), "-wrong")
+
+
+class SetupScreen(Reasoned, Screen[None]):
+    OF_SESSION = False
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "next(1)", "next", show=False, id="setup.next", tooltip="The next question"),
+        Binding("up", "next(-1)", "before", show=False, id="setup.before", tooltip="The question before"),
+        Binding("w", "write", "write", id="setup.write", tooltip="Write autoresearch.toml as shown"),
+        Binding("d", "dry_run", "dry run", id="setup.dry_run", tooltip="Measure the target as it is"),
+        Binding("n", "start", "start", id="setup.start", tooltip="Start the first session"),
+        Binding("escape", "back", "back", id="setup.back", tooltip="Back, without writing anything more"),
+    ]
+
+    def __init__(self, place: Place, palette: Palette) -> None:
+        super().__init__()
+        self.place = place
+        self.palette = palette
+        self.found = Found()
+        self.reviewing = False
+        self.written = False
+        self.proving: asyncio.subprocess.Process | None = None
+        self.proved: list[str] = []
+        """What the dry run said."""
+
+    @property
+    def board(self) -> Dashboard:
+        return cast("Dashboard", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="setup-title", markup=False)
+        with VerticalScroll(id="questions", can_focus=False):
+            for key in QUESTIONS:
+                yield Field(key)
+        yield TextList(self.palette, id="review")
+        yield KeyLine(self.palette, id="keys")
+
+    def on_mount(self) -> None:
+        review = self.query_one("#review", TextList)
+        review.most_lines = 40
+        try:
+            self.found = layouts.detect(self.place.folder, tracked_in(self.place.folder))
+        except (SessionError, OSError) as error:
+            self.notify(str(error), severity="error", timeout=15)
+        suggested = {**_DEFAULTS, **self.found.guesses, **self.found.sure}
+        metric = suggested.get("metric.name")
+        if metric and "metric.direction" not in self.found.sure and layouts.better_higher(str(metric)):
+            suggested["metric.direction"] = "higher"
+        for field in self.query(Field):
+            text = _typed(suggested.get(field.key, ""))
+            field.found = text if field.key in {**self.found.guesses, **self.found.sure} else ""
+            field.input.value = text
+            field.check()
+        self._show()
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.height < 3 * len(QUESTIONS) + 4, "-short")
+
+    def on_descendant_focus(self) -> None:
+        self.query_one(KeyLine).show(line_of(self))
+
+    # -- answering
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        for field in self.query(Field):
+            if event.input in field.query(Input):
+                field.check()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        fields = list(self.query(Field))
+        at = next(at for at, field in enumerate(fields) if field.input is event.input)
+        if at + 1 < len(fields):
+            fields[at + 1].input.focus()
+            return
+        wrong = next((field for field in fields if field.problem()), None)
+        if wrong is not None:
+            wrong.input.focus()
+            self.notify(f"{QUESTIONS[wrong.key]} {wrong.problem()}", severity="warning", timeout=6)
+            return
+        self.reviewing = True
+        self._show()
+
+    def action_next(self, by: int) -> None:
+        inputs = [field.input for field in self.query(Field)]
+        focused = self.focused
+        at = inputs.index(focused) if isinstance(focused, Input) else 0
+        inputs[max(0, min(len(inputs) - 1, at + by))].focus()
+
+    def values(self) -> Values:
+        """What was found for sure and is not asked, then the answers; a default is left out."""
+        values = {key: value for key, value in self.found.sure.items() if key not in QUESTIONS}
+        for field in self.query(Field):
+            text = field.input.value.strip()
+            if text and text != _DEFAULTS.get(field.key):
+                values[field.key] = value_of(field.key, text)
+        guards = self.found.sure.get("guard") or self.found.guesses.get("guard")
+        if guards and values.get("guard") and values["guard"][0]["run"] == guards[0]["run"]:
+            values["guard"] = guards
+        if values.get("metric.name") != self.found.sure.get("metric.name"):
+            values.pop("metric.unit", None)  # known of the found metric alone
+        return values
+
+    def config(self) -> Config:
+        """Raises ConfigError."""
+        return config_of(self.place.folder, self.values())
+
+    # -- showing
+
+    def _show(self) -> None:
+        self.set_class(self.reviewing, "-reviewing")
+        folder = self.place.prefix or self.place.top.name
+        step = "what will be written" if not self.written else "autoresearch.toml is written"
+        title = step if self.reviewing else "a few questions; enter goes on, esc leaves"
+        self.query_one("#setup-title", Static).update(f" Set up {clean(folder)}: {title}")
+        if self.reviewing:
+            self.query_one("#review", TextList).show(self._review())
+            self.set_focus(None)  # the next key is no answer any more
+            self.call_after_refresh(self.query_one("#review").focus)  # it can be focused once it is displayed
+        elif not isinstance(self.focused, Input):
+            self.call_after_refresh(self.query(Input).first().focus)
+        self.query_one(KeyLine).show(line_of(self))
+
+    def _review(self) -> list[Item]:
+        palette = self.palette
+        items: list[Item] = []
+        try:
+            lines = text_of(self.config()).rstrip("\n").split("\n")
+        except ConfigError as error:
+            lines = []
+            items += [("!", palette.crash, clean(problem), palette.text) for problem in error.problems]
+        items.append(("", palette.title, "autoresearch.toml", palette.title))
+        items += [("│", palette.faint, clean(line), palette.text) for line in lines]
+        if self.found.sentences:
+            items.append(("", palette.title, "Found here", palette.title))
+            items += [("·", palette.quiet, clean(sentence), palette.text) for sentence in self.found.sentences]
+        if self.proved or self.proving is not None:
+            items.append(("", palette.title, "Dry run", palette.title))
+            items += [_finding(line, palette) for line in self.proved]
+            if self.proving is not None:
+                items.append((">", palette.run, "it runs; esc ends it", palette.quiet))
+        elif self.written:
+            items.append(("", palette.title, "Next", palette.title))
+            items.append(("d", palette.key, "a dry run: does it measure what it claims, how noisy is it, what does a "
+                          "night give you", palette.text))  # fmt: skip
+            items.append(("n", palette.key, "start the first session", palette.text))
+        return items
+
+    # -- acting
+
+    def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
+        if action == "next":
+            return "" if not self.reviewing else "esc goes back to the questions."
+        if action not in ("write", "dry_run", "start"):
+            return ""
+        if not self.reviewing:
+            return "Answer the questions first; enter goes on."
+        if action == "write":
+            if self.written:
+                return "It is written; edit autoresearch.toml as you like."
+            if self.place.config_file.exists():
+                return f"There is an {self.place.config_file.name} already; edit it, or remove it first."
+            try:
+                self.config()
+            except ConfigError as error:
+                return error.problems[0]
+            return ""
+        if not self.written:
+            return "Write autoresearch.toml first (w)."
+        if self.proving is not None:
+            return "The dry run is not over; esc ends it."
+        if not has_commit(self.place.folder):
+            return "Experiments start from a commit, and there is none yet: `git add -A && git commit -m start`."
+        return ""
+
+    def action_write(self) -> None:
+        try:
+            write_atomic(self.place.config_file, text_of(self.config()).encode(), mode=0o644)
+        except OSError as error:
+            where = self.place.config_file
+            self.notify(f"{where} could not be written: {error.strerror}.", severity="error", timeout=10)
+            return
+        self.written = True
+        self.notify(f"Wrote {self.place.config_file.name}; commit it when you like.", timeout=5)
+        self._show()
+
+    def action_dry_run(self) -> None:
+        def failed(why: str) -> None:
+            if why:
+                self.notify(why, severity="error", timeout=15)
+
+        # Of this folder no session is begun here: only its commands are confirmed, if they came with a clone.
+        begin(self.board, self.place, None, lambda: None, lambda _: self._prove(), failed)
+
+    def _prove(self) -> None:
+        self.proved = []
+        self.run_worker(self._prove_it(), exclusive=True, group="proving", exit_on_error=False)
+
+    async def _prove_it(self) -> None:
+        """`doctor` as a process of its own: what it measures must not share the screen's."""
+        self.proving = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "autoresearch", "doctor", "-C", str(self.place.folder),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        process = self.proving
+        try:
+            self._show()
+            assert process.stdout is not None
+            ours = False
+            while line := await process.stdout.readline():
+                text = clean(line.decode("utf-8", "replace").rstrip("\n"))
+                ours = ours or text.startswith(_TARGET_LINE)
+                if ours and text.strip() and not text.startswith(_TARGET_LINE):
+                    self.proved.append(text)
+                    self._say_proved()
+            await process.wait()
+        finally:
+            self.proving = None
+        if process.returncode and not self.proved:
+            self.proved.append(f"× it ended with code {process.returncode}; `autoresearch doctor` says more")
+        self._show()
+        self.query_one("#review", TextList).action_last()
+
+    def _say_proved(self) -> None:
+        review = self.query_one("#review", TextList)
+        review.show(self._review())
+        review.action_last()
+
+    def _end_proof(self) -> None:
+        if self.proving is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.proving.send_signal(signal.SIGTERM)  # it ends its own processes and removes its trees
+
+    def action_start(self) -> None:
+        begin_new(self.board, self.place)
+
+    def action_back(self) -> None:
+        if self.proving is not None:
+            self._end_proof()
+        elif self.reviewing and not self.written:
+            self.reviewing = False
+            self._show()
+        else:
+            self.app.pop_screen()
+
+    def on_unmount(self) -> None:
+        self._end_proof()
+
+
+def _typed(value: Any) -> str:
+    """A config value as a person would type it."""
+    if isinstance(value, (list, tuple)):
+        if value and isinstance(value[0], dict):
+            return str(value[0]["run"])
+        return " ".join(str(each) for each in value)
+    return str(value)
+
+
+def _finding(line: str, palette: Palette) -> Item:
+    text = line.strip()
+    styles = {"✓": palette.keep, "!": palette.checks, "×": palette.crash, "-": palette.quiet}
+    mark = text[:1] if text[:1] in styles else ""
+    if not mark:
+        return ("│", palette.faint, text, palette.quiet)
+    return (mark, styles[mark], text[1:].strip(), palette.text)
