@@ -41,6 +41,8 @@ def engine_of(control: Control, live: Live | None, pid: int | None, now_ms: int,
         return Engine(control.state, control.since, control.reason, control.fix, control.limit)
     if live is None and not begun:
         return Engine("new")
+    if live is not None and live.phase == "ended":  # its last line is in the journal, which was read too early for it
+        return Engine("paused", since=live.updated, reason=live.reason)
     return Engine(
         "lost",
         since=live.updated if live else control.since,

@@ -336,8 +336,8 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
         if engine.state == "running":
             self._was_running, self._told = True, ""
-            if self.screen_stack and isinstance(self.screen, Lost):
-                self.screen.dismiss("look")
+        if engine.state not in ("silent", "lost") and self.screen_stack and isinstance(self.screen, Lost):
+            self.screen.dismiss("look")
         wrong = engine.state == "silent" or (engine.state == "lost" and self._was_running)
         if wrong and engine.state != self._told and self.screen is self._board:
             self._told = engine.state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def live(updated: int = NOW, pid: int = 7) -> Live:
         (Control("stopped"), live(), None, True, "stopped"),
         (Control(), live(), None, True, "lost"),
         (Control(), None, None, True, "lost"),
+        (Control(), replace(live(), phase="ended"), None, True, "paused"),
         (Control(), None, None, False, "new"),
     ],
 )

@@ -17,6 +17,7 @@ import pytest
 import sessions
 from test_dashboard import asked, text, until, watching
 
+from autoresearch.state import records
 from autoresearch.state.session import Session
 from autoresearch.tui.recovering import end_engine, last_words
 
@@ -85,6 +86,18 @@ async def test_a_death_is_shown_with_its_last_words_and_one_key_goes_on(tmp_path
             await pilot.press("enter")
             await until(pilot, lambda: starter.began == [(writer.session.name, None)])
             assert app.screen is app.board
+
+
+async def test_what_turns_out_to_be_no_death_is_taken_back(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path, experiments=5)
+    with contextlib.ExitStack() as held:
+        held.enter_context(sessions.engine(writer))
+        async with watching(writer, starter=sessions.Starts(lambda: None)) as (app, pilot):
+            held.close()
+            await until(pilot, lambda: "The engine is gone" in text(pilot))
+            writer.add(records.Pause(reason="enough", by="engine"))
+            writer.flush()
+            await until(pilot, lambda: app.screen is app.board)
 
 
 async def test_it_is_said_once_and_looking_first_leaves_the_screen(tmp_path: Path) -> None:
