@@ -33,6 +33,13 @@ _CLONE_HERE = _CLONE.get(os.uname().machine, 0)
 _LANDLOCK_RESTRICT_SELF = 446
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
 """By us or by Python: a command gets them as they are by default."""
+_PR_SET_SECCOMP = 22
+_PRLIMIT = {
+    "x86_64": (0xC000003E, 302, 0x40000003, 340),
+    "aarch64": (0xC00000B7, 261, 0x40000028, 369),
+    "riscv64": (0xC00000F3, 261, 0x400000F3, 261),
+}
+"""The system calls of each machine and of its 32-bit programs: their family, and the number of prlimit64 in it."""
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 32, 4096, 16384, 1 << 19
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 4, 24, 28, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
@@ -198,6 +205,38 @@ def drop_privileges(nests: bool = False) -> None:
     if kept:
         _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_SETFCAP)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _refuse_limits_for_others()
+
+
+def _refuse_limits_for_others() -> None:
+    """No command changes the limits of another process: one second of CPU time, or no more files, ends an engine.
+
+    The kernel allows that to any process of the same user, and Landlock does not hold it. To ask is allowed.
+    """
+    native, number, compat, its_number = _PRLIMIT[os.uname().machine]
+    load, equal, mask, give = 0x20, 0x15, 0x54, 0x06
+    allow, refuse = 0x7FFF0000, 0x00050000 | 1  # EPERM
+    program = (
+        (load, 0, 0, 4),  # which system calls these are
+        (equal, 0, 3, native),
+        (load, 0, 0, 0),
+        (mask, 0, 0, 0xBFFFFFFF),  # x32 calls are the same with a bit more
+        (equal, 3, 10, number),
+        (equal, 0, 9, compat),
+        (load, 0, 0, 0),
+        (equal, 0, 7, its_number),
+        (load, 0, 0, 16),  # the pid: 0 is the caller
+        (equal, 5, 0, 0),
+        (load, 0, 0, 32),  # the new limit, a pointer in two halves
+        (equal, 0, 2, 0),
+        (load, 0, 0, 36),
+        (equal, 1, 0, 0),
+        (give, 0, 0, refuse),
+        (give, 0, 0, allow),
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
+    header = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(code))
+    _call("prctl", _PR_SET_SECCOMP, ctypes.c_ulong(2), header, ctypes.c_ulong(0), ctypes.c_ulong(0))
 
 
 # -- Landlock

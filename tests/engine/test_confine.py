@@ -371,6 +371,14 @@ def test_a_tree_that_is_made_again_can_be_written(box: Box) -> None:
     assert box.run("echo x > file", made=made)[0] == 0
 
 
+def test_a_command_limits_itself_and_nobody_else(box: Box) -> None:
+    own = "import resource as r; r.setrlimit(r.RLIMIT_CORE, (0, 0)); r.prlimit(0, r.RLIMIT_CORE, (0, 0))"
+    assert box.python(f"{own}; print(r.prlimit({os.getpid()}, r.RLIMIT_CORE))")[0] == 0
+    code, output = box.python(f"import resource as r; r.prlimit({os.getpid()}, r.RLIMIT_CORE, (0, 0))")
+    assert code != 0
+    assert "PermissionError" in output
+
+
 # -- levels
 
 

@@ -92,6 +92,8 @@ SECRETS = {
     "opens the engine's files": "[os.stat(p) for p in glob.glob(f'/proc/{ENGINE}/fd/*')][0]",
     "traces the engine": "assert ctypes.CDLL(None).ptrace(0x4206, ENGINE, 0, 0) == 0",
     "signals the engine": "os.kill(ENGINE, signal.SIGCONT)",
+    "limits the engine": "import resource\n"
+    "resource.prlimit(ENGINE, resource.RLIMIT_CORE, resource.prlimit(ENGINE, resource.RLIMIT_CORE))",
     "signals the engine by a handle": "signal.pidfd_send_signal(os.pidfd_open(ENGINE), signal.SIGCONT)",
 }
 OUTSIDE = {
