@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sessions
+from journals import told
 from test_dashboard import text, until
 from textual.pilot import Pilot
 
@@ -289,3 +290,21 @@ def test_an_age_has_one_unit() -> None:
         "1h",
         "1d",
     ]
+
+
+async def test_a_session_is_deleted_only_after_its_loss_was_said_and_a_yes(tmp_path: Path) -> None:
+    story = told(tmp_path / "repo")
+    story.write(records.Pause(reason="as asked", by="you"))
+    app = Dashboard(story.place, None, starter=sessions.Starts(None))
+    async with app.run_test(size=(100, 40), notifications=True) as pilot:
+        await until(pilot, lambda: "PAUSED" in text(pilot))
+        await pilot.press("d")
+        await until(pilot, lambda: "5 experiments, 2 kept. With it go its" in text(pilot))
+        await pilot.press("enter")  # the harmless answer is the default
+        await until(pilot, lambda: app.showing_home)
+        assert story.session.journal.is_file()
+        await pilot.press("d")
+        await until(pilot, lambda: "cannot be undone" in text(pilot))
+        await pilot.press("y")
+        await until(pilot, lambda: not story.session.folder.exists())
+        await until(pilot, lambda: "0 sessions" in text(pilot))

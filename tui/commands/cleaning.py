@@ -127,25 +127,32 @@ def _no_session(place: Place, name: str) -> SessionError:
 
 
 def _say_loss(place: Place, session: Session) -> None:
+    console = Console()
+    for sentence in loss_words(place, session):
+        console.prose(sentence)
+    console.stream.flush()
+
+
+def loss_words(place: Place, session: Session) -> list[str]:
+    """What goes with the session and what stays, here and on the screen."""
     from autoresearch.engine import deletion
 
     loss = deletion.loss_of(place, session)
-    console = Console()
     branch = session.branch.removeprefix("refs/heads/")
-    console.prose(
+    said = [
         f"Session {session.name}: {plural(loss.experiments, 'experiment')}, {loss.kept} kept. With it go its journal, "
         f"notebook and logs ({_size(loss.folder_bytes)}), its trees ({_size(loss.tree_bytes)}), and its commits."
-    )
+    ]
     if loss.branch_stays:
-        console.prose(f"The branch {branch} stays: it holds commits that are not the session's.")
+        said.append(f"The branch {branch} stays: it holds commits that are not the session's.")
     elif loss.in_head:
-        console.prose(f"Its best, #{loss.best_number}, is in your HEAD and stays there.")
+        said.append(f"Its best, #{loss.best_number}, is in your HEAD and stays there.")
     elif loss.best:
-        console.prose(
+        said.append(
             f"Its best is #{loss.best_number}, {loss.best[:12]}; "
             f"`git branch {session.name}-best {loss.best[:12]}` before this keeps it."
         )
-    console.stream.flush()
+    return said
 
 
 def _sure(question: str, option: str) -> bool:

@@ -25,6 +25,7 @@ from autoresearch.tui.keys import Reasoned, line_of
 from autoresearch.tui.overview import Overview, age, moment, overview_of
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.beginning import begin, begin_new
+from autoresearch.tui.screens.deleting import ask_to_delete
 from autoresearch.tui.widgets.keys import KeyLine
 from autoresearch.tui.widgets.lines import LineView
 from autoresearch.tui.widgets.spark import spark
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from autoresearch.tui.app import Dashboard
 
 _EVERY_S = 2.0
+_ROOMY = 112
+"""Columns from which spend, age and the interval have a place of their own."""
 _STARTING_MS = 15_000
 
 
@@ -86,7 +89,7 @@ class SessionList(Reasoned, LineView):
 
     def _standing(self, session: Session, known: Overview | str | None, width: int) -> list[Segment]:
         palette = self.palette
-        name = Segment(_fixed(session.name, 20 if width >= 100 else 13), palette.strong)
+        name = Segment(_fixed(session.name, 20 if width >= _ROOMY else 13), palette.strong)
         if known is None:
             return [name, Segment(_fixed("…", 16), palette.quiet)]
         if isinstance(known, str):
@@ -101,10 +104,10 @@ class SessionList(Reasoned, LineView):
             name,
             Segment(f" {badge} ", style),
             Segment(" " * max(1, 15 - len(badge)), palette.text),
-            Segment(_fixed(self._best(known, width >= 100), 32 if width >= 100 else 22), palette.keep),
+            Segment(_fixed(self._best(known, width >= _ROOMY), 32 if width >= _ROOMY else 22), palette.keep),
             Segment(f"{count['tried']:>5,} tried {count['kept']:>3,}✓ ", palette.text),
         ]
-        if width >= 100:
+        if width >= _ROOMY:
             parts.append(Segment(f"{f'${usd:,.2f}' if usd else '':>9} ", palette.quiet))
             parts.append(
                 Segment(f"{age(self.now_ms(), known.began_ms) if known.began_ms else '':>4} old  ", palette.quiet)
@@ -132,11 +135,12 @@ class SessionList(Reasoned, LineView):
             parts.append(Segment("archived · ", palette.quiet))
         parts.append(Segment(clean(known.doing), palette.text if known.engine.alive else palette.quiet))
         usd = known.document["spend"]["usd"]
-        if width < 100 and usd:
+        if width < _ROOMY and usd:
             parts.append(Segment(f" · ${usd:,.2f}", palette.quiet))
         if not known.engine.alive and known.last_ms:
             now = self.now_ms()
-            parts.append(Segment(f" · {age(now, known.last_ms)} ago, {moment(known.last_ms)}", palette.quiet))
+            ago = f"{age(now, known.last_ms)} ago".replace("now ago", "just now")
+            parts.append(Segment(f" · {ago}, {moment(known.last_ms)}", palette.quiet))
         return parts
 
     def _move(self, to: int) -> None:
@@ -189,6 +193,14 @@ class HomeScreen(Reasoned, Screen[None]):
         Binding("n", "new", "new", id="home.new", tooltip="Start a new session of this target, or set it up"),
         Binding("r", "resume", "resume", id="home.resume", tooltip="Go on with this paused or stopped session"),
         Binding("a", "archive", "archive", id="home.archive", tooltip="Hide this session from the list, or not"),
+        Binding(
+            "d,delete",
+            "delete",
+            "delete",
+            show=False,
+            id="home.delete",
+            tooltip="Remove this session, after asking",
+        ),
         Binding("A", "show_archived", "archived", id="home.archived", tooltip="Show archived sessions too, or not"),
         Binding("escape", "back", "back", id="home.back", tooltip="Back to the session"),
     ]
@@ -335,6 +347,8 @@ class HomeScreen(Reasoned, Screen[None]):
         chosen = self._chosen()
         if chosen is None:
             return "No session is chosen." if self.listing.chosen is None else "That session is still being read."
+        if action == "delete" and self.board.has_session and self.board.session.name == chosen.session.name:
+            return "It is open behind this list; open another one first, or `autoresearch delete` outside."
         if chosen.engine.alive:
             return {
                 "resume": "Its engine is running.",
@@ -386,6 +400,15 @@ class HomeScreen(Reasoned, Screen[None]):
         self.notify(f"{chosen.session.name} {said}.", timeout=5)
         self.read[chosen.session.name] = replace(chosen, archived=not chosen.archived)
         self.refresh_list()
+
+    def action_delete(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None:
+            ask_to_delete(self.board, self.place_of(chosen), chosen.session, self._deleted)
+
+    def _deleted(self, name: str) -> None:
+        self.notify(f"Session {name} is deleted.", timeout=5)
+        self._look()
 
     def action_resume(self) -> None:
         chosen = self._chosen()
