@@ -285,7 +285,7 @@ import time
 with open('big', 'wb', buffering=0) as file:
     for _ in range(30):
         file.write(bytes(1 << 20))
-        time.sleep(0.02)
+    time.sleep(3)
 """, outcome=("crash", "disk_limit"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
 
 
