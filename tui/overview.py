@@ -70,6 +70,14 @@ def age(now_ms: int, then_ms: int) -> str:
     return "now"
 
 
+def old(now_ms: int, then_ms: int) -> str:
+    """ "3h old"; "just begun" in the first minute, "" where it is not known."""
+    if not then_ms:
+        return ""
+    word = age(now_ms, then_ms)
+    return "just begun" if word == "now" else f"{word} old"
+
+
 def moment(then_ms: int) -> str:
     """Local time: `Nov 20 23:41`."""
     from datetime import datetime

@@ -9,7 +9,7 @@ from autoresearch.state.session import SessionError, list_sessions, open_session
 from autoresearch.tui import wording
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import Console, clean, emit_json
-from autoresearch.tui.overview import Overview, age, overview_of
+from autoresearch.tui.overview import Overview, old, overview_of
 
 
 @click.command()
@@ -39,9 +39,8 @@ def _line(each: Overview, now: int) -> tuple[str, ...]:
     count, usd = each.document["counts"], each.document["spend"]["usd"]
     best = f"{each.best.value} {each.best.change}".rstrip() if each.best is not None else "no result yet"
     state = wording.badge(each.engine, each.live).lower() + (", archived" if each.archived else "")
-    old = f"{age(now, each.began_ms)} old" if each.began_ms else ""
     why = "" if each.engine.state == "running" else clean(each.engine.reason)
-    about = " · ".join(filter(None, (clean(each.target), old, f"${usd:,.2f}" if usd else "", why)))
+    about = " · ".join(filter(None, (clean(each.target), old(now, each.began_ms), f"${usd:,.2f}" if usd else "", why)))
     return (each.session.name, state, best, f"{count['tried']:,} tried", f"{count['kept']:,} kept", about)
 
 
