@@ -29,6 +29,12 @@ class Pages(_Host):
         @property
         def board(self) -> DashboardScreen: ...
 
+    @property
+    def _background_screens(self) -> list[Screen[Any]]:
+        """Textual paints the screen below again with every change there, a covered one too: 16 kB a second."""
+        covered = self._screen_stack and getattr(self._screen_stack[-1], "covers", False)
+        return [] if covered else super()._background_screens
+
     def open_experiment(self, number: int) -> None:
         from autoresearch.tui.screens.detail import detail_of, title_of
         from autoresearch.tui.screens.modals import Page

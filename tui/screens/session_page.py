@@ -64,6 +64,8 @@ class SessionPage(Reasoned, Screen[None]):
         ),
     ]
     heading = ""
+    covers = True
+    """Nothing of the screen below is seen."""
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(classes="session-page")
