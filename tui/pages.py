@@ -36,16 +36,10 @@ class Pages(_Host):
         return [] if covered else super()._background_screens
 
     def open_experiment(self, number: int) -> None:
-        from autoresearch.tui.screens.detail import detail_of, title_of
-        from autoresearch.tui.screens.modals import Page
+        """The experiment, finished or being measured, whole."""
+        from autoresearch.tui.screens.experiment import ExperimentScreen
 
-        history = self.board.history
-        opened = history.open
-        item = opened if opened is not None and opened.number == number else history.by_number.get(number)
-        if item is None:
-            return
-        items = detail_of(self.board.session.journal, history, item, self.palette)
-        self.push_screen(Page(self.palette, title_of(item), items))
+        self.push_screen(ExperimentScreen(self.palette, number))
 
     def open_ideas(self) -> None:
         from autoresearch.tui.screens.ideas import IdeasScreen

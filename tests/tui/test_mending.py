@@ -12,8 +12,9 @@ from autoresearch.state import records
 from autoresearch.state.history import History
 from autoresearch.tui import answers
 from autoresearch.tui.cli import cli
+from autoresearch.tui.facts import experiment as facts
 from autoresearch.tui.palette import PLAIN
-from autoresearch.tui.screens.detail import detail_of
+from autoresearch.tui.screens.experiment import told as told_of
 
 
 def ask(session: Told, *args: str) -> str:
@@ -73,8 +74,8 @@ def test_the_log_and_the_detail_point_at_what_is_mended(tmp_path: Path) -> None:
     assert "↳ #5 mend of 5" in listed["#6"]
     assert "↳" not in listed["#7"]
     history = session.session.history()
-    told_at = [text for _, _, text, _ in detail_of(session.session.journal, history, history.by_number[5], PLAIN)]
-    assert told_at[told_at.index("Mends") + 1 :][:3] == [
+    told_at = [text for _, _, text, _ in told_of(facts.read(session.session, history, history.by_number[5]), PLAIN)]
+    assert told_at[told_at.index("Tries") + 1 :][:3] == [
         "#5 knob to boom (nonzero exit)",
         "#6 mend of 5 (nonzero exit)",
         "#8 being measured",

@@ -80,7 +80,7 @@ def describe(place: Place, session: Session, history: History, number: int, hold
     if holdout:
         document["samples"] += _held_out(session, number, end, history.offset)
         document |= answers.holdout(history)
-    document["diff"] = _diff(place, session, number, parent, sha)
+    document["diff"] = diff_of(place, session, number, parent, sha)
     document["logs"] = _logs(session.run(number))
     return document
 
@@ -127,7 +127,7 @@ def _held_out(session: Session, number: int, start: int, end: int) -> list[dict[
     ]
 
 
-def _diff(place: Place, session: Session, number: int, parent: str, sha: str) -> str | None:
+def diff_of(place: Place, session: Session, number: int, parent: str, sha: str) -> str | None:
     """What the experiment changed against its parent; None when git no longer has it."""
     if not parent or not sha:
         return None

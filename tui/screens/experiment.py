@@ -1,0 +1,418 @@
+"""One experiment: the verdict in words with its samples, the diff, logs, outputs, and what can be done about it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.events import Resize
+from textual.widget import Widget
+
+from autoresearch.state import numbers, records
+from autoresearch.tui import answers
+from autoresearch.tui.facts import experiment as facts
+from autoresearch.tui.facts.experiment import Experiment
+from autoresearch.tui.follow import clean
+from autoresearch.tui.palette import Palette
+from autoresearch.tui.screens.outside import edit, page
+from autoresearch.tui.screens.session_page import SessionPage
+from autoresearch.tui.widgets.diff import DiffView
+from autoresearch.tui.widgets.lists import Item, TextList
+from autoresearch.tui.widgets.log import LogView
+from autoresearch.tui.widgets.plot import GLYPHS
+from autoresearch.tui.widgets.strip import Arm, StripPlot
+
+Tab = Literal["verdict", "diff", "logs", "outputs"]
+TABS: tuple[Tab, ...] = ("verdict", "diff", "logs", "outputs")
+_TITLES = {"verdict": "Verdict", "diff": "Diff", "logs": "Logs", "outputs": "Outputs"}
+_WORDS = {"keep": "KEEP ✓", "discard": "DISCARD ×", "crash": "CRASH !", "checks_failed": "CHECKS c", "open": "RUN >"}
+_ARMS = {"candidate": "run", "incumbent": "best again", "fresh": "fresh run"}
+_BOTH_FROM = 140
+"""From this width on the verdict stays beside the other tabs."""
+_DIFF_CHARS = 4_000_000
+_KEPT_LINES = 200
+
+
+class ExperimentScreen(SessionPage):
+    AUTO_FOCUS = "#verdict"
+    CHANGES = frozenset({"retry", "measure_again", "overrule"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(n), f"tab('{tab}')", _TITLES[tab].lower(), show=False, id=f"experiment.tab_{tab}",
+                    tooltip=f"{_TITLES[tab]}: show it")
+            for n, tab in enumerate(TABS, 1)
+        ),
+        Binding("tab", "next_tab(1)", "next", show=False, id="experiment.next_tab", tooltip="The next tab"),
+        Binding("shift+tab", "next_tab(-1)", "previous", show=False, id="experiment.previous_tab",
+                tooltip="The tab before"),
+        Binding("n,right,right_curly_bracket", "go(1)", "next", key_display="n N", id="experiment.next",
+                tooltip="The next experiment; N: the one before"),
+        Binding("N,left,left_curly_bracket", "go(-1)", "before", show=False, id="experiment.before",
+                tooltip="The experiment before"),
+        Binding("right_square_bracket", "pick_log(1)", "log", show=False, key_display="[ ]", id="experiment.next_log",
+                tooltip="The next log: output, build, evaluate, guard, agent, brief"),
+        Binding("left_square_bracket", "pick_log(-1)", "log", show=False, id="experiment.previous_log",
+                tooltip="The log before"),
+        Binding("t", "retry", "try again", id="experiment.retry",
+                tooltip="Try its change again, on the present best"),
+        Binding("a", "measure_again", "measure again", id="experiment.measure_again",
+                tooltip="Measure the best once more"),
+        Binding("o", "overrule", "overrule", id="experiment.overrule",
+                tooltip="Decide against the verdict, with a note that stays on record"),
+        Binding("y", "copy", "copy", id="experiment.copy", tooltip="Copy patch, number, commit or path"),
+        Binding("v", "pager", "pager", show=False, id="experiment.pager", tooltip="The diff or the log in $PAGER"),
+        Binding("e", "editor", "editor", show=False, id="experiment.editor",
+                tooltip="The diff, the log or the output in $EDITOR"),
+    ]  # fmt: skip
+
+    def __init__(self, palette: Palette, number: int) -> None:
+        super().__init__(palette)
+        self.number = number
+        self.tab: Tab = "verdict"
+        self.facts: Experiment | None = None
+        self.problem = ""
+        self.diff: str | None = None
+        self._diff_of = -1
+        self._picked = ""
+        self._outputs: list[facts.Kept] = []
+
+    @property
+    def heading(self) -> str:  # type: ignore[override]
+        if self.facts is None:
+            return f"#{self.number}"
+        return f"#{self.number}  {_WORDS[self.facts.status]}"
+
+    def body(self) -> Iterable[Widget]:
+        with Container(id="split"):
+            with Vertical(id="told"):
+                yield StripPlot(self.palette, id="strip")
+                verdict = TextList(self.palette, id="verdict", classes="framed")
+                verdict.most_lines = 40
+                yield verdict
+            yield DiffView(self.palette, id="diff", classes="framed")
+            yield LogView(self.palette, id="run-log", classes="framed")
+            outputs = TextList(self.palette, id="outputs", classes="framed")
+            outputs.most_lines = 4
+            yield outputs
+
+    def stamp(self) -> tuple[object, ...]:
+        return (*super().stamp(), self.number)
+
+    # -- showing
+
+    def show(self) -> None:
+        session, history = self.viewer.session, self.history
+        item = facts.known(history, self.number)
+        self.facts, self.problem = None, ""
+        if item is None:
+            self.problem = f"There is no experiment {self.number} in this session."
+        else:
+            try:
+                self.facts = facts.read(session, history, item)
+            except (OSError, records.MalformedRecord, AssertionError) as error:
+                self.problem = f"Experiment {self.number} cannot be read from the journal: {error}."
+        verdict = self.query_one("#verdict", TextList)
+        verdict.message = self.problem
+        verdict.show(list(told(self.facts, self.palette)) if self.facts is not None else [])
+        self._show_strip()
+        self._show_files()
+        self._arrange()
+
+    def _show_strip(self) -> None:
+        palette, found = self.palette, self.facts
+        if found is None:
+            self.query_one("#strip", StripPlot).show([], None, "lower")
+            return
+        header = self.history.header or records.Header()
+        best = f"best #{found.against_number}" if found.against_number is not None else "best"
+        style = palette.status(found.status, found.cause) if found.status != "open" else palette.run
+        arms = [
+            Arm("this", found.race, style),
+            Arm("this, fresh", found.fresh, palette.keep),
+            Arm(best, found.against, palette.best),
+        ]
+        self.query_one("#strip", StripPlot).show(arms, answers.noise(self.history), header.direction)
+
+    def _show_files(self) -> None:
+        session, found = self.viewer.session, self.facts
+        logs = facts.logs_of(session, self.number)
+        name = self._picked if self._picked in logs else next(iter(logs), "")
+        log = self.query_one("#run-log", LogView)
+        log.message = "It left no logs, or they were removed with its run folder."
+        log.aim(logs.get(name, session.run(self.number) / "output.log"))
+        log.look()
+        if self._diff_of != self.number and found is not None:
+            self._diff_of = self.number
+            self.query_one("#diff", DiffView).message = "Asking git …"
+            self.query_one("#diff", DiffView).show("")
+            self._ask_git(found)
+        self._outputs = facts.kept(session, self.number, found.against_number if found else None)
+        outputs = self.query_one("#outputs", TextList)
+        outputs.message = "It kept no outputs; name files in `measure.keep` to have them kept."
+        outputs.show(list(beside(self._outputs, found, self.palette)))
+
+    def _ask_git(self, found: Experiment) -> None:
+        place, session, number = self.viewer.place, self.viewer.session, found.number
+
+        def ask() -> None:
+            from autoresearch.tui.commands.show import diff_of
+
+            try:
+                text = diff_of(place, session, number, found.parent, found.sha)
+            except Exception as error:  # whatever git or its library says, the page stays
+                text = None
+                self.app.call_from_thread(self.notify, f"git gave no diff: {clean(str(error))[:200]}", severity="error")
+            self.app.call_from_thread(self._take_diff, number, text)
+
+        self.run_worker(ask, thread=True, exclusive=True, group="diff", exit_on_error=False)
+
+    def _take_diff(self, number: int, text: str | None) -> None:
+        if number != self.number or not self.is_mounted:
+            return
+        self.diff = text
+        view = self.query_one("#diff", DiffView)
+        if text is None:
+            view.message = "Its commit is no longer in this repository, so there is no diff to show."
+        elif not text:
+            view.message = "It changed nothing: a baseline, or a proposal of which nothing could be taken."
+        cut = text is not None and len(text) > _DIFF_CHARS
+        view.show((text or "")[:_DIFF_CHARS])
+        view.border_subtitle = f"cut after {_DIFF_CHARS / 1e6:.0f} MB; v shows all" if cut else ""
+        view.refresh()
+
+    def on_resize(self, event: Resize) -> None:
+        super().on_resize(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        both = self.app.size.width >= _BOTH_FROM
+        self.set_class(both, "-both")
+        shown: Tab = "diff" if both and self.tab == "verdict" else self.tab
+        self.query_one("#told").display = both or shown == "verdict"
+        for tab, name in (("diff", "#diff"), ("logs", "#run-log"), ("outputs", "#outputs")):
+            widget = self.query_one(name)
+            widget.display = shown == tab
+            widget.border_title = self._tabs(shown)
+        self.query_one("#verdict").border_title = "Verdict" if both else self._tabs(shown)
+        log = self.query_one("#run-log", LogView)
+        log.border_subtitle = log.file.path.name if log.file is not None and log.count() else ""
+
+    def _tabs(self, shown: Tab) -> str:
+        names = (f"[b $tab-on]{n} {_TITLES[t]}[/]" if t == shown else f"[$tab-off]{n} {_TITLES[t]}[/]"
+                 for n, t in enumerate(TABS, 1))  # fmt: skip
+        return "[$tab-off] · [/]".join(names)
+
+    # -- going about
+
+    def action_tab(self, tab: Tab) -> None:
+        self.tab = tab
+        self._arrange()
+        names = {"verdict": "#verdict", "diff": "#diff", "logs": "#run-log", "outputs": "#outputs"}
+        self.query_one(names[tab]).focus()
+        self.show_keys()
+
+    def action_next_tab(self, by: int) -> None:
+        self.action_tab(TABS[(TABS.index(self.tab) + by) % len(TABS)])
+
+    def action_go(self, by: int) -> None:
+        there = facts.numbers_of(self.history)
+        self.number = there[there.index(self.number) + by]
+        self._picked = ""
+        self.query_one("#verdict", TextList).to_line(0)
+        self.show_again()
+
+    def action_pick_log(self, by: int) -> None:
+        logs = list(facts.logs_of(self.viewer.session, self.number))
+        now = self.query_one("#run-log", LogView).file
+        at = logs.index(now.path.name) if now is not None and now.path.name in logs else 0
+        self._picked = logs[(at + by) % len(logs)] if logs else ""
+        self._show_files()
+        self.action_tab("logs")
+
+    # -- acting
+
+    def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
+        said = super().refusal(action, parameters)
+        if said or not self.is_mounted:
+            return said
+        found = self.facts
+        if action == "go":
+            there = facts.numbers_of(self.history)
+            by = parameters[0] if parameters and isinstance(parameters[0], int) else 1
+            at = there.index(self.number) + by if self.number in there else -1
+            return "" if 0 <= at < len(there) else "There is no further one."
+        if action not in self.CHANGES and action != "copy":
+            return ""
+        if found is None:
+            return self.problem
+        if action in self.CHANGES and (
+            found.status == "open" or (found.cause == "baseline" and action != "measure_again")
+        ):
+            return "It has no verdict yet." if found.status == "open" else "It is a baseline, which changed nothing."
+        best = self.history.incumbent is not None and self.history.incumbent.number == self.number
+        if action == "measure_again" and (not best or found.cause == "baseline"):
+            return "Only the best is measured once more; t tries another's change again."
+        if action == "retry" and best:
+            return "It is the best; a measures it once more."
+        return ""
+
+    def action_retry(self) -> None:
+        self.viewer.ask("retry", f"#{self.number} is tried again next.", experiment=self.number)
+
+    def action_measure_again(self) -> None:
+        self.viewer.ask("retry", "The best is measured once more, after this experiment.", experiment=self.number)
+
+    def action_overrule(self) -> None:
+        assert self.facts is not None
+        kept = self.facts.status == "keep"
+        action, what = ("discard", "undo its change") if kept else ("keep", "re-apply its change and keep it")
+        said = f"#{self.number} is {'reverted' if kept else 're-applied'} next, as a new experiment."
+
+        def decide(note: str) -> None:
+            if note:
+                self.viewer.ask("overrule", said, experiment=self.number, action=action, note=note)
+            else:
+                self.notify("Overruling needs a note that says why.", severity="warning", timeout=5)
+
+        text = f"The engine will {what}. Your note stands wherever this is told."
+        self.ask_line(f"Overrule #{self.number}", text, "why you know better", decide)
+
+    def action_copy(self) -> None:
+        found = self.facts
+        assert found is not None
+        what = {
+            "patch": (f"the patch ({len(self.diff or ''):,} characters)", self.diff or ""),
+            "number": (f"the number: #{self.number}", f"#{self.number}"),
+            "commit": (f"the commit: {found.sha[:12]}", found.sha),
+            "path": ("the path of its run folder", str(self.viewer.session.run(self.number))),
+        }
+        options = [(name, words) for name, (words, text) in what.items() if text]
+        self.ask_which("Copy", "To the clipboard of your terminal.", options,
+                       lambda name: self.viewer.copy_to_clipboard(what[name][1]))  # fmt: skip
+
+    def action_pager(self) -> None:
+        self._outside(lambda path: page(self.viewer, path))
+
+    def action_editor(self) -> None:
+        # To be read: a change would be nobody's, so it is said that nothing takes it up.
+        self._outside(lambda path: edit(self.viewer, path, "What you changed there is yours alone; nothing reads it."))
+
+    def _outside(self, show: Any) -> None:
+        """The log or the output as it is; the diff, and the verdict with it, as a file of its own."""
+        if self.tab == "logs":
+            log = self.query_one("#run-log", LogView).file
+            if log is not None:
+                show(log.path)
+        elif self.tab == "outputs" and self._outputs:
+            show(self.viewer.session.run(self.number) / "kept" / self._outputs[0].name)
+        elif self.diff:
+            with tempfile.TemporaryDirectory(prefix="autoresearch-") as folder:
+                path = Path(folder) / f"{self.number}.diff"
+                path.write_text("\n".join(map(clean, self.diff.split("\n"))), encoding="utf-8")
+                show(path)
+        else:
+            self.notify("There is no diff to show.", timeout=4)
+
+
+# -- the page of the verdict
+
+
+def told(found: Experiment, palette: Palette) -> Iterator[Item]:
+    style = palette.status(found.status, found.cause) if found.status != "open" else palette.run
+    mark = GLYPHS.get(found.status, ">")
+    yield (mark, style, found.description or found.cause.replace("_", " "), palette.strong)
+    yield ("·", palette.quiet, found.verdict, palette.text)
+    if found.reason:
+        yield ("·", palette.quiet, found.reason, palette.text)
+    if found.decided:
+        yield ("!", palette.checks, f"Overruled: {found.decided}", palette.strong)
+    for warning in found.warnings:
+        yield ("!", palette.checks, warning, palette.text)
+    if found.hypothesis:
+        yield ("", palette.title, "Hypothesis", palette.title)
+        yield ("?", palette.quiet, found.hypothesis, palette.text)
+    if found.about:
+        yield ("·", palette.quiet, found.about, palette.quiet)
+    if found.lesson:
+        yield ("", palette.title, "Lesson", palette.title)
+        yield ("·", palette.quiet, found.lesson, palette.text)
+        if found.retry_if:
+            yield ("·", palette.quiet, f"Retry if {found.retry_if}", palette.quiet)
+    if found.chain:
+        yield ("", palette.title, "Tries", palette.title)
+    for link in found.chain:
+        look = palette.run if link.status == "open" else palette.status(link.status)
+        here = palette.strong if link.number == found.number else palette.quiet
+        yield (GLYPHS.get(link.status, ">"), look, f"#{link.number} {link.text}", here)
+    yield from _figures(found, palette)
+
+
+def _figures(found: Experiment, palette: Palette) -> Iterator[Item]:
+    if found.metrics:
+        yield ("", palette.title, "Metrics", palette.title)
+    for metric in found.metrics:
+        change = f"  {metric.change}" if metric.change else ""
+        yield ("·", palette.quiet, f"{metric.name} {metric.value}{change}", palette.text)
+    if found.samples:
+        yield ("", palette.title, "Samples", palette.title)
+    for sample in found.samples:
+        yield _sample(sample, palette)
+    if found.files or found.dropped:
+        plus, minus = found.lines
+        yield ("", palette.title, f"Files (+{plus} −{minus} lines)", palette.title)
+    for name in found.files[:40]:
+        yield ("·", palette.quiet, name, palette.text)
+    for name in found.dropped[:40]:
+        yield ("!", palette.checks, f"not taken, out of scope: {name}", palette.text)
+    yield ("", palette.title, "On record", palette.title)
+    where = f"commit {found.sha[:12]}" + (f" on {found.parent[:12]}" if found.parent else "")
+    for text in (found.params, found.cost, f"idea {found.idea}" if found.idea else "", where, _rule(found)):
+        if text:
+            yield ("·", palette.quiet, clean(text), palette.quiet)
+
+
+def _sample(sample: records.Sample, palette: Palette) -> Item:
+    text = f"{_ARMS.get(sample.arm, sample.arm)}, seed {sample.seed}: "
+    text += numbers.metric(sample.metric) if sample.cause is None else sample.cause.replace("_", " ")
+    text += f"  in {numbers.duration(sample.duration_s)}"
+    if sample.peak_vram_mb:
+        text += f", {sample.peak_vram_mb:,.0f} MB of GPU memory"
+    elif sample.peak_rss_mb:
+        text += f", {sample.peak_rss_mb:,.0f} MB"
+    if sample.detail:
+        text += f". {clean(sample.detail)}"
+    style = palette.text if sample.arm == "candidate" else palette.quiet
+    return ("·" if sample.cause is None else "!", palette.quiet, text, style)
+
+
+def _rule(found: Experiment) -> str:
+    said = {key: value for key, value in found.figures.items() if key != "log_evidence"}
+    return "  ".join(f"{key} {numbers.metric(v) if isinstance(v, float) else v}" for key, v in said.items())
+
+
+def beside(outputs: list[facts.Kept], found: Experiment | None, palette: Palette) -> Iterator[Item]:
+    """Each kept output, line by line where it differs from the best's."""
+    import difflib
+
+    best = f"#{found.against_number}" if found is not None and found.against_number is not None else "the best"
+    for output in outputs:
+        other = f", {best} has {output.best_size:,}" if output.best_size is not None else f", {best} has none"
+        yield ("", palette.title, f"{output.name}: {output.size:,} bytes{other}", palette.title)
+        if output.mine is None:
+            yield ("·", palette.quiet, "It is no text; e opens it.", palette.quiet)
+        elif output.best is None or output.best == output.mine:
+            if output.best is not None:
+                yield ("=", palette.quiet, f"the same as {best}'s", palette.quiet)
+            for line in output.mine.splitlines()[:_KEPT_LINES]:
+                yield (" ", palette.quiet, clean(line), palette.text)
+        else:
+            pairs = difflib.ndiff(output.best.splitlines()[:_KEPT_LINES], output.mine.splitlines()[:_KEPT_LINES])
+            for line in pairs:
+                if not line.startswith("?"):
+                    mark = {"+": "+", "-": "-"}.get(line[0], " ")
+                    style = {"+": palette.keep, "-": palette.crash}.get(mark, palette.quiet)
+                    yield (mark, style, clean(line[2:]), palette.worse if mark == "-" else palette.text)
