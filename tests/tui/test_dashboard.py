@@ -16,6 +16,7 @@ from autoresearch.state import records
 from autoresearch.state.session import SessionError
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.keys import commands_of
+from autoresearch.tui.screens.experiment import ExperimentScreen
 from autoresearch.tui.screens.modals import Page
 from autoresearch.tui.widgets.log import LogView
 from autoresearch.tui.widgets.table import Experiments
@@ -259,7 +260,7 @@ async def test_enter_opens_what_the_journal_knows(tmp_path: Path) -> None:
     async with watching(writer) as (app, pilot):
         kept = max(row.number for row in app.board.history.rows if row.status == "keep")
         await pilot.press(*["j"] * (30 - kept), "enter")
-        await until(pilot, lambda: isinstance(app.screen, Page))
+        await until(pilot, lambda: isinstance(app.screen, ExperimentScreen))
         shown = text(pilot)
         line = app.board.history.by_number[kept]
         for words in (f"#{kept}  KEEP ✓", "Hypothesis", "train.py", "540 to 1", "fresh run, seed 5", line.sha[:12]):
@@ -267,7 +268,7 @@ async def test_enter_opens_what_the_journal_knows(tmp_path: Path) -> None:
         await pilot.press("escape", "g", "G", "enter")
         await until(pilot, lambda: "the baseline, 4 runs" in text(pilot))
         await pilot.press("q")
-        await until(pilot, lambda: not isinstance(app.screen, Page))
+        await until(pilot, lambda: not isinstance(app.screen, ExperimentScreen))
         assert not app._exit
 
 

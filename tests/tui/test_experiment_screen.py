@@ -209,7 +209,7 @@ async def test_retry_measure_again_and_overrule_are_on_record(session: Told) -> 
     async with shown(session, 4) as (app, pilot):
         await pilot.press("t")
         await until(pilot, lambda: isinstance(last(session), records.Retry))
-        assert app.board.history.retries == [4]
+        await until(pilot, lambda: app.board.history.retries == [4])
         await pilot.press("o", "enter")
         await until(pilot, lambda: "needs a note" in text(pilot))
         await pilot.press("o", *"memory", "enter")

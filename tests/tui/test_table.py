@@ -15,7 +15,7 @@ from textual.widgets import Input
 from autoresearch.state import records
 from autoresearch.state.history import History, Row
 from autoresearch.tui.matching import Filter
-from autoresearch.tui.screens.modals import Page
+from autoresearch.tui.screens.experiment import ExperimentScreen
 from autoresearch.tui.widgets.columns import Column, columns_of, fitted, ordered
 from autoresearch.tui.widgets.table import Experiments
 
@@ -95,7 +95,7 @@ async def test_a_filter_is_typed_seen_and_ended(tmp_path: Path) -> None:
             await pilot.press("enter")
             assert app.focused is table
             await pilot.press("j", "enter")
-            await until(pilot, lambda: isinstance(app.screen, Page) and "KEEP ✓" in text(pilot))
+            await until(pilot, lambda: isinstance(app.screen, ExperimentScreen) and "KEEP ✓" in text(pilot))
             await pilot.press("escape")
             await until(pilot, lambda: app.screen is app.board)
             chosen = table.chosen

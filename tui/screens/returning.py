@@ -299,6 +299,10 @@ class ReturningScreen(SessionPage):
         else:
             super().action_back()
 
+    def action_close(self) -> None:
+        """It is what a session opens with, so leaving from here is leaving."""
+        self.viewer.action_leave()
+
     def action_look_at(self) -> None:
         picked = self.query_one("#picks", Picks).picked
         if picked.startswith("#"):

@@ -62,6 +62,7 @@ class SessionPage(Reasoned, Screen[None]):
         Binding(
             "escape,backspace", "back", "back", key_display="esc", id="screen.back", tooltip="Back to where you were"
         ),
+        Binding("q", "close", "close", show=False, id="screen.close", tooltip="Close this page"),
     ]
     heading = ""
     covers = True
@@ -136,6 +137,9 @@ class SessionPage(Reasoned, Screen[None]):
         return READS_ONLY if action in self.CHANGES and self.viewer.read_only else ""
 
     def action_back(self) -> None:
+        self.dismiss(None)
+
+    def action_close(self) -> None:
         self.dismiss(None)
 
     # -- asking

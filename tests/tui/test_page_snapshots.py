@@ -1,0 +1,97 @@
+"""Pictures of a session's pages: experiment, ideas and dead ends, before a restart, messages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sessions
+from textual.pilot import Pilot
+
+from autoresearch.tui.app import Dashboard
+from autoresearch.tui.preferences import Preferences
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+NAMES = ["experiment", "crash", "ideas", "dead", "families", "returning", "messages"]
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are local: the pictures' are UTC."""
+    monkeypatch.setenv("TZ", UTC.tzname(None))
+    time.tzset()
+
+
+def open_page(name: str) -> Callable[[Dashboard], list[str]]:
+    """What opens it, and the keys to press then."""
+
+    def act(app: Dashboard) -> list[str]:
+        history = app.board.history
+        if name == "experiment":
+            app.open_experiment(max(row.number for row in history.rows if row.status == "keep"))
+        elif name == "crash":
+            app.open_experiment(max(row.number for row in history.rows if row.status == "crash"))
+        elif name in ("ideas", "dead", "families"):
+            app.open_ideas()
+            return {"ideas": [], "dead": ["2", "j", "j"], "families": ["3", "j"]}[name]
+        elif name == "returning":
+            app.open_returning()
+        else:
+            app.open_messages()
+        return []
+
+    return act
+
+
+def prepared(name: str) -> Any:
+    async def prepare(pilot: Pilot[None]) -> None:
+        app = pilot.app
+        assert isinstance(app, Dashboard)
+        await _until(pilot, lambda: app.board.opened and app.board.engine is not None)
+        keys = open_page(name)(app)
+        await _until(pilot, lambda: app.screen is not app.board and app.screen.is_mounted)
+        await app.workers.wait_for_complete()
+        await pilot.press(*keys)
+        app.clear_notifications()
+        await pilot.pause()
+        await pilot.pause()
+
+    return prepare
+
+
+async def _until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        await pilot.pause(0.02)
+
+
+def app_of(folder: Path, **options: Any) -> Dashboard:
+    writer = sessions.rich(folder)
+    return Dashboard(
+        writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None), **options
+    )
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", NAMES)
+def test_page(tmp_path: Path, snap_compare: Any, name: str, size: tuple[int, int]) -> None:
+    if name == "returning" and size[0] >= 150:
+        size = (140, size[1])  # beyond, the brief's preview names the temporary folder it cannot be written from
+    assert snap_compare(app_of(tmp_path), terminal_size=size, run_before=prepared(name))
+
+
+@pytest.mark.parametrize("name", ["experiment", "dead", "returning"])
+def test_page_light(tmp_path: Path, snap_compare: Any, name: str) -> None:
+    app = app_of(tmp_path, preferences=Preferences(theme="light"))
+    assert snap_compare(app, terminal_size=(120, 40), run_before=prepared(name))
+
+
+@pytest.mark.parametrize("name", ["experiment", "dead", "returning"])
+def test_page_without_colours(tmp_path: Path, snap_compare: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(app_of(tmp_path), terminal_size=(80, 24), run_before=prepared(name))
