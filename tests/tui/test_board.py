@@ -13,6 +13,7 @@ from test_dashboard import text, until, watching
 from autoresearch.state import records
 from autoresearch.state.history import History
 from autoresearch.tui import wording
+from autoresearch.tui.screens.ideas import IdeasScreen
 from autoresearch.tui.screens.panes import PANES, mode_of, tabs, visible
 
 # -- panes
@@ -31,6 +32,7 @@ async def test_each_pane_can_have_the_whole_screen(tmp_path: Path, size: tuple[i
                 others = [other for at, other in seen.items() if at != key]
                 assert not [other for other in others if other in text(pilot)], key
                 assert app.focused is app.board.widget_of(app.board.active)
+                assert app.focused.outer_size == (size[0], size[1] - 3), "all but the state and the keys"
             await pilot.press("escape", "1")
             await until(pilot, lambda: "DISCARD ×" in text(pilot) and "#1 " in text(pilot))
             await pilot.press("2", "z", "z")
@@ -49,6 +51,16 @@ async def test_escape_undoes_one_thing_at_a_time(tmp_path: Path) -> None:
         assert not board.zoomed
         await pilot.press("escape")
         assert not app._exit
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_enter_on_the_short_lists_opens_the_whole_ones(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with watching(sessions.paused(tmp_path, experiments=30), size=size) as (app, pilot):
+        for key in "34":
+            await pilot.press(key, "enter")
+            await until(pilot, lambda: isinstance(app.screen, IdeasScreen))
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is app.board)
 
 
 def test_no_arrangement_leaves_a_place_empty() -> None:

@@ -45,6 +45,7 @@ class DashboardScreen(Arranged):
     AUTO_FOCUS = "#experiments"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "find", "find", id="board.find", tooltip="Filter the experiments, or search the log"),
+        Binding("enter", "open", "open", id="board.open", tooltip="Ideas and dead ends, with their reasons"),
         Binding("escape", "back", "back", id="board.back", tooltip="No filter, no search, no zoom"),
         Binding(
             "right_square_bracket",
@@ -164,6 +165,8 @@ class DashboardScreen(Arranged):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "back":
             return bool(self._leaving())
+        if action == "open":
+            return self.active in ("ideas", "dead")
         if action == "follow":
             return not self.query_one("#log", LogView).following
         return super().check_action(action, parameters)
@@ -189,6 +192,9 @@ class DashboardScreen(Arranged):
         elif what == "zoom":
             self.action_zoom()
         self.keys_changed()
+
+    def action_open(self) -> None:
+        self.board.open_ideas()
 
     def action_find(self) -> None:
         """A line to type in: words for the log when it is active, for the experiments otherwise."""
