@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "show": ("Read", "show:show", "One experiment whole: what, why, diff, samples, log."),
     "brief": ("Read", "brief:brief", "What a fresh agent would be told now."),
     "ideas": ("Read", "reading:ideas", "Ideas, dead ends and notes."),
+    "review": ("Read", "review:review", "What to check before a restart."),
     "search": ("Read", "reading:search", "Full-text search over all experiments of the repository."),
     "doctor": ("Read", "doctor:doctor", "What this machine has, and whether the target measures what it claims."),
     "archive": ("Exchange", "sessions:archive", "Leave a session out of the lists; all of it is kept."),

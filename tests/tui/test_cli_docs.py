@@ -89,6 +89,7 @@ def test_the_table_tells_each_command_as_its_help_does(name: str) -> None:
         (["ideas"], ["ideas"]),
         (["search", "knob"], ["search"]),
         (["steer", "--list"], ["steer"]),
+        (["review"], ["review"]),
     ],
 )
 def test_every_json_key_is_documented(tmp_path: Path, args: list[str], parts: list[str]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import sessions
+from click.testing import CliRunner
 from journals import told
 from test_dashboard import asked, text, until, watching
 
@@ -14,8 +16,9 @@ from autoresearch.state import records
 from autoresearch.tui import answers
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.app import Dashboard
-from autoresearch.tui.facts.returning import Returning, in_flight, returning, steps_in_words
-from autoresearch.tui.screens.returning import ReturningScreen, planned
+from autoresearch.tui.cli import cli
+from autoresearch.tui.facts.returning import Returning, in_flight, planned, returning, steps_in_words
+from autoresearch.tui.screens.returning import ReturningScreen
 from autoresearch.tui.widgets.picks import Picks
 
 STOPPED = Engine("stopped", reason="stopped by ann")
@@ -214,3 +217,20 @@ async def test_the_preview_is_the_brief_with_what_was_changed_here(tmp_path: Pat
         await pilot.press("b")
         brief = app.screen.query_one("#brief")
         await until(pilot, lambda: any("golden spring" in item[2] for item in brief._items))  # type: ignore[attr-defined]
+
+
+# -- the command
+
+
+def test_review_says_the_same_without_a_screen(tmp_path: Path) -> None:
+    session = told(tmp_path / "repo")
+    session.open("knob to 7", "7")
+    result = CliRunner().invoke(cli, ["review", "-C", str(session.repo)])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("PAUSED")
+    for words in ("had no run yet", "i1 turn the knob down", "#2 knob down to 9", "Refuted", "d1 large knobs"):
+        assert words in result.output
+    assert "\x1b" not in result.output
+    document = json.loads(CliRunner().invoke(cli, ["review", "-C", str(session.repo), "--json"]).output)
+    assert [idea["id"] for idea in document["ideas"]] == ["i1", "i2"]
+    assert [row["number"] for row in document["keeps"]] == [2]

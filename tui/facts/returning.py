@@ -9,6 +9,7 @@ from typing import Any
 
 from autoresearch.state import numbers
 from autoresearch.state.history import History, Open, Row, Text, Waiting
+from autoresearch.state.session import Place, Session
 from autoresearch.state.text import clean_line
 from autoresearch.tui import wording
 from autoresearch.tui.alive import Engine
@@ -64,7 +65,11 @@ def returning(
         in_flight=(*in_flight(history, bounds), *steps),
         started_ms=history.resumed_ms,
         finished=len(history.rows) - history.rows_before,
-        keeps=tuple(row for row in reversed(history.rows[history.rows_before :]) if row.status == "keep"),
+        keeps=tuple(
+            row
+            for row in reversed(history.rows[history.rows_before :])
+            if row.status == "keep" and row.cause != "baseline"
+        ),
         dead=lists.dead_ends(history, since=history.rows_before) if history.rows_before < len(history.rows) else {},
         ideas=tuple(lists.ideas(history, asked)["open"]),
         warnings=tuple(
@@ -168,6 +173,22 @@ def steps_in_words(steps: Sequence[object]) -> list[str]:
                     f"Move it back with `git branch -f {name} {wanted[:12]}`, or it pauses again."
                 )
     return said
+
+
+def planned(place: Place, session: Session, history: History) -> list[str]:
+    """What recovery will do, in words; asks git for the session's refs."""
+    from autoresearch.engine import recovery
+    from autoresearch.engine.git import Git, GitError
+
+    try:
+        listed = Git(place.common_dir)(
+            "for-each-ref", "--format=%(objectname) %(refname)", session.refs, session.branch
+        )
+    except (GitError, OSError):
+        return []  # whoever starts the engine is told
+    found = {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
+    refs = {name.removeprefix(session.refs): sha for name, sha in found.items() if name.startswith(session.refs)}
+    return steps_in_words(recovery.plan(history, refs, found.get(session.branch), session.branch))
 
 
 # -- limits

@@ -166,7 +166,7 @@ class IdeasScreen(SessionPage):
         if entry.reason:
             text += f". {entry.reason}"
         if entry.retry_if:
-            text += f" Retry if {entry.retry_if}."
+            text = f"{text.rstrip('.')}. Retry if {entry.retry_if}."
         mark = "≡" if entry.kind == "knob" else GLYPHS[status]
         lead = "" if entry.kind == "knob" else entry.id
         tail = f"… {pending}" if pending else entry.estimate

@@ -15,7 +15,7 @@ from autoresearch.state.session import SessionError
 from autoresearch.tui import answers
 from autoresearch.tui.facts import ideas as lists
 from autoresearch.tui.facts.messages import DEAF, clock
-from autoresearch.tui.facts.returning import Returning, returning, steps_in_words
+from autoresearch.tui.facts.returning import Returning, planned, returning
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.session_page import SessionPage
@@ -161,7 +161,7 @@ class ReturningScreen(SessionPage):
         style = self.palette.status(status, "unproven" if entry.where == "unproven" else "")
         cause = f" ({entry.cause.replace('_', ' ')})" if entry.where == "crashed" and entry.cause else ""
         text = entry.text + cause + (f". {entry.reason}" if entry.reason else "")
-        text += f" Retry if {entry.retry_if}." if entry.retry_if else ""
+        text = f"{text.rstrip('.')}. Retry if {entry.retry_if}." if entry.retry_if else text
         mark, lead = ("≡", "") if entry.kind == "knob" else (GLYPHS[status], entry.id)
         key = f"#{entry.experiments[0]}" if len(entry.experiments) == 1 else entry.id
         return Pick(key, mark, style, text, self.palette.text, lead, entry.estimate)
@@ -313,22 +313,6 @@ class ReturningScreen(SessionPage):
     def _ask(self, kind: str, said: str, **args: Any) -> None:
         self.viewer.ask(kind, said, **args)
         self.look()
-
-
-def planned(place: Any, session: Any, history: Any) -> list[str]:
-    """What recovery will do, in words; asks git for the session's refs."""
-    from autoresearch.engine import recovery
-    from autoresearch.engine.git import Git, GitError
-
-    try:
-        listed = Git(place.common_dir)(
-            "for-each-ref", "--format=%(objectname) %(refname)", session.refs, session.branch
-        )
-    except (GitError, OSError):
-        return []  # whoever starts the engine is told
-    found = {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
-    refs = {name.removeprefix(session.refs): sha for name, sha in found.items() if name.startswith(session.refs)}
-    return steps_in_words(recovery.plan(history, refs, found.get(session.branch), session.branch))
 
 
 def last_words(log: Any, count: int) -> list[str]:

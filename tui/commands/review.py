@@ -1,0 +1,58 @@
+"""`autoresearch review`: what to check before a restart, without a screen."""
+
+from __future__ import annotations
+
+import click
+
+from autoresearch.state import records
+from autoresearch.tui import answers
+from autoresearch.tui.alive import engine_now
+from autoresearch.tui.cli import Where, common
+from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
+from autoresearch.tui.facts import ideas as lists
+from autoresearch.tui.facts.messages import clock
+from autoresearch.tui.facts.pending import pending
+from autoresearch.tui.facts.returning import Returning, as_document, planned, returning
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@common
+@click.pass_obj
+def review(where: Where, as_json: bool) -> None:
+    """What to check before a restart: why it stopped, what was in flight, what failed since, what is left."""
+    place, session = where.open()
+    history = session.history()
+    engine, _ = engine_now(session, history, records.now_ms())
+    steps = [] if engine.alive else planned(place, session, history)
+    bounds = answers.limits(session, history, {})
+    facts = returning(history, engine, bounds, pending(session, history), steps)
+    if as_json:
+        emit_json({"session": session.name, **as_document(facts)})
+    else:
+        _print(Console(), facts)
+
+
+def _print(console: Console, facts: Returning) -> None:
+    def section(title: str, lines: list[str]) -> None:
+        if lines:
+            console.say(f"\n{console.paint(title, 'strong')}")
+        for line in lines:
+            console.prose(f"  {line}")
+
+    when = f" ({clock(facts.since)})" if facts.since else ""
+    console.prose(f"{facts.state}{when}: {facts.why} {facts.fix}".rstrip())
+    section("What goes on", list(facts.in_flight) or ["Nothing was in flight."])
+    section("Limits left", [", ".join(facts.left) or "no limit is set"])
+    section("In the inbox", [each.words for each in facts.asked])
+    section("Warnings", [clean(each.text) for each in facts.warnings])
+    section("Ideas to try", [f"{entry.id} {entry.text}" for entry in facts.ideas])
+    keeps = [f"#{row.number} {clean(row.description)}: {answers.evidence_text(row)}" for row in facts.keeps]
+    section(f"Kept since the last start ({facts.finished} experiments)", keeps)
+    for name, entries in facts.dead.items():
+        section(f"{lists.TITLES[name]}, since the last start", [_dead_end(entry) for entry in entries])
+
+
+def _dead_end(entry: lists.Entry) -> str:
+    id = "" if entry.kind == "knob" else entry.id
+    return " ".join(filter(None, (id, GLYPHS.get(entry.status, ""), entry.text, entry.estimate)))
