@@ -61,7 +61,7 @@ class Kernel:
     network: bool = False
     """A network namespace of one's own with a loopback device."""
     held: bool = False
-    """All mounts can be made read-only but some: for those who need to mount, which Landlock forbids (5.12)."""
+    """All mounts can be made read-only but some (5.12), which holds more than Landlock, and allows further mounts."""
 
 
 @functools.cache
@@ -100,10 +100,11 @@ class Protection:
 
 _TABLE: tuple[tuple[Protection, int, str], ...] = (
     # the protection; the Landlock version that gives it (0: none does); the namespace that does
-    (Protection("writing", "runs can write whatever your account can", essential=True), 1, ""),
+    (Protection("writing", "runs can write whatever your account can", essential=True), 1, "held"),
     (Protection("reading", "runs can read keys, hidden paths and sessions", essential=True), 1, "mounts"),
-    (Protection("emptying", "runs can empty files that they cannot write"), 3, ""),
+    (Protection("emptying", "runs can empty files that they cannot write"), 3, "held"),
     (Protection("signals", "runs can signal your other processes"), 6, ""),
+    (Protection("modes", "runs can change the modes and times of your files"), 0, "held"),
     (Protection("shared memory", "/dev/shm is shared with everything else"), 0, "mounts"),
     (Protection("terminals", "runs can write to your other terminals"), 0, "mounts"),
     (Protection("sockets", "runs can reach other programs' sockets (docker, tmux, the session bus)"), 0, "mounts"),
@@ -279,6 +280,8 @@ class View:
     """Files in writable folders that nobody replaces."""
     held: tuple[Path, ...] = ()
     """If any: only these are written, by the way they are mounted and not by Landlock."""
+    frozen_but: tuple[Path, ...] = ()
+    """If any: outside of these no mode, owner or time is changed either, which Landlock would allow."""
     guarded: tuple[Path, ...] = ()
     """What in `held` is not written all the same."""
     inner: tuple[Path, ...] = ()
@@ -350,7 +353,7 @@ class Spawner:
     def _look(self) -> object:
         """Changes when what is hidden or fixed is another file than when the spawner began."""
         view = self.view
-        inodes = [_inode(path) for path in (*view.covered, *view.fixed, *view.held)]
+        inodes = [_inode(path) for path in (*view.covered, *view.fixed, *view.held, *view.frozen_but)]
         if self._offered.mounts or not self._offered.landlock:
             return inodes
         # Rules hold for files, not for names: one that was replaced since could not be read any more.
@@ -369,6 +372,7 @@ class Spawner:
             "unlisted": _real(view.unlisted),
             "fix": _real(view.fixed),
             "held": _real(view.held),
+            "frozen_but": _real(view.frozen_but),
             "guarded": _real(view.guarded),
             "inner": _real(view.inner),
             "landlock": bool(offered.landlock) and not (view.held and offered.landlock < _SCOPES_ABI),
@@ -583,8 +587,16 @@ class Confinement:
             private += sockets(ground.environ)
         trees = [tree.root / ".git" for tree in (ground.measure, ground.evaluate) if tree is not None]
         # A judge may have processes of its own to confine.
-        held = self._folders(role) if role in JUDGES and (self._offered or kernel()).held else ()
-        return View(self.network(role), (*private, *hidden), tuple(hidden), tuple(trees), tuple(held))
+        judges = role in JUDGES
+        folders = tuple(self._folders(role)) if (self._offered or kernel()).held else ()
+        return View(
+            self.network(role),
+            covered=(*private, *hidden),
+            unlisted=tuple(hidden),
+            fixed=tuple(trees),
+            held=folders if judges else (),
+            frozen_but=() if judges else folders,
+        )
 
     @property
     def _mounts(self) -> bool:

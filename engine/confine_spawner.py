@@ -138,7 +138,7 @@ def hold(writable: list[str], guarded: list[str], inner: list[str]) -> None:
         if os.path.exists(path):  # noqa: PTH110
             _mount(path, path, None, _MS_BIND | _MS_REC)
     _set_readonly("/", True, _AT_RECURSIVE)
-    for path in [*writable, "/proc", "/dev/shm"]:
+    for path in [*writable, "/proc", "/dev/shm", "/dev/pts"]:
         if os.path.exists(path):  # noqa: PTH110
             _set_readonly(path, False)
     for path in guarded:
@@ -370,8 +370,8 @@ def serve(handle: socket.socket) -> None:
     assert order is not None
     try:
         enter_namespaces(user=order[0]["user"], mounts=order[0]["mounts"], network=order[0]["network"])
-        if order[0]["held"]:
-            hold(order[0]["held"], order[0]["guarded"], order[0]["inner"])
+        if writable := order[0]["held"] or order[0]["frozen_but"]:
+            hold(writable, order[0]["guarded"], order[0]["inner"])
         if order[0]["mounts"]:
             cover(order[0]["cover"])
             fix(order[0]["fix"])

@@ -371,6 +371,20 @@ def test_a_tree_that_is_made_again_can_be_written(box: Box) -> None:
     assert box.run("echo x > file", made=made)[0] == 0
 
 
+def test_modes_and_times_of_other_files_stay(box: Box) -> None:
+    """Under root too, which owns nearly everything: a `chmod u+s` would make a door of a shell."""
+    theirs = box.repo / "README.md"
+    theirs.chmod(0o600)
+    before = theirs.stat()
+    own = "echo x > own && chmod 755 own && touch -d 2001-01-01 own"
+    made = box.made()
+    code, output = box.run(f"chmod 777 {theirs}; touch -d 2001-01-01 {theirs}; {own}", made=made)
+    assert code == 0, output
+    after = theirs.stat()
+    same = (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+    assert same is made.level.holds("modes")
+
+
 def test_a_command_limits_itself_and_nobody_else(box: Box) -> None:
     own = "import resource as r; r.setrlimit(r.RLIMIT_CORE, (0, 0)); r.prlimit(0, r.RLIMIT_CORE, (0, 0))"
     assert box.python(f"{own}; print(r.prlimit({os.getpid()}, r.RLIMIT_CORE))")[0] == 0
@@ -381,20 +395,24 @@ def test_a_command_limits_itself_and_nobody_else(box: Box) -> None:
 
 # -- levels
 
+NAMED = {"modes", "shared memory", "sockets", "terminals"}
+"""What Landlock alone cannot hold."""
+
 
 @pytest.mark.parametrize(
     ("offered", "network", "name", "missing"),
     [
-        (Kernel(7, False, True, True), "loopback", "full", set()),
-        (Kernel(7, True, True, True), "off", "full", set()),
-        (Kernel(7), "loopback", "partial", {"shared memory", "sockets", "terminals", "datagrams", "loopback"}),
-        (Kernel(7), "on", "partial", {"shared memory", "sockets", "terminals"}),
-        (Kernel(10), "off", "partial", {"shared memory", "sockets", "terminals"}),
-        (Kernel(3), "off", "partial", {"shared memory", "sockets", "terminals", "datagrams", "network", "signals"}),
-        (Kernel(1, True, True, True), "off", "partial", {"emptying", "signals"}),
-        (Kernel(0, True, True, True), "off", "partial", {"writing", "emptying", "signals"}),
-        (Kernel(0, True, False, True), "off", "partial",
-         {"writing", "reading", "emptying", "signals", "shared memory", "sockets", "terminals"}),
+        (Kernel(7, False, True, True, True), "loopback", "full", set()),
+        (Kernel(7, True, True, True, True), "off", "full", set()),
+        (Kernel(7, True, True, True), "off", "partial", {"modes"}),
+        (Kernel(7), "loopback", "partial", {*NAMED, "datagrams", "loopback"}),
+        (Kernel(7), "on", "partial", NAMED),
+        (Kernel(10), "off", "partial", NAMED),
+        (Kernel(3), "off", "partial", {*NAMED, "datagrams", "network", "signals"}),
+        (Kernel(1, True, True, True), "off", "partial", {"modes", "emptying", "signals"}),
+        (Kernel(1, True, True, True, True), "off", "partial", {"signals"}),
+        (Kernel(0, True, True, True), "off", "partial", {"modes", "writing", "emptying", "signals"}),
+        (Kernel(0, True, False, True), "off", "partial", {*NAMED, "writing", "reading", "emptying", "signals"}),
     ],
 )  # fmt: skip
 def test_levels(offered: Kernel, network: confine.Network, name: str, missing: set[str]) -> None:

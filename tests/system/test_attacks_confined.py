@@ -58,6 +58,7 @@ FILES = {
     "os.rename(os.path.dirname(TREE) + '.x', os.path.dirname(TREE))",
     "writes to the user's shell profile": append("HOME + '/.bashrc'", "echo\n"),
     "adds a login key": append("HOME + '/.ssh/authorized_keys'", "ssh-rsa AAAA\n"),
+    "makes a file of the user's executable for all": "p = HOME + '/.bashrc'\nos.chmod(p, 0o755)\nos.utime(p, (1, 1))",
     "plants a service of the user's": append("HOME + '/.config/systemd/user/x.service'"),
     "plants code that Python loads at each start": append(
         "HOME + f'/.local/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/usercustomize.py'"
