@@ -228,7 +228,7 @@ def test_review_says_the_same_without_a_screen(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["review", "-C", str(session.repo)])
     assert result.exit_code == 0, result.output
     assert result.output.startswith("PAUSED")
-    for words in ("had no run yet", "i1 turn the knob down", "#2 knob down to 9", "Refuted", "d1 large knobs"):
+    for words in ("had no run yet", "i1 turn the knob down", "#2 knob down to 9", "Refuted", "large knobs"):
         assert words in result.output
     assert "\x1b" not in result.output
     document = json.loads(CliRunner().invoke(cli, ["review", "-C", str(session.repo), "--json"]).output)
