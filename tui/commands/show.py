@@ -78,7 +78,7 @@ def describe(place: Place, session: Session, history: History, number: int, hold
     document["self_scored"] = history.self_scored
     document["samples"] = _samples(session, number, intent_at, end)
     if holdout:
-        document["samples"] += _held_out(session, number, end, history.offset)
+        document["samples"] += _held_out(session, number, end if row is not None else intent_at, history.offset)
         document |= answers.holdout(history)
     document["diff"] = diff_of(place, session, number, parent, sha)
     document["logs"] = _logs(session.run(number))
