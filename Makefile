@@ -17,6 +17,7 @@ help:
 	@echo "make test                     all tests"
 	@echo "make check                    formatting, lint, types, import directions"
 	@echo "make bench                    every figure of docs/benchmarks.md, beside its floor"
+	@echo "make screens                  the pictures of docs/tour.md, from the running app"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "autoresearch needs Python 3.11 or newer; say PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -44,6 +45,9 @@ check: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	"$(BIN)/python" tests/bench/run.py $(ARGS)
+
+screens: $(VENV)/.installed
+	"$(BIN)/python" docs/make_screens.py $(ARGS)
 
 clean:
 	rm -rf "$(VENV)" build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
