@@ -300,7 +300,7 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
                 with self._obeying:
                     requests.see_to(session, request)
             except (SessionError, JournalLost, OSError) as error:
-                self.call_from_thread(self.notify, clean(str(error)), severity="error", timeout=10)
+                self.call_from_thread(self.notify, clean(str(error)), severity="error", timeout=10, markup=False)
 
         if kind not in ("pause", "unpause", "stop"):
             # Where no engine takes it, it is obeyed here, beside the screen and under the session's lock.

@@ -209,3 +209,26 @@ async def test_a_night_of_ten_thousand_is_shown_in_lines_that_exist(tmp_path: Pa
         app.open_ideas()
         await pilot.press("2", "G", "g", "pagedown", "pageup")
         await until(pilot, lambda: "Refuted (400)" in text(pilot))
+
+
+async def test_hostile_words_stay_words(tmp_path: Path) -> None:
+    writer = sessions.rich(tmp_path)
+    evil = "\x1b]0;owned\x07[bold]x[/bold] [/] \x1b[2J"
+    writer.add(records.Idea(id="i9\x1b[31m", text=evil))
+    writer.add(records.DeadEnd(id="d9", text=evil, retry_if=evil))
+    writer.turn(f"K{evil}", evil)
+    writer.add(records.Stop(reason=evil))
+    writer.flush()
+    async with watching(writer) as (app, pilot):
+        app.open_ideas()
+        await until(pilot, lambda: "[bold]x[/bold] [/]" in text(pilot))
+        seen = [text(pilot)]
+        for keys in (("v", "escape"), ("2",), ("3",), ("escape", "B")):
+            await pilot.press(*keys)
+            await pilot.pause()
+            seen.append(text(pilot))
+        app.screen.query_one("#picks", Picks).to_key("i9\x1b[31m")
+        await pilot.press("v")
+        await pilot.pause()
+        seen.append(text(pilot))
+        assert not any("\x1b" in each or "\x07" in each for each in seen)

@@ -117,7 +117,8 @@ class ExperimentScreen(SessionPage):
                 self.problem = f"Experiment {self.number} cannot be read from the journal: {error}."
         verdict = self.query_one("#verdict", TextList)
         verdict.message = self.problem
-        verdict.show(list(told(self.facts, self.palette)) if self.facts is not None else [])
+        items = told(self.facts, self.palette) if self.facts is not None else ()
+        verdict.show([(mark, style, clean(text), look) for mark, style, text, look in items])
         self._show_strip()
         self._show_files()
         self._arrange()
@@ -165,7 +166,8 @@ class ExperimentScreen(SessionPage):
                 text = diff_of(place, session, number, found.parent, found.sha)
             except Exception as error:  # whatever git or its library says, the page stays
                 text = None
-                self.app.call_from_thread(self.notify, f"git gave no diff: {clean(str(error))[:200]}", severity="error")
+                said = f"git gave no diff: {clean(str(error))[:200]}"
+                self.app.call_from_thread(self.notify, said, severity="error", markup=False)
             self.app.call_from_thread(self._take_diff, number, text)
 
         self.run_worker(ask, thread=True, exclusive=True, group="diff", exit_on_error=False)

@@ -14,9 +14,10 @@ from autoresearch.state import records
 from autoresearch.state.history import History, Row
 from autoresearch.tui.facts import ideas as facts
 from autoresearch.tui.facts.ideas import Entry, Filter
+from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.idea_details import details_of, details_of_family, details_of_hit
-from autoresearch.tui.screens.session_page import SessionPage
+from autoresearch.tui.screens.session_page import SessionPage, literal
 from autoresearch.tui.widgets.lists import TextList
 from autoresearch.tui.widgets.picks import Pick, Picks
 from autoresearch.tui.widgets.plot import GLYPHS
@@ -100,7 +101,7 @@ class IdeasScreen(SessionPage):
         names = (f"[b $tab-on]{n} {_TITLES[t]}[/]" if t == self.tab else f"[$tab-off]{n} {_TITLES[t]}[/]"
                  for n, t in enumerate(TABS, 1))  # fmt: skip
         picks.border_title = "[$tab-off] · [/]".join(names)
-        picks.border_subtitle = f"only {self.chosen.said()}".replace("[", "\\[") if self.chosen else ""
+        picks.border_subtitle = literal(f"only {self.chosen.said()}") if self.chosen else ""
         self._detail()
 
     def _ideas(self) -> list[Pick]:
@@ -203,13 +204,14 @@ class IdeasScreen(SessionPage):
         details = self.query_one("#details", TextList)
         details.message = "What is under the cursor is shown here whole."
         if self.tab == "families" and key in self._families:
-            details.show(details_of_family(self._families[key], self.history, self.palette))
+            shown = details_of_family(self._families[key], self.history, self.palette)
         elif self.tab == "search" and key in self._hits:
-            details.show(details_of_hit(self._hits[key], self.palette))
+            shown = details_of_hit(self._hits[key], self.palette)
         elif key in self._entries and self.tab in ("ideas", "dead"):
-            details.show(details_of(self._entries[key], self.history, self.palette))
+            shown = details_of(self._entries[key], self.history, self.palette)
         else:
-            details.show([])
+            shown = []
+        details.show([(mark, style, clean(text), look) for mark, style, text, look in shown])
         details.to_line(0)
 
     @property
@@ -278,7 +280,7 @@ class IdeasScreen(SessionPage):
                     self.viewer.place, words, _FOUND, status=status, category=chosen.category, cause=cause
                 )
             except (SessionError, OSError) as error:
-                self.app.call_from_thread(self.notify, str(error), severity="error", timeout=8)
+                self.app.call_from_thread(self.notify, clean(str(error)), severity="error", timeout=8, markup=False)
                 return
             self.app.call_from_thread(self._take, words, document["found"])
 
@@ -434,7 +436,7 @@ class ExperimentsOf(SessionPage):
 
     def show(self) -> None:
         picks = self.query_one("#picks", Picks)
-        picks.border_title = self.what.replace("[", "\\[")
+        picks.border_title = literal(self.what)
         picks.message = "They are no longer in the journal."
         rows = [
             self.history.by_number[n] for n in sorted(self.experiments, reverse=True) if n in self.history.by_number
@@ -447,7 +449,6 @@ class ExperimentsOf(SessionPage):
 
 def _line_of(row: Row, history: History, palette: Palette) -> Pick:
     from autoresearch.tui import answers
-    from autoresearch.tui.follow import clean
 
     status: records.Status = row.status
     evidence = answers.evidence_text(row) or row.cause.replace("_", " ")

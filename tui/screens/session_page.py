@@ -16,6 +16,7 @@ from textual.widget import Widget
 from autoresearch.state.history import History
 from autoresearch.tui import wording
 from autoresearch.tui.facts.pending import Pending, pending
+from autoresearch.tui.follow import clean
 from autoresearch.tui.keys import Reasoned, line_of
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.modals import Ask, Choice, Option
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 READS_ONLY = "This screen only reads; leave out --read-only to change something."
 _SIDE_FROM = 100
 _LETTERS = "123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def literal(text: str) -> str:
+    """Text from outside as a border title, whose square brackets would be read as markup."""
+    return clean(text).replace("[", "\\[")
 
 
 class TitleLine(Widget):
@@ -151,13 +157,15 @@ class SessionPage(Reasoned, Screen[None]):
             if said is not None:
                 then(said)
 
-        self.app.push_screen(Ask(title, text, hint, value), answer)
+        self.app.push_screen(Ask(literal(title), clean(text), hint, value), answer)
 
     def ask_which(
         self, title: str, text: str, options: list[tuple[str, str]], then: Callable[[str], None], chosen: str = ""
     ) -> None:
         """Ask for one of (value, words), by a digit or with the arrows."""
-        listed = [Option(letter, value, words) for letter, (value, words) in zip(_LETTERS, options, strict=False)]
+        listed = [
+            Option(letter, value, clean(words)) for letter, (value, words) in zip(_LETTERS, options, strict=False)
+        ]
 
         def answer(said: Any) -> None:
             if said is not None and said != _NONE:

@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
 from textual.message import Message
 
+from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets.lines import LineView
 
@@ -99,23 +100,24 @@ class Picks(LineView):
         if not pick.mark:
             if not first:
                 yield []
-            yield [Segment(f" {set_cell_size(pick.text, width - 1).rstrip()}", pick.text_style)]
+            yield [Segment(f" {set_cell_size(clean(pick.text), width - 1).rstrip()}", pick.text_style)]
             return
         head = f" {pick.mark} "
-        lead = f"{pick.lead} " if pick.lead else ""
+        lead = f"{clean(pick.lead)} " if pick.lead else ""
+        tail = clean(pick.tail)
         indent = cell_len(head)
-        room = width - indent - (cell_len(pick.tail) + 2 if pick.tail else 1)
+        room = width - indent - (cell_len(tail) + 2 if tail else 1)
         most = self.most_lines if pick.key else 40
-        parts = textwrap.wrap(lead + pick.text, max(8, room), max_lines=most, placeholder=" …") or [""]
+        parts = textwrap.wrap(lead + clean(pick.text), max(8, room), max_lines=most, placeholder=" …") or [""]
         for at, part in enumerate(parts):
             line = [Segment(head if at == 0 else " " * indent, pick.style)]
             if at == 0 and lead and part.startswith(lead):
                 line += [Segment(lead, self.palette.quiet), Segment(part[len(lead) :], pick.text_style)]
             else:
                 line.append(Segment(part, pick.text_style))
-            if at == 0 and pick.tail:
-                gap = max(1, width - indent - cell_len(part) - cell_len(pick.tail) - 1)
-                line += [Segment(" " * gap), Segment(pick.tail, self.palette.quiet)]
+            if at == 0 and tail:
+                gap = max(1, width - indent - cell_len(part) - cell_len(tail) - 1)
+                line += [Segment(" " * gap), Segment(tail, self.palette.quiet)]
             yield line
 
     def on_resize(self, event: Resize) -> None:
