@@ -21,6 +21,8 @@ from autoresearch.state.session import Session
 
 FOLDER = Path(os.environ.get("BENCH_FOLDER", "/tmp"))
 APP = [sys.executable, "-P", "-m", "autoresearch", "attach"]
+_FILLED = b"Why it stopped"
+"""On the page that a session at rest opens with, once its journal is read."""
 HELLO = """\
 from textual.app import App
 from textual.widgets import Static
@@ -40,7 +42,7 @@ def screen(experiments: int) -> dict[str, float]:
     hello.write_text(HELLO)
     floor = [sys.executable, str(hello)]
     frames = [_first(APP, repo, b"Experiments") for _ in range(3)]
-    filled = [_first(APP, repo, b"DISCARD") for _ in range(3)]
+    filled = [_first(APP, repo, _FILLED) for _ in range(3)]
     floors = [_first(floor, repo, b"DISCARD") for _ in range(3)]
     return {
         "frame": statistics.median(frames),
@@ -100,6 +102,8 @@ def _memory(command: list[str], cwd: Path) -> float:
 def _at_rest(cwd: Path, size: tuple[int, int]) -> float:
     terminal = _Pty(APP, cwd, size)
     try:
+        terminal.wait(_FILLED)
+        os.write(terminal.fd, b"\x1b")
         terminal.wait(b"DISCARD")
         terminal.drain(4.0)
         return terminal.drain(10.0) / 10.0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sessions
 from test_dashboard import text, until, watching
-from test_terminal import present, viewed
+from test_terminal import viewed
 
 from autoresearch.state.session import write_live
 from autoresearch.tui.gauges import Gauge, Gauges
@@ -133,7 +133,7 @@ async def test_meters_of_this_machine_are_a_pane(tmp_path: Path, nvml: Path, siz
         async with watching(writer, size=size) as (app, pilot):
             seen = app.board.gauges.wanted.is_set
             if size[0] < 140:
-                await until(pilot, lambda: "1-7 panes" in text(pilot) or size[0] < 100)
+                await until(pilot, lambda: app.board.check_action("pane", ("machine",)))
                 assert not seen(), "nobody looks"
                 await pilot.press("7")
             await until(pilot, lambda: "gpu 1" in text(pilot) and "memory" in text(pilot))
@@ -157,7 +157,8 @@ def test_meters_at_rest_send_next_to_nothing(tmp_path: Path) -> None:
     writer = sessions.paused(tmp_path)
     here(writer)
     with viewed(writer, size=(160, 50)) as terminal:
+        terminal.until(lambda: b"Why it stopped" in terminal.written)
+        terminal.press("\x1b")  # the page before a restart
         terminal.until(lambda: b"cpu" in terminal.written)
         terminal.read(1.0)
         assert len(terminal.read(6.0)) <= 6 * 1024
-    present(writer)
