@@ -74,10 +74,16 @@ def git_checks(place: Place, config: Config) -> list[Check]:
     changed, untracked = workspace.uncommitted(place)
     found += _uncommitted(changed)
     found += _scope(place, config, head, untracked)
-    if opening.scored_by(place, config, head) == "scope":
-        text = "code in scope prints the score itself, so an edit could print a better one than it reached"
-        found.append(Check("score", "note", text, "measure.evaluate closes that (docs/own-target.md)."))
+    scored = opening.scored_by(place, config, head)
+    if scored in _SCORED:
+        found.append(Check("score", "note", _SCORED[scored], "measure.evaluate closes that (docs/own-target.md)."))
     return found
+
+
+_SCORED = {
+    "scope": "code in scope prints the score itself, so an edit could print a better one than it reached",
+    "run": "the score comes out of the run that the edited code takes part in, which could print one of its own",
+}
 
 
 def _uncommitted(changed: list[str]) -> list[Check]:

@@ -54,7 +54,7 @@ from autoresearch.engine.researcher import Researcher
 from autoresearch.state import config as configs
 from autoresearch.state import records, session
 from autoresearch.state.config import Config
-from autoresearch.state.history import SELF_SCORED_TEXT, History
+from autoresearch.state.history import History
 from autoresearch.state.journal import Journal, JournalLost
 from autoresearch.state.session import Place, Session, SessionError
 
@@ -273,7 +273,7 @@ class _Engine:
             )
         history = self._recorder.history
         if history.self_scored and "own-score" not in history.warned:
-            self._recorder.warn(SELF_SCORED_TEXT, code="own-score")
+            self._recorder.warn(history.score_note, code="own-score")
 
     def _apply_settings(self) -> None:
         """What simply applies (limits, agent, notify) and has changed in the toml since the last start."""

@@ -7,7 +7,7 @@ import time
 from autoresearch.engine.recorder import Recorder
 from autoresearch.state import notebook, notebook_merge, numbers, records
 from autoresearch.state.config import Config
-from autoresearch.state.history import SELF_SCORED_TEXT, History, Row
+from autoresearch.state.history import History, Row
 from autoresearch.state.notebook import Entries, Entry, Fold, Idea, View
 from autoresearch.state.notebook_merge import Edit
 from autoresearch.state.session import Session
@@ -141,8 +141,8 @@ def _measured(history: History, config: Config) -> list[str]:
             said.append(f"{name}: `{command if isinstance(command, str) else ' '.join(command)}`")
     if config.measure.budget_s:
         said.append(f"A run gets {numbers.duration(config.measure.budget_s)}.")
-    if history.self_scored:
-        said.append(SELF_SCORED_TEXT)
+    if history.score_note:
+        said.append(history.score_note)
     spread = history.spread
     if spread.nu:
         sd = (spread.ss / spread.nu) ** 0.5

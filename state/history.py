@@ -39,7 +39,8 @@ from autoresearch.state.model import (
 __all__ = [
     "LISTED",
     "LISTS",
-    "SELF_SCORED_TEXT",
+    "SCORE_MARKS",
+    "SCORE_NOTES",
     "WINDOW",
     "Control",
     "DeadEndState",
@@ -63,11 +64,15 @@ WINDOW = 30
 """Of how many of the last measurements the incumbent's count (design section 7)."""
 JUDGED = 200
 """So many of the last estimates are kept, to tell what lies far outside them."""
-SELF_SCORED_TEXT = (
-    "Code that the agent may edit prints the score itself; "
-    "`measure.evaluate` would read it where the agent cannot write."
-)
-"""Said once in a session as a warning (code `own-score`), and as one line wherever the number stands."""
+SCORE_NOTES = {
+    "scope": "Code that the agent may edit prints the score itself; "
+    "`measure.evaluate` would read it where the agent cannot write.",
+    "run": "The run that the agent's code takes part in reports the score; "
+    "`measure.evaluate` would read it where the agent cannot write.",
+}
+"""By what `History.scored` is: one line wherever the number stands. The first is also a warning (code `own-score`)."""
+SCORE_MARKS = {"scope": "printed by its own code", "run": "not evaluated apart"}
+"""The same where there is room for a few words."""
 PRINTED_USD = 100.0
 """The most that one sample's `cost_usd` adds to the bill: a candidate in the printing process may print anything."""
 
@@ -222,10 +227,24 @@ class History:
         return [row.first for row in self.rows if row.segment == self.segment and row.cause != "baseline"]
 
     @property
+    def scored(self) -> str:
+        """What prints the number: `evaluate`, a protected file of the `run`, a file in `scope`; "" where unknown."""
+        scored = self.header.scored if self.header is not None else ""
+        return scored or ("scope" if "own-score" in self.warned else "")
+
+    @property
     def self_scored(self) -> bool:
         """Whether code that the agent may edit prints the number itself."""
-        scored = self.header.scored if self.header is not None else ""
-        return scored == "scope" or (not scored and "own-score" in self.warned)
+        return self.scored == "scope"
+
+    @property
+    def score_note(self) -> str:
+        """What nobody can rule out about the number, in a sentence; "" where it is read apart from the agent's code."""
+        return SCORE_NOTES.get(self.scored, "")
+
+    @property
+    def score_mark(self) -> str:
+        return SCORE_MARKS.get(self.scored, "")
 
     @property
     def gap(self) -> Gap | None:

@@ -59,6 +59,7 @@ def status(session: Session, history: History, now_ms: int) -> Document:
         "branch": session.branch.removeprefix("refs/heads/"),
         "engine": {"pid": engine.pid, "host": live.host if live else header.host, "log": str(session.engine_log)},
         "flagged": [flagged(history.by_number[number]) for number in history.flagged],
+        "scored": history.scored,
         "self_scored": history.self_scored,
         **holdout(history),
         "notices": [
@@ -174,6 +175,7 @@ def summary(session: Session, history: History) -> Document:
         "keep_if_better": keep_if_better(history),
         "lessons": best_lessons(history),
         "flagged": [flagged(history.by_number[number]) for number in history.flagged],
+        "scored": history.scored,
         "self_scored": history.self_scored,
         **holdout(history),
         "spend": spend(history),

@@ -15,7 +15,7 @@ from attacks import Attack, Seen, has_won, make_attacked, measure_all
 from engines import command, environment, run
 from repos import snapshot
 
-from autoresearch.state.history import SELF_SCORED_TEXT
+from autoresearch.state.history import SCORE_NOTES
 
 UNCONFINED = 'confine = "off"'
 TAMPERED = ("crash", "tampered")
@@ -135,7 +135,7 @@ def test_a_number_that_the_agents_code_can_print_is_called_that(words: list[str]
     """The command names train.py, which is in scope, and there is no `evaluate`: no check can help."""
     seen = next(iter(strong.values()))
     done = subprocess.run(command(*words), cwd=seen.repo, env=environment(), capture_output=True, text=True, check=True)
-    assert SELF_SCORED_TEXT in " ".join(done.stdout.split())
+    assert SCORE_NOTES["scope"] in " ".join(done.stdout.split())
 
 
 LINKED = Attack(

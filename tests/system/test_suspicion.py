@@ -131,6 +131,7 @@ def test_a_protected_printer_or_evaluate_is_not_self_scored(tmp_path: Path) -> N
         assert history.header is not None
         assert history.header.scored == scored
         assert history.self_scored == (scored == "scope")
+        assert ("measure.evaluate" in said(repo, "status")) == (scored != "evaluate"), "said wherever it is so"
 
 
 @pytest.mark.parametrize(("scope", "counted"), [('["knob.py"]', True), ('["knob.py", "bench.py"]', False)])

@@ -10,7 +10,7 @@ from autoresearch.state.history import History, IdeaState, Row
 from autoresearch.state.records import STATUSES
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.commands.status import say_self_scored
+from autoresearch.tui.commands.status import say_score_note
 from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
 from autoresearch.tui.facts.ideas import families
 
@@ -49,7 +49,7 @@ def log(where: Where, count: int | None, follow: bool, recompute: bool, as_json:
     if not rows:
         console.say("No experiment has a verdict yet.")
         return 0
-    say_self_scored(console, history.self_scored)
+    say_score_note(console, history.scored)
     if len(rows) < len(history.rows):
         console.say(
             console.paint(f"the last {len(rows)} of {len(history.rows):,}; all: `autoresearch log -n 0`", "quiet")

@@ -14,7 +14,7 @@ from autoresearch.state.journal import read_line, read_objects
 from autoresearch.state.session import Place, Session
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.commands.status import say_self_scored
+from autoresearch.tui.commands.status import say_score_note
 from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
 
 _TAIL_LINES = 20
@@ -75,6 +75,7 @@ def describe(place: Place, session: Session, history: History, number: int, hold
                     "mends": waiting.mends if waiting else None}  # fmt: skip
     document["chain"] = answers.chain(number, history)
     document["proposed"] = _proposed(session, proposal_at)
+    document["scored"] = history.scored
     document["self_scored"] = history.self_scored
     document["samples"] = _samples(session, number, intent_at, end)
     if holdout:
@@ -195,7 +196,7 @@ def _print(console: Console, document: dict[str, Any], history: History) -> None
             ("commit", document["sha"][:12] + (f" on {document['parent'][:12]}" if document["parent"] else "")),
         ]
     )
-    say_self_scored(console, document["self_scored"])
+    say_score_note(console, document["scored"])
     if document.get("gap"):
         console.say(console.paint(f"  {clean(document['gap']['text'])}", "warn" if document["gap"]["grows"] else ""))
     for warning in document.get("warnings") or []:

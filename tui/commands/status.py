@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from autoresearch.state import numbers, records
-from autoresearch.state.history import SELF_SCORED_TEXT, History
+from autoresearch.state.history import SCORE_NOTES, History
 from autoresearch.state.model import FLAG_WORDS
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
@@ -67,7 +67,7 @@ def _print(console: Console, document: dict[str, Any], history: History) -> None
             ("branch", document["branch"]),
         ]
     )
-    say_self_scored(console, document["self_scored"])
+    say_score_note(console, document["scored"])
     for notice in document["notices"]:
         if notice["code"] == "own-score":
             continue  # said just now, whenever the warning was given
@@ -150,10 +150,10 @@ def holdout_text(document: dict[str, Any]) -> str:
     return ""
 
 
-def say_self_scored(console: Console, self_scored: bool) -> None:
-    """The one line that stands wherever the number does, when the agent's own code prints it."""
-    if self_scored:
-        console.say(console.paint(f"  ! {SELF_SCORED_TEXT}", "warn"))
+def say_score_note(console: Console, scored: str) -> None:
+    """The one line that stands wherever the number does, when it is not read apart from the agent's code."""
+    if scored in SCORE_NOTES:
+        console.say(console.paint(f"  ! {SCORE_NOTES[scored]}", "warn"))
 
 
 def spend_text(spend: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from autoresearch.tui.commands.status import (
     counts_text,
     flagged_text,
     holdout_text,
-    say_self_scored,
+    say_score_note,
     spend_text,
 )
 from autoresearch.tui.console import Console, clean, emit_json, plural
@@ -57,7 +57,7 @@ def print_summary(console: Console, document: dict[str, Any], history: History) 
             ("merge", document["merge"] or ""),
         ]
     )
-    say_self_scored(console, document["self_scored"])
+    say_score_note(console, document["scored"])
     for said in document["lessons"]:
         console.say(f"  lesson   #{said['experiment']} {clean(said['lesson'])}")
     kept = document["kept"][-_KEPT_SHOWN:]

@@ -269,6 +269,7 @@ def _warnings(line: records.Experiment | None, item: Row | Open, history: Histor
     said = list(map(clean_line, line.warnings)) if line else []
     said += [FLAG_WORDS.get(code, clean_line(code)) for code in getattr(item, "flags", ())]
     said += [clean_line(notice.text) for notice in history.notices if notice.experiment == item.number]
+    said += [history.score_note] if history.score_note else []
     return tuple(dict.fromkeys(said))
 
 

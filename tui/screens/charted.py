@@ -104,7 +104,7 @@ class Charted:
         unit = f" in {header.metric_unit}" if header.metric_unit else ""
         goal = self.goal()
         aim = f", goal {goal:g}" if goal is not None else ""
-        aim += ", *printed by its own code" if self.history.self_scored else ""
+        aim += f", *{self.history.score_mark}" if self.history.score_mark else ""
         return clean(f"{header.metric_name}{unit}, {header.direction} is better{aim}")
 
 

@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
+from autoresearch.state.history import SCORE_MARKS
 from autoresearch.state.session import Place, Session, list_sessions, target_of
 from autoresearch.tui import wording
 from autoresearch.tui.alive import Engine
@@ -122,7 +123,8 @@ class SessionList(Reasoned, LineView):
         if best is None:
             return "no result yet"
         change = best.change if roomy else best.change.partition(" ±")[0]
-        return f"{best.value}  {change}" if change else f"{best.value}  the baseline"
+        value = best.value + "*" * _is_starred(known)
+        return f"{value}  {change}" if change else f"{value}  the baseline"
 
     def _doing(self, known: Overview | str | None, width: int) -> list[Segment]:
         palette = self.palette
@@ -301,6 +303,8 @@ class HomeScreen(Reasoned, Screen[None]):
         words = f" {clean(name)}  {len(shown)} session{'s' if len(shown) != 1 else ''}"
         if hidden:
             words += f", {len(hidden)} archived" + ("" if self.with_archived else " and not shown (A)")
+        if any(_is_starred(self.read.get(session.name)) for session in shown):
+            words += " · * not evaluated apart"
         self.query_one("#home-title", Static).update(words, layout=False)
         self.refresh_keys()
 
@@ -437,6 +441,11 @@ class HomeScreen(Reasoned, Screen[None]):
         self.refresh_list()
         if why:
             self.notify(why, severity="error", timeout=15)
+
+
+def _is_starred(known: Overview | str | None) -> bool:
+    """Whether its score comes from where the agent's code could print one of its own."""
+    return isinstance(known, Overview) and known.document["scored"] in SCORE_MARKS
 
 
 def _fixed(text: str, width: int) -> str:

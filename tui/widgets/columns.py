@@ -48,7 +48,7 @@ SORTS: dict[str, Key] = {
 
 def columns_of(history: History, width: int) -> list[Column]:
     """Fixed widths; what does not fit is left out, the description takes the rest."""
-    metric = (history.header.metric_name if history.header else "metric") + "*" * history.self_scored
+    metric = (history.header.metric_name if history.header else "metric") + "*" * bool(history.score_mark)
     last = history.rows[-1].number if history.rows else 0
     columns = [
         Column("#", "#", max(4, len(str(last + 1)))),

@@ -87,8 +87,8 @@ class StateLine(Widget):
         parts: list[Part] = []
         if best is not None:
             parts += [(0, " best ", palette.quiet), (0, best.value, palette.keep)]
-            if history.self_scored:
-                parts += [(0, "*", palette.checks), (3, " printed by its own code", palette.checks)]
+            if history.score_mark:
+                parts += [(0, "*", palette.checks), (3, f" {history.score_mark}", palette.checks)]
             parts.append((4, f" {best.unit}" if best.unit else "", palette.quiet))
             if not best.confirmed:
                 parts.append((1, " unconfirmed", palette.checks))
