@@ -229,8 +229,8 @@ _SOCKETS = ("/run/docker.sock", "/run/containerd", "/run/podman", "/run/crio", "
             "/run/systemd/private", "/run/snapd.socket", "/run/snapd-snap.socket", "/run/libvirt", "/run/screen",
             "/run/user", "/tmp/.X11-unix")  # fmt: skip
 """By which other programs take orders that would be carried out outside."""
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "dri", "kfd", "dxg", "nvidia*",
-            "accel*", "infiniband", "mali*", "davinci*")  # fmt: skip
+_ACCELERATORS = ("dri", "kfd", "dxg", "nvidia*", "accel*", "infiniband", "mali*", "davinci*")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", *_ACCELERATORS)
 
 
 def keys(environ: Mapping[str, str]) -> list[Path]:
@@ -248,6 +248,11 @@ def sockets(environ: Mapping[str, str]) -> list[Path]:
     named = [Path(environ["SSH_AUTH_SOCK"]).parent] if environ.get("SSH_AUTH_SOCK", "").startswith("/tmp/") else []
     tmux = Path(environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"
     return [*map(Path, _SOCKETS), tmux, *named]
+
+
+def accelerators() -> list[Path]:
+    """The devices of this machine that compute."""
+    return [path for pattern in _ACCELERATORS for path in Path("/dev").glob(pattern)]
 
 
 def _devices() -> list[str]:
@@ -501,14 +506,15 @@ def agent_view(config: Config, place: Place, trees: Path, tree: Path) -> View | 
     guarded = [path.resolve() for path in (place.top, place.common_dir, trees)]
     return View(
         "on",
-        covered=tuple(_hidden_in(config, place.folder)),
+        covered=tuple(hidden_in(config, place.folder)),
         held=(home, Path("/tmp"), Path("/var/tmp"), *named),
         guarded=tuple(path for path in guarded if not home.resolve().is_relative_to(path)),
         inner=(tree, tree.with_name(f"{tree.name}.git")),
     )
 
 
-def _hidden_in(config: Config, folder: Path) -> list[Path]:
+def hidden_in(config: Config, folder: Path) -> list[Path]:
+    """What `measure.hidden` means below the target's folder, in the user's worktree or in a tree."""
     return [folder / Path(name).expanduser() for name in config.measure.hidden]
 
 
@@ -607,7 +613,7 @@ class Confinement:
         folders = [self._ground.user_folder]
         if self._mounts:  # where nothing can be covered, hiding a part of the tree would hide all new files in it
             folders += [tree.folder for tree in (self._ground.measure, self._ground.evaluate) if tree]
-        return list(dict.fromkeys(path for folder in folders for path in _hidden_in(self._config, folder)))
+        return list(dict.fromkeys(path for folder in folders for path in hidden_in(self._config, folder)))
 
     def _writable(self) -> list[Path]:
         ground = self._ground

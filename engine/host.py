@@ -32,6 +32,7 @@ from autoresearch.engine import (
     recovery,
     workspace,
 )
+from autoresearch.engine.agents.shell import Shell
 from autoresearch.engine.attendant import Attendant
 from autoresearch.engine.git import GitError
 from autoresearch.engine.linked import Linked
@@ -366,6 +367,7 @@ class _Engine:
                 say=lambda text: self._recorder.phase(self._recorder.live.phase, waiting_for=text),
                 warn=lambda text: self._recorder.warn(text, code="agent"),
                 view=view,
+                shell=self._shell(history.header.base),
             )
         except agents.Unavailable as no:
             raise SessionError(str(no)) from no
@@ -377,6 +379,16 @@ class _Engine:
         if (agent.name, replay or "") != history.agent:
             self._recorder.write(records.AgentEvent(event="began", agent=agent.name, text=replay or ""))
         return agent
+
+    def _shell(self, base: str) -> Shell | None:
+        """What the agent `claude` runs commands with, when it may."""
+        if not self._config.agent.shell:
+            return None
+        for tree in self._workspace.trees:
+            if not tree.root.exists():  # it is hidden from the shell, which may be at work before the first measurement
+                tree.at(base)
+        name = workspace.machine_name(self._place, self._session.name)
+        return Shell(self._config, self._place, self._workspace.propose, name)
 
     def _write_brief(self, asked: agents.Brief, chars: int, for_cli: bool) -> str:
         gathered = dossier.gather(

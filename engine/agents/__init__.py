@@ -17,6 +17,7 @@ from autoresearch.state.history import History
 from autoresearch.state.session import Session, SessionError
 
 if TYPE_CHECKING:  # it knows the agents' logins, so it imports us
+    from autoresearch.engine.agents.shell import Shell
     from autoresearch.engine.confine import View
 
 
@@ -174,12 +175,15 @@ def create(
     say: Callable[[str], None] = _silent,
     warn: Callable[[str], None] = _silent,
     view: View | None = None,
+    shell: Shell | None = None,
 ) -> Agent:
     """The agent of a short name: `kind`, else the config's.
 
     `git` is bound to the propose tree, `prefix` is the target's folder in it. `replay` is the folder or range of
     `--replay`; given, it decides. A language model tells with `say` what it waits for ("" when no longer), and with
-    `warn` what should stay on record. `view` is what an agent's CLI may touch. Raises Unavailable.
+    `warn` what should stay on record. `view` is what an agent's CLI may touch, `shell` runs commands for `claude`.
+
+    Raises Unavailable.
     """
     kind = "replay" if replay is not None else kind or config.agent.kind
     makers: dict[str, Callable[[], Agent]] = {
@@ -187,7 +191,7 @@ def create(
         "tuner": lambda: _tuner(seed),
         "replay": lambda: _replay(replay, git, prefix),
         "command": lambda: _command(config, git, prefix, say, warn, view),
-        "claude": lambda: _claude(config, say),
+        "claude": lambda: _claude(config, say, shell),
     }
     if kind not in makers:
         raise Unavailable(f"There is no agent {kind!r}; there are {', '.join(makers)}.")
@@ -211,10 +215,10 @@ def _replay(source: str | None, git: Git, prefix: str) -> Agent:
         raise Unavailable(str(error)) from error
 
 
-def _claude(config: Config, say: Callable[[str], None]) -> Agent:
+def _claude(config: Config, say: Callable[[str], None], shell: Shell | None) -> Agent:
     from autoresearch.engine.agents.claude import Claude
 
-    return Claude(config.agent, say=say)
+    return Claude(config.agent, say=say, shell=shell)
 
 
 def _command(

@@ -1,6 +1,7 @@
 """The agent `claude`: a language model that reads the code, makes one change at a time and says why.
 
-It works through tools of ours that can read the tree and edit what is in scope; there is no shell. One agent session
+It works through tools of ours that can read the tree and edit what is in scope, and where it was given one, through
+a confined shell in that tree (`shell`). One agent session
 spans experiments until its context is used up, then a fresh one starts from the written brief alone. A live session is
 told each verdict and answers with a lesson. Whatever it does wrong is an answer to it, a bounded number of times; then
 the proposal ends as `no_proposal` and the next one begins a fresh session.
@@ -25,18 +26,20 @@ from autoresearch.engine.agents.claude_words import (
     LESSON_NOW,
     ONLY_TALK,
     REFUSED,
-    SYSTEM,
     go_on,
+    system,
     verdict,
 )
 from autoresearch.engine.agents.credentials import Secrets, base_url, find_key
 from autoresearch.engine.agents.pricing import Spend
+from autoresearch.engine.agents.shell import Shell
 from autoresearch.engine.agents.transcript import Transcript
 from autoresearch.engine.agents.tree_files import Files
 from autoresearch.engine.scope import Scope
 from autoresearch.state.config import AgentSettings
 from autoresearch.state.history import History
 from autoresearch.state.session import Session
+from autoresearch.state.text import clean_line
 
 TROUBLES = 4
 """So often in one proposal a model may only talk, refuse, break off, repeat itself or call a tool wrongly."""
@@ -73,10 +76,15 @@ class Claude:
         say: Callable[[str], None] = lambda text: None,
         environ: Mapping[str, str] = os.environ,
         pace: Pace | None = None,
+        shell: Shell | None = None,
     ) -> None:
-        """`say` is told what the agent waits for, "" when that is over. Raises Unavailable."""
-        if settings.shell:
-            raise Unavailable("agent.shell is not there yet for the agent 'claude'; set agent.shell = false.")
+        """`say` is told what the agent waits for, "" when that is over. `shell` is what `agent.shell` gives it.
+
+        Raises Unavailable.
+        """
+        if shell is not None and (why := shell.missing()):
+            raise Unavailable(why)
+        self._shell = shell
         key = find_key(environ)
         self._settings = settings
         self._pace = pace or Pace()
@@ -101,7 +109,9 @@ class Claude:
             files = Files(tree, Scope(brief.config.scope.edit), _hidden(brief))
             with Transcript(brief.folder, self._secrets.scrub) as transcript:
                 talk = self._continued(brief, transcript)
-                desk = Desk(files, brief.history, brief.session, self._told, self._secrets.scrub)
+                desk = Desk(files, brief.history, brief.session, self._told, self._secrets.scrub, self._shell)
+                if self._shell is not None:
+                    self._shell.begin()
                 try:
                     words = await self._work(talk, desk, budget, transcript)
                 except (_GaveUp, TooLong, OutOfTime) as gone:
@@ -150,7 +160,8 @@ class Claude:
         talk, text = self._talk, self._secrets.scrub(brief.text or brief.config.objective or brief.config.name)
         fresh = talk is None or talk.context >= self._settings.context_tokens
         if talk is None or fresh:
-            talk = Conversation(self._settings.model, self._settings.thinking, SYSTEM, text)
+            shell = self._shell is not None
+            talk = Conversation(self._settings.model, self._settings.thinking, system(shell), text, shell)
             self._untold, self._told, self._submitted = [], None, []
         else:
             talk.say(self._secrets.scrub(go_on(brief, self._dropped(brief.history), talk.brief, text)))
@@ -235,6 +246,7 @@ class Claude:
             transcript.event("result", name=call.name, error=result.error, text=result.text)
             first = result.text.partition("\n")[0]
             target = call.input.get("path") or call.input.get("experiment") or call.input.get("words") or ""
+            target = target or clean_line(str(call.input.get("command") or ""), 200)
             transcript.line(f"{call.name} {target} {'refused: ' if result.error else '-> '}{first}")
             if result.trouble:
                 lost.append(f"the model repeated a mistake; the last one: {first}")
@@ -267,7 +279,7 @@ class Claude:
         self._told = outcome.experiment
         transcript.event("verdict", experiment=outcome.experiment, status=outcome.status, cause=outcome.cause)
         budget = Budget(min(LESSON_S, self._settings.timeout_s), self._pace.clock)
-        desk = Desk(None, self._history, self._session, outcome.experiment, self._secrets.scrub)
+        desk = Desk(None, self._history, self._session, outcome.experiment, self._secrets.scrub, self._shell)
         patience = _Patience(1)
         try:
             for _ in range(LESSON_REQUESTS):

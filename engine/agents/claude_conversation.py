@@ -22,7 +22,7 @@ _OLDER = re.compile(r"claude-(?:\d|instant|(?:opus|sonnet|haiku)-(?:[123](?:\D|$
 
 
 class Conversation:
-    def __init__(self, model: str, thinking: int | str, system: str, brief: str) -> None:
+    def __init__(self, model: str, thinking: int | str, system: str, brief: str, shell: bool = False) -> None:
         self.brief = brief
         """The written brief it knows: later ones are told by what is new in them."""
         self.context = 0
@@ -32,7 +32,7 @@ class Conversation:
             "model": model,
             "max_tokens": MOST_OUTPUT,
             "system": [{"type": "text", "text": system, "cache_control": CACHED}],
-            "tools": definitions(),
+            "tools": definitions(shell),
             **thinking_of(model, thinking),
         }
         self._fixed["tools"][-1]["cache_control"] = CACHED

@@ -17,6 +17,7 @@ import orjson
 from autoresearch.engine.agents import Added
 from autoresearch.engine.agents.claude_stream import Call
 from autoresearch.engine.agents.past import Unknown, search, show
+from autoresearch.engine.agents.shell import LONGEST_S, USUAL_S, Shell
 from autoresearch.engine.agents.tree_files import Files, Refused
 from autoresearch.state.history import History
 from autoresearch.state.index import IndexBusy
@@ -58,6 +59,7 @@ class Desk:
         session: Session | None,
         told: int | None = None,
         scrub: Callable[[str], str] = str,
+        shell: Shell | None = None,
     ) -> None:
         """`told` is the experiment whose verdict the model was given last; `scrub` goes over what is put on record."""
         self.files = files
@@ -65,6 +67,8 @@ class Desk:
         self.session = session
         self.told = told
         self._scrub = scrub
+        self._shell = shell
+        self._tools = TOOLS if shell is None else TOOLS | SHELL
         self.submission: Submission | None = None
         self.lessons: dict[int, tuple[str, str]] = {}
         self.added: list[Added] = []
@@ -72,9 +76,10 @@ class Desk:
 
     async def run(self, call: Call) -> Result:
         """Run one tool call."""
-        tool = TOOLS.get(call.name)
+        tool = self._tools.get(call.name)
         if tool is None:
-            return Result(f"There is no tool {call.name}; there are {', '.join(TOOLS)}.", error=True, trouble=True)
+            known = ", ".join(self._tools)
+            return Result(f"There is no tool {call.name}; there are {known}.", error=True, trouble=True)
         if problem := call.problem or _problem(tool, call.input):
             return Result(f"{call.name} was not run: {problem}.", error=True, trouble=True)
         if self.submission is not None:
@@ -83,9 +88,14 @@ class Desk:
             text = "This very call was made before; it changes nothing more. Look at the file, do something else."
             return Result(text, error=True, trouble=True)
         try:
-            return Result(await tool.run(self, call.input))
+            # A file's name may hold what no text can.
+            return Result((await tool.run(self, call.input)).encode("utf-8", "replace").decode())
         except (Refused, Unknown, IndexBusy) as refused:
             return Result(str(refused), error=True, trouble=call.name in ("submit", "lesson"))
+        except (OSError, RecursionError) as error:  # files that cannot be opened, folders without end: its own doing
+            if self._shell is None:
+                raise
+            return Result(f"{call.name} did not work: {error}.", error=True)
 
     def _repeated(self, call: Call) -> bool:
         key = orjson.dumps([call.name, call.input], option=orjson.OPT_SORT_KEYS)
@@ -116,6 +126,15 @@ class Desk:
 
     async def delete(self, given: dict[str, Any]) -> str:
         return self._tree().delete(given["path"])
+
+    async def shell(self, given: dict[str, Any]) -> str:
+        files = self._tree()
+        assert self._shell is not None
+        limit_s = given.get("timeout_s", USUAL_S)
+        if not 1 <= limit_s <= LONGEST_S:
+            raise Refused(f"timeout_s has to be from 1 to {LONGEST_S}.")
+        files.watch()
+        return await self._shell.run(given["command"], limit_s)
 
     # -- the past
 
@@ -323,10 +342,21 @@ TOOLS: dict[str, Tool] = {
     ),
 }  # fmt: skip
 
+SHELL: dict[str, Tool] = {
+    "shell": Tool(
+        Desk.shell,
+        "Run a bash command in the target's folder of the tree, to check an edit: run tests, a linter, a small part of "
+        "the program. It may write there; only changes in scope are taken. There is no network, no git and no GPU; a "
+        "measurement may run at the same time, so keep it short. All processes are ended when the command ends.",
+        {"command": _text("The command."), "timeout_s": _number(f"1 to {LONGEST_S}; {USUAL_S} unless said.")},
+        ("command",),
+    )
+}
+
 _CHANGING = frozenset({"edit", "write", "delete"})
 
 
-def definitions() -> list[dict[str, Any]]:
+def definitions(shell: bool = False) -> list[dict[str, Any]]:
     """The tools as the API wants them, always in the same order: they begin every cached prompt."""
     return [
         {
@@ -339,5 +369,5 @@ def definitions() -> list[dict[str, Any]]:
                 "additionalProperties": False,
             },
         }
-        for name, tool in TOOLS.items()
+        for name, tool in (TOOLS | SHELL if shell else TOOLS).items()
     ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -38,14 +39,20 @@ NICE = 10
 
 def argv(
     command: Sequence[str], *, log: Path, stdin: Path | None = None, raw: Path | None = None, form: str = "text",
-    cpus: frozenset[int] = frozenset(), view: View | None = None,
+    cpus: frozenset[int] = frozenset(), view: View | None = None, writable: Sequence[Path] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> list[str]:  # fmt: skip
-    """The command line that runs `command` under a supervisor. -P: the tree may hold an `autoresearch` of its own."""
+    """The command line that runs `command` under a supervisor. -P: the tree may hold an `autoresearch` of its own.
+
+    `writable` is what a `view` that holds no mounts lets it write; `environ` its environment, unless the supervisor's.
+    """
     words = [sys.executable, "-P", "-m", "autoresearch.engine.agents.supervisor", "--log", str(log), "--form", form]
     for flag, value in (("--stdin", stdin), ("--raw", raw)):
         words += [flag, str(value)] if value is not None else []
     words += ["--cpus", ",".join(map(str, sorted(cpus)))] if cpus else []
     words += ["--view", confine.to_json(view)] if view is not None else []
+    words += [word for path in writable for word in ("--writable", str(path))]
+    words += ["--environ", json.dumps(dict(environ))] if environ is not None else []
     return [*words, "--", *command]
 
 
@@ -57,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--raw", type=Path)
     parser.add_argument("--cpus", default="")
     parser.add_argument("--view", type=confine.from_json)
+    parser.add_argument("--writable", type=Path, action="append", default=[])
+    parser.add_argument("--environ", type=json.loads, default=dict(os.environ))
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     halt = process.Halt()
@@ -68,14 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = process.Command(
         argv=options.command,
         cwd=Path.cwd(),
-        env=dict(os.environ),
+        env=options.environ,
         output=options.log,
         timeout_s=_NO_LIMIT_S,
         output_mb=0,
         grace_s=GRACE_S,
     )
     spawner = confine.Spawner(options.view) if options.view is not None else None
-    streams = _Streams(options.stdin, options.raw, options.form, spawner)
+    streams = _Streams(options.stdin, options.raw, options.form, spawner, options.writable)
     done = process.run(command, halt, streams.spawn)
     streams.finish()
     if spawner is not None:
@@ -95,11 +104,19 @@ def _watch_parent(parent: int, halt: process.Halt) -> None:
 class _Streams:
     """The CLI's stdin, stdout and stderr. What it prints passes through here: no key of the user's is stored."""
 
-    def __init__(self, stdin: Path | None, raw: Path | None, form: str, spawner: confine.Spawner | None) -> None:
+    def __init__(
+        self,
+        stdin: Path | None,
+        raw: Path | None,
+        form: str,
+        spawner: confine.Spawner | None,
+        writable: Sequence[Path],
+    ) -> None:
         self._stdin = stdin
         self._raw = raw
         self._form = form
         self._spawner = spawner
+        self._writable = writable
         self._readers: list[threading.Thread] = []
 
     def spawn(self, command: process.Command, env: Mapping[str, str], output: int) -> process.Started:
@@ -110,7 +127,7 @@ class _Streams:
             child: process.Started
             if self._spawner is not None:
                 fds = (source.fileno(), theirs.fileno(), theirs_too.fileno())
-                child = self._spawner.start(command.argv, command.cwd, env, fds, ())
+                child = self._spawner.start(command.argv, command.cwd, env, fds, self._writable)
             else:
                 child = subprocess.Popen(
                     list(command.argv),

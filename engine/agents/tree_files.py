@@ -33,9 +33,7 @@ _SECRET_FILES = (
     ".env", ".env.*", "*.env", ".netrc", ".npmrc", ".pypirc", ".git-credentials", "credentials", "credentials.json",
     "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.kdbx",
 )  # fmt: skip
-_PASSED_OVER = frozenset(
-    {".git", "__pycache__", ".venv", "node_modules", ".autoresearch", ".mypy_cache", ".ruff_cache"}
-)
+PASSED_OVER = frozenset({".git", "__pycache__", ".venv", "node_modules", ".autoresearch", ".mypy_cache", ".ruff_cache"})
 
 
 class Refused(Exception):
@@ -59,6 +57,7 @@ class Files:
         self._scope = scope
         self._hidden = tuple((self.root / path).resolve() for path in hidden)
         self._before: dict[Path, bytes | None] = {}
+        self._seen: dict[str, tuple[int, int, int]] | None = None
 
     # -- looking
 
@@ -107,7 +106,7 @@ class Files:
         if not place.path.exists():
             raise Refused(f"There is no {name}.")
         where = place.path.relative_to(self.root).as_posix()
-        flags = ["-rnIHs", "-F" if literal else "-E", *(f"--exclude-dir={folder}" for folder in sorted(_PASSED_OVER))]
+        flags = ["-rnIHs", "-F" if literal else "-E", *(f"--exclude-dir={folder}" for folder in sorted(PASSED_OVER))]
         pattern = pattern if literal else pattern.replace(r"\d", "[0-9]").replace(r"\D", "[^0-9]")
         command = ["grep", *flags, "-e", pattern, "--", where]
         out, words, late = await asyncio.to_thread(_output, command, self.root)
@@ -176,7 +175,28 @@ class Files:
     @property
     def changed(self) -> bool:
         """Whether any file differs from what it was when this began."""
-        return any(_content(path) != before for path, before in self._before.items())
+        if any(_content(path) != before for path, before in self._before.items()):
+            return True
+        return self._seen is not None and self._in_scope() != self._seen
+
+    def watch(self) -> None:
+        """From now on, others than this may change files, too."""
+        if self._seen is None:
+            self._seen = self._in_scope()
+
+    def _in_scope(self) -> dict[str, tuple[int, int, int]]:
+        """The files in scope, with what changes when they do."""
+        found = {}
+        for folder, folders, files in os.walk(self.root):
+            if ".git" in folders:
+                folders.remove(".git")
+            for name in files:
+                path = Path(folder, name)
+                relative = path.relative_to(self.root).as_posix()
+                if self._scope.contains(relative):
+                    info = path.lstat()
+                    found[relative] = (info.st_mode, info.st_size, info.st_mtime_ns)
+        return found
 
     def _put(self, place: Place, data: bytes) -> None:
         if len(data) > LARGEST:
@@ -248,7 +268,7 @@ class Files:
     def _walk(self, folder: Path, deep: bool) -> Iterator[Path]:
         for path in sorted(folder.iterdir(), key=lambda path: path.name):
             relative = path.relative_to(self.root).as_posix()
-            if path.name in _PASSED_OVER or not self._may_read(path, relative):
+            if path.name in PASSED_OVER or not self._may_read(path, relative):
                 continue
             yield path
             if deep and path.is_dir() and not path.is_symlink():

@@ -338,11 +338,6 @@ def test_what_cannot_work_is_refused_at_the_start_without_repeating_it(name: str
     assert "secret" not in str(caught.value)
 
 
-def test_a_shell_is_refused_for_now() -> None:
-    with pytest.raises(Unavailable, match=r"agent\.shell"):
-        Claude(AgentSettings(shell=True), environ=environ(ANTHROPIC_API_KEY="sk-ant-x"))
-
-
 async def test_no_secret_is_written_or_sent_but_in_the_auth_header(tmp_path: Path) -> None:
     """The key, a secret of the environment and a tracked .env are hunted by the model, the API and a run's log."""
     secret, dotenv = "canary-of-the-environment", "canary-of-dotenv"
