@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from autoresearch.engine import process
+from autoresearch.engine import process, syscalls
 from autoresearch.engine.agents.credentials import KEY_FILE
 from autoresearch.engine.agents.presets import PRESETS
 from autoresearch.engine.environment import SECRET, Scratch, in_place_caches
@@ -85,6 +85,12 @@ def landlock_abi() -> int:
         return landlockpy.abi_version()
     except landlockpy.LandlockError:
         return 0  # a container's seccomp filter may refuse the call itself
+
+
+@functools.cache
+def processors() -> list[int]:
+    """Those that this process could use when it was first asked: a command of the same user may take it from some."""
+    return sorted(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +313,7 @@ class Spawner:
     def __init__(self, view: View, offered: Kernel | None = None) -> None:
         self.view = view
         self._offered = offered or kernel()
+        processors()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -383,6 +390,8 @@ class Spawner:
             "landlock": bool(offered.landlock) and not (view.held and offered.landlock < _SCOPES_ABI),
             "devices": _devices(),
             "processes": 0,
+            "filter": syscalls.program().hex(),
+            "cpus": processors(),
         }
         ours, theirs = socket.socketpair()
         with theirs:
@@ -541,6 +550,8 @@ class Confinement:
         self._ground = ground
         self._offered = offered
         self._spawners: dict[View, Spawner] = {}
+        if self.level.name not in ("off", "none"):
+            processors()
         self._extra = self._writable()
 
     def spawn(self, role: Role) -> process.Spawn:

@@ -34,12 +34,9 @@ _LANDLOCK_RESTRICT_SELF = 446
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
 """By us or by Python: a command gets them as they are by default."""
 _PR_SET_SECCOMP = 22
-_PRLIMIT = {
-    "x86_64": (0xC000003E, 302, 0x40000003, 340),
-    "aarch64": (0xC00000B7, 261, 0x40000028, 369),
-    "riscv64": (0xC00000F3, 261, 0x400000F3, 261),
-}
-"""The system calls of each machine and of its 32-bit programs: their family, and the number of prlimit64 in it."""
+_FILTER_LINE = 8
+_IPC = {"shm": "shmctl", "msg": "msgctl", "sem": "semctl"}
+"""Shared memory, queues and semaphores that lie in no folder, and what removes them."""
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 32, 4096, 16384, 1 << 19
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 4, 24, 28, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
@@ -113,6 +110,14 @@ def empty_shared_memory() -> None:
                 shutil.rmtree(path)
             else:
                 os.unlink(path)  # noqa: PTH108
+    for name, remove in _IPC.items():
+        try:
+            with open(f"/proc/sysvipc/{name}") as file:  # noqa: PTH123 - hot
+                rows = file.readlines()[1:]
+        except FileNotFoundError:
+            continue  # a kernel without
+        for row in rows:
+            _call(remove, int(row.split()[1]), *((0, 0) if name == "sem" else (0, None)))
 
 
 def _raise_loopback() -> None:
@@ -205,38 +210,14 @@ def drop_privileges(nests: bool = False) -> None:
     if kept:
         _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_SETFCAP)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _refuse_limits_for_others()
 
 
-def _refuse_limits_for_others() -> None:
-    """No command changes the limits of another process: one second of CPU time, or no more files, ends an engine.
-
-    The kernel allows that to any process of the same user, and Landlock does not hold it. To ask is allowed.
-    """
-    native, number, compat, its_number = _PRLIMIT[os.uname().machine]
-    load, equal, mask, give = 0x20, 0x15, 0x54, 0x06
-    allow, refuse = 0x7FFF0000, 0x00050000 | 1  # EPERM
-    program = (
-        (load, 0, 0, 4),  # which system calls these are
-        (equal, 0, 3, native),
-        (load, 0, 0, 0),
-        (mask, 0, 0, 0xBFFFFFFF),  # x32 calls are the same with a bit more
-        (equal, 3, 10, number),
-        (equal, 0, 9, compat),
-        (load, 0, 0, 0),
-        (equal, 0, 7, its_number),
-        (load, 0, 0, 16),  # the pid: 0 is the caller
-        (equal, 5, 0, 0),
-        (load, 0, 0, 32),  # the new limit, a pointer in two halves
-        (equal, 0, 2, 0),
-        (load, 0, 0, 36),
-        (equal, 1, 0, 0),
-        (give, 0, 0, refuse),
-        (give, 0, 0, allow),
-    )
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
-    header = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(code))
-    _call("prctl", _PR_SET_SECCOMP, ctypes.c_ulong(2), header, ctypes.c_ulong(0), ctypes.c_ulong(0))
+def refuse_calls(program: bytes) -> None:
+    """This process and those it starts make no system call that the filter refuses."""
+    if program:
+        code = ctypes.create_string_buffer(program, len(program))
+        header = struct.pack("HxxxxxxQ", len(program) // _FILTER_LINE, ctypes.addressof(code))
+        _call("prctl", _PR_SET_SECCOMP, ctypes.c_ulong(2), header, ctypes.c_ulong(0), ctypes.c_ulong(0))
 
 
 # -- Landlock
@@ -327,7 +308,7 @@ def _allow(ruleset: Any, path: str, of_folders: Any, of_files: Any) -> None:
 # -- serving
 
 
-def _become(request: dict[str, Any], fds: list[int], rulesets: list[Any], processes: int) -> None:
+def _become(request: dict[str, Any], fds: list[int], rulesets: list[Any], order: dict[str, Any]) -> None:
     """In the child: the command, with these descriptors as its 0, 1 and 2. Raises OSError."""
     os.setsid()
     for number in _IGNORED:
@@ -340,21 +321,25 @@ def _become(request: dict[str, Any], fds: list[int], rulesets: list[Any], proces
         raise OSError(error.errno, error.strerror, request["cwd"]) from None
     for ruleset in rulesets:
         _call("syscall", _LANDLOCK_RESTRICT_SELF, ruleset.fileno(), 0)
-    if processes:
+    if processes := order["processes"]:
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    try:
+        os.sched_setaffinity(0, order["cpus"])  # a command before may have moved us
+    except OSError:
+        pass  # none of them is there any more
     try:
         os.execvpe(request["argv"][0], request["argv"], request["env"])
     except OSError as error:
         raise OSError(error.errno, error.strerror, request["argv"][0]) from None
 
 
-def _start(request: dict[str, Any], fds: list[int], rulesets: list[Any], processes: int) -> dict[str, Any]:
+def _start(request: dict[str, Any], fds: list[int], rulesets: list[Any], order: dict[str, Any]) -> dict[str, Any]:
     told, tell = os.pipe()
     pid = _call("syscall", _CLONE_HERE, ctypes.c_ulong(_CLONE_PARENT | signal.SIGCHLD), 0, 0, 0, 0)
     if pid == 0:
         try:
             os.close(told)
-            _become(request, fds, rulesets, processes)
+            _become(request, fds, rulesets, order)
         except OSError as error:
             os.write(tell, json.dumps([error.errno, error.strerror, error.filename]).encode())
         finally:
@@ -376,6 +361,7 @@ def serve(handle: socket.socket) -> None:
             cover(order[0]["cover"])
             fix(order[0]["fix"])
         drop_privileges(nests=bool(order[0]["held"]))
+        refuse_calls(bytes.fromhex(order[0]["filter"]))
         _prctl(_PR_SET_DUMPABLE, 0)
         rules = None
         if order[0]["landlock"]:
@@ -395,7 +381,7 @@ def serve(handle: socket.socket) -> None:
             except (OSError, RecursionError):
                 return  # the engine starts another of us, whose shared memory is new
         rulesets = rules.made(request["writable"], fds) if rules is not None else []
-        _send(handle, _start(request, fds, rulesets, order[0]["processes"]))
+        _send(handle, _start(request, fds, rulesets, order[0]))
         for ruleset in rulesets[:1]:
             ruleset.close()
         for fd in fds:

@@ -338,8 +338,10 @@ class _Run:
         if now < self.next_family_look:
             return
         family = self._family().alive
-        # On a machine with very many processes a look is dearer: never more than 2% of a core.
-        self.next_family_look = now + max(0.45 if now - self.began > 0.2 else 0.1, (time.monotonic() - now) * 50)
+        # On a machine with very many processes a look is dearer: no more than 2% of a core, but once a second, because
+        # one that multiplies makes it so.
+        dear_s = min((time.monotonic() - now) * 50, 1.0)
+        self.next_family_look = now + max(0.45 if now - self.began > 0.2 else 0.1, dear_s)
         if command.processes and len(family) > command.processes:
             return self._stop("process_limit", f"had {len(family)} processes where {command.processes} are allowed")
         self._check_memory(family)

@@ -448,6 +448,7 @@ class Tree:
         while stack:
             prefix, folder = stack.pop()
             try:
+                _open(folder)
                 entries = list(os.scandir(folder))
             except OSError:
                 found.extras.append(prefix.rstrip("/"))
@@ -529,6 +530,13 @@ class _Found:
     def beyond(self) -> list[str]:
         """What a checkout has to remove or write again. Git's own look at a changed file can be deceived."""
         return [*self.extras, *self.changed, *self.rewritten]
+
+
+def _open(folder: str) -> None:
+    """A run may have taken its owner's permissions from a folder: later ones have no privileges to pass over that."""
+    mode = os.lstat(folder).st_mode
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(folder, stat.S_IMODE(mode) | stat.S_IRWXU)  # noqa: PTH101 - hot
 
 
 def _see(path: Path) -> _Seen:

@@ -361,6 +361,37 @@ def test_what_a_command_leaves_in_shared_memory_is_not_for_the_next(box: Box) ->
     assert not Path("/dev/shm/left-here").exists()
 
 
+def test_what_a_command_leaves_in_no_folder_is_not_for_the_next(box: Box) -> None:
+    assert box.offered is not None
+    if not box.offered.mounts:
+        pytest.skip("named: shared memory is the machine's own")
+    key = os.getpid()
+    gets = f"c.shmget({key}, 64, FLAG), c.msgget({key}, FLAG), c.semget({key}, 1, FLAG)"
+    script = f"import ctypes; c = ctypes.CDLL(None); print({gets})"
+    made = box.made()
+    code, output = box.call((sys.executable, "-c", script.replace("FLAG", "0o1600")), made=made)
+    assert (code, "-1" in output) == (0, False), output
+    code, output = box.call((sys.executable, "-c", script.replace("FLAG", "0")), made=made)
+    assert (code, output) == (0, "-1 -1 -1\n")
+
+
+def test_a_command_that_is_held_to_a_processor_does_not_hold_the_next(box: Box) -> None:
+    mine = os.sched_getaffinity(0)
+    if len(mine) < 2:
+        pytest.skip("one processor is all there is")
+    made = box.made()
+    own = [*descendants.table().values()]
+    holds = f"import os; [os.sched_setaffinity(p, {{{min(mine)}}}) for p in PIDS]"
+    assert box.run("true", made=made)[0] == 0
+    new = [seen.pid for seen in descendants.table().values() if seen.parent == os.getpid() and seen not in own]
+    spawners = [pid for pid in new if b"confine_spawner" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert spawners
+    assert box.call((sys.executable, "-c", holds.replace("PIDS", str(spawners))), made=made)[0] == 0
+    assert all(os.sched_getaffinity(pid) == {min(mine)} for pid in spawners)
+    shows = "import os; print(sorted(os.sched_getaffinity(0)))"
+    assert box.call((sys.executable, "-c", shows), made=made) == (0, f"{sorted(mine)}\n")
+
+
 def test_a_tree_that_is_made_again_can_be_written(box: Box) -> None:
     made = box.made()
     assert box.run("echo x > file", made=made)[0] == 0
@@ -391,6 +422,46 @@ def test_a_command_limits_itself_and_nobody_else(box: Box) -> None:
     code, output = box.python(f"import resource as r; r.prlimit({os.getpid()}, r.RLIMIT_CORE, (0, 0))")
     assert code != 0
     assert "PermissionError" in output
+
+
+_IOPRIO_SET = {"x86_64": 251}.get(os.uname().machine, 30)
+_ADD_KEY = {"x86_64": 248}.get(os.uname().machine, 217)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "os.setpriority(os.PRIO_PROCESS, {pid}, 0)",
+        "os.setpriority(os.PRIO_USER, 0, 0)",
+        "os.setpriority(os.PRIO_USER, os.getuid(), 0)",
+        "os.sched_setscheduler({pid}, os.SCHED_OTHER, os.sched_param(0))",
+        "os.sched_setparam({pid}, os.sched_param(0))",
+        f"called({_IOPRIO_SET}, 1, {{pid}}, 2 << 13 | 4)",
+        f"called({_IOPRIO_SET}, 3, os.getuid(), 2 << 13 | 4)",
+    ],
+)
+def test_a_command_slows_itself_and_nobody_else(change: str, box: Box) -> None:
+    head = (
+        "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "def called(*arguments):\n"
+        "    if libc.syscall(*arguments) < 0: raise OSError(ctypes.get_errno(), 'refused')\n"
+    )
+    sleeper = subprocess.Popen(["sleep", "60"])  # one with no more rights than a command, which the kernel lets it slow
+    try:
+        code, output = box.python(head + change.format(pid=sleeper.pid))
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    assert code != 0
+    assert "PermissionError" in output
+    own = change.format(pid=0)
+    if own != change:
+        assert box.python(head + own) == (0, "")
+
+
+def test_a_command_finds_no_keyring(box: Box) -> None:
+    add = f"import ctypes; print(ctypes.CDLL(None).syscall({_ADD_KEY}, b'user', b'autoresearch-test', b'x', 1, -3))"
+    assert box.python(add) == (0, "-1\n")
 
 
 # -- levels
@@ -456,7 +527,7 @@ def test_a_missing_network_is_named(line: str) -> None:
 
 # -- an ordinary user
 
-_NAMED = "session_can or users_files or signalled or privileges or leaves_a_run or evaluator_may or loopback_works"
+_NAMED = "nobody_else or session_can or users_files or signalled or privileges or leaves_a_run or evaluator_may or loopback_works"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user; the tests above were one already")

@@ -95,6 +95,7 @@ SECRETS = {
     "signals the engine": "os.kill(ENGINE, signal.SIGCONT)",
     "limits the engine": "import resource\n"
     "resource.prlimit(ENGINE, resource.RLIMIT_CORE, resource.prlimit(ENGINE, resource.RLIMIT_CORE))",
+    "slows the engine down": "os.setpriority(os.PRIO_PROCESS, ENGINE, os.getpriority(os.PRIO_PROCESS, ENGINE))",
     "signals the engine by a handle": "signal.pidfd_send_signal(os.pidfd_open(ENGINE), signal.SIGCONT)",
 }
 OUTSIDE = {

@@ -6,6 +6,7 @@ target has none, the same attacks succeed, and the session says so for as long a
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import marshal
 import os
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 from attacks import APART, Attack, Seen, has_won, make_attacked, measure_all
 from engines import processes_of
+
+from autoresearch.engine import confine
 
 MEASURED = ("discard", "worse")
 UNCONFINED = f'{APART}\nconfine = "off"'
@@ -114,6 +117,18 @@ LEFT = [
         Attack(f"finds {name} of an earlier candidate", "import os\n" + FIND.format(place=place)),
     )
 ]
+SEGMENT = "ctypes.CDLL(None).shmget({}, 1, {})"
+LEFT += [
+    Attack(
+        "leaves a segment of memory without a name for the next candidate",
+        f"import ctypes; {SEGMENT.format(os.getpid(), 0o1600)}",
+        won=lambda seen: False,
+    ),
+    Attack(
+        "finds a segment of memory without a name of an earlier candidate",
+        f"import ctypes\nif {SEGMENT.format(os.getpid(), 0)} >= 0: open('model.txt', 'w').write('-8')",
+    ),
+]
 FINDS = [attack for attack in LEFT if attack.name.startswith("finds")]
 DAEMON = """
 import glob, os, time
@@ -150,7 +165,13 @@ CACHE = Attack(
     "import os; cache = os.environ['NUMBA_CACHE_DIR']; os.makedirs(cache, exist_ok=True)\n"
     "open(cache + '/penalty', 'w').write('0')",
 )
-AFTERWARDS = [*LEFT, BACKGROUND, STARTED, CACHE]
+CLOSES = Attack("closes its folder to the next candidate", "import os; os.chmod('.', 0o555)", won=lambda seen: False)
+NEXT = Attack("comes after one that closed its folder", "", won=lambda seen: seen.line.status == "crash")
+AFTERWARDS = [*LEFT, BACKGROUND, STARTED, CACHE, CLOSES, NEXT]
+LEFT_CLOSED = """
+from autoresearch.engine import tree
+tree._open = lambda folder: None
+"""
 ONE_CACHE = """
 from autoresearch.engine.environment import Scratch
 Scratch.for_judges = lambda scratch: scratch
@@ -188,6 +209,8 @@ def not_cleaned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
         return measure_all(folder, repo, LEFT, weak=CLEAN)
     finally:
         shutil.rmtree(SHARED)
+        libc = ctypes.CDLL(None)
+        libc.shmctl(libc.shmget(os.getpid(), 0, 0), 0, None)
 
 
 @pytest.mark.parametrize("attack", AFTERWARDS, ids=str)
@@ -206,6 +229,13 @@ def test_without_an_end_of_all_processes_a_daemon_makes_the_number(tmp_path: Pat
     repo = make_attacked(tmp_path / "r", run="python train.py", measure=UNCONFINED)
     seen = measure_all(tmp_path, repo, [BACKGROUND], weak=END)[BACKGROUND.name]
     assert has_won(BACKGROUND, seen)
+
+
+def test_without_opening_it_the_next_candidate_finds_its_folder_closed(tmp_path: Path) -> None:
+    if confine.kernel().landlock == 0 and os.geteuid() == 0:
+        pytest.skip("root passes over it where it is not confined")
+    repo = make_attacked(tmp_path / "r", run="python train.py", measure=APART)
+    assert has_won(NEXT, measure_all(tmp_path, repo, [CLOSES, NEXT], weak=LEFT_CLOSED)[NEXT.name])
 
 
 PLANTS = Attack(
