@@ -527,7 +527,10 @@ def test_a_missing_network_is_named(line: str) -> None:
 
 # -- an ordinary user
 
-_NAMED = "nobody_else or session_can or users_files or signalled or privileges or leaves_a_run or evaluator_may or loopback_works"
+_NAMED = (
+    "nobody_else or session_can or users_files or signalled or privileges or leaves_a_run or evaluator_may "
+    "or loopback_works"
+)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user; the tests above were one already")
