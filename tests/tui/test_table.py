@@ -196,5 +196,5 @@ async def test_a_flagged_experiment_and_a_self_made_score_are_marked(tmp_path: P
         shown = text(pilot)
         assert "   2? KEEP ✓" in shown
         assert "val_bpb*" in shown
-        assert "* printed by its own code" in shown
+        assert "printed by its own code" in shown.splitlines()[1]
         assert "1? flagged" in shown

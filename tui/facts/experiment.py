@@ -241,7 +241,7 @@ def _change(value: float, before: float | None, lower: bool | None, step: float 
     by = value - before
     if by == 0:
         return "same"
-    said = numbers.signed(by, step)
+    said = numbers.signed(by, step) if step else numbers.signed(float(f"{by:.3g}"))
     if before:
         said += f" ({100 * by / abs(before):+.1f}%)".replace("-", "−")
     return said if lower is None else f"{said}, {'better' if (by < 0) == lower else 'worse'}"

@@ -328,7 +328,7 @@ def told(found: Experiment, palette: Palette) -> Iterator[Item]:
     mark = GLYPHS.get(found.status, ">")
     yield (mark, style, found.description or found.cause.replace("_", " "), palette.strong)
     yield ("·", palette.quiet, found.verdict, palette.text)
-    if found.reason:
+    if found.reason and not found.verdict.startswith(found.reason.partition(" (")[0]):
         yield ("·", palette.quiet, found.reason, palette.text)
     if found.decided:
         yield ("!", palette.checks, f"Overruled: {found.decided}", palette.strong)

@@ -88,8 +88,10 @@ class StateLine(Widget):
         if best is not None:
             parts += [(0, " best ", palette.quiet), (0, best.value, palette.keep)]
             if history.score_mark:
-                parts += [(0, "*", palette.checks), (3, f" {history.score_mark}", palette.checks)]
+                parts.append((0, "*", palette.checks))
             parts.append((4, f" {best.unit}" if best.unit else "", palette.quiet))
+            if history.score_mark:
+                parts.append((3, f" {history.score_mark}", palette.checks))
             if not best.confirmed:
                 parts.append((1, " unconfirmed", palette.checks))
             if best.change:
