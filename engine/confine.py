@@ -42,7 +42,10 @@ _PROGRAM = Path(__file__).with_name("confine_spawner.py")
 _SIZE = struct.Struct("<I")
 _PROBE_S = 30.0
 _PR_SET_DUMPABLE = 4
-_SCOPES_ABI = 6
+_TRUNCATE_ABI, _SCOPES_ABI = 3, 6
+_MOST_TASKS = max(8 * process.MOST_PROCESSES, 16384)
+"""Processes and threads: against what multiplies faster than the engine looks. The kernel counts all of one's account,
+or all in a spawner's namespace; root is not bound."""
 
 
 # -- what this machine offers
@@ -111,6 +114,8 @@ _TABLE: tuple[tuple[Protection, int, str], ...] = (
     (Protection("emptying", "runs can empty files that they cannot write"), 3, "held"),
     (Protection("signals", "runs can signal your other processes"), 6, ""),
     (Protection("modes", "runs can change the modes and times of your files"), 0, "held"),
+    (Protection("hiding", "runs can read hidden paths that lie in their own tree"), 0, "mounts"),
+    (Protection("git file", "runs can replace their tree's .git file, which is then put back"), 0, "mounts"),
     (Protection("shared memory", "/dev/shm is shared with everything else"), 0, "mounts"),
     (Protection("terminals", "runs can write to your other terminals"), 0, "mounts"),
     (Protection("sockets", "runs can reach other programs' sockets (docker, tmux, the session bus)"), 0, "mounts"),
@@ -275,6 +280,26 @@ def _real(paths: Sequence[Path]) -> list[str]:
     return kept
 
 
+def beside(folder: Path, needed: Sequence[Path], most: int = sys.maxsize) -> Iterator[Path]:
+    """All in a folder that is not on the way to something in `needed`, real paths.
+
+    Nothing of a folder with more than `most` entries that holds something needed.
+    """
+    if folder in needed:
+        return
+    ahead = [path for path in needed if path.is_relative_to(folder)]
+    if not ahead:
+        yield folder
+        return
+    try:
+        entries = [entry for entry in folder.iterdir() if not entry.is_symlink()]
+    except (FileNotFoundError, PermissionError):
+        return
+    if len(entries) <= most:
+        for entry in entries:
+            yield from beside(entry, ahead, most)
+
+
 # -- views and spawners
 
 
@@ -328,7 +353,8 @@ class Spawner:
         writable: Sequence[Path],
     ) -> Started:
         """The command as a child of this process, with `fds` for its stdin, stdout and stderr. Raises OSError."""
-        request = {"argv": list(argv), "cwd": str(cwd), "env": dict(env), "writable": [str(path) for path in writable]}
+        allowed = [str(path) for path in (*writable, *self._instead_of_mounts())]
+        request = {"argv": list(argv), "cwd": str(cwd), "env": dict(env), "writable": allowed}
         with self._lock:
             answer = self._ask(request, fds)
             if answer is None:  # something ended the spawner, which is no reason not to measure
@@ -344,6 +370,23 @@ class Spawner:
     def close(self) -> None:
         with self._lock:
             self._end()
+
+    def _instead_of_mounts(self) -> Iterator[Path]:
+        """What the view holds by mounts, where this machine has none, as what Landlock's rules allow.
+
+        A folder on the way to what is guarded is left out, so no new names can be made in it.
+        """
+        if not self._held_by_rules:
+            return
+        guarded = [Path(path) for path in _real(self.view.guarded)]
+        for path in _real(self.view.held):
+            yield from beside(Path(path), guarded)
+        yield from self.view.inner
+        yield Path("/dev/shm")
+
+    @property
+    def _held_by_rules(self) -> bool:
+        return bool(self.view.held) and not self._offered.held
 
     def _ask(self, request: dict[str, Any], fds: tuple[int, int, int]) -> dict[str, Any] | None:
         self._make_ready()
@@ -375,21 +418,22 @@ class Spawner:
         import landlockpy
 
         offered, view = self._offered, self.view
+        held = [] if self._held_by_rules else _real(view.held)
         order = {
-            "user": offered.user or bool(view.held),
+            "user": offered.user or bool(held),
             "mounts": offered.mounts,
             "network": view.network if offered.network else "on",
             "close_network": view.network != "on" and not offered.network,
             "cover": _real(view.covered),
             "unlisted": _real(view.unlisted),
             "fix": _real(view.fixed),
-            "held": _real(view.held),
+            "held": held,
             "frozen_but": _real(view.frozen_but),
-            "guarded": _real(view.guarded),
-            "inner": _real(view.inner),
-            "landlock": bool(offered.landlock) and not (view.held and offered.landlock < _SCOPES_ABI),
+            "guarded": _real(view.guarded) if held else [],
+            "inner": _real(view.inner) if held else [],
+            "landlock": bool(offered.landlock) and not (held and offered.landlock < _SCOPES_ABI),
             "devices": _devices(),
-            "processes": 0,
+            "processes": _MOST_TASKS if os.getuid() else 0,
             "filter": syscalls.program().hex(),
             "cpus": processors(),
         }
@@ -504,10 +548,10 @@ class Ground:
 def agent_view(config: Config, place: Place, trees: Path, tree: Path) -> View | None:
     """What an agent's CLI sees: it edits its tree and keeps its own files below HOME, and has the network.
 
-    Everything else that is the session's or the user's repository is read-only. None where that cannot be had: a CLI
-    replaces files in HOME itself, which Landlock's rules cannot allow without allowing all below it.
+    Everything else that is the session's or the user's repository is read-only. With Landlock's rules instead of
+    mounts, no new file can be made in HOME itself when the repository or the trees lie below it. None where neither is.
     """
-    if config.measure.confine == "off" or not kernel().held:
+    if config.measure.confine == "off" or not (kernel().held or kernel().landlock >= _TRUNCATE_ABI):
         return None
     home = Path.home()
     named = [Path(os.environ[name]) for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",

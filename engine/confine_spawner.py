@@ -322,7 +322,9 @@ def _become(request: dict[str, Any], fds: list[int], rulesets: list[Any], order:
     for ruleset in rulesets:
         _call("syscall", _LANDLOCK_RESTRICT_SELF, ruleset.fileno(), 0)
     if processes := order["processes"]:
-        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+        _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+        fewer = processes if most == resource.RLIM_INFINITY else min(processes, most)
+        resource.setrlimit(resource.RLIMIT_NPROC, (fewer, fewer))
     try:
         os.sched_setaffinity(0, order["cpus"])  # a command before may have moved us
     except OSError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from autoresearch.engine import confine, environment, process
@@ -97,12 +97,10 @@ class Shell:
         return f"{how} ({took_s:.1f} s). {said}"
 
     def _command(self, script: str, limit_s: float, log: Path) -> process.Command:
-        scratch = self._scratch
-        # Shared memory is the shell's own only where it can be mounted.
-        writable = [self._tree.root, scratch.home, scratch.tmp, scratch.caches]
-        writable += [Path("/dev/shm")] if self._offered.mounts else []
         env = self._env()
-        argv = supervisor.argv(("bash", "-c", script), log=log, view=self._view(env), writable=writable, environ=env)
+        argv = supervisor.argv(
+            ("bash", "-c", script), log=log, view=self._view(env), writable=self._writable(), environ=env
+        )
         # The supervisor is not confined, so it reads nothing that the shell can write: not its HOME, not the tree.
         ours = {name: self._environ[name] for name in _OF_THE_SUPERVISOR if name in self._environ}
         return process.Command(
@@ -142,18 +140,28 @@ class Shell:
             place.common_dir,
             *confine.keys(self._environ),
             *confine.accelerators(),
-            *_without(place.top, needed),
-            *_without(self._trees.parents[1], needed),  # all sessions' trees: they hold the toml with its hold-out
+            *confine.beside(place.top, needed, _MOST_BESIDE),
+            *(path for path in place.top.iterdir() if is_secret(path.name)),
+            *confine.beside(self._trees.parents[1], needed),  # all sessions' trees hold the toml with its hold-out
             *hidden,
         ]
         if self._config.holdout.run:
             covered.append(place.folder / CONFIG_FILE)
         if self._offered.mounts:
             covered += confine.sockets(self._environ)
-        fixed = (tree.root / ".git",)
         return View(
-            "off" if self._config.measure.network == "off" else "loopback", tuple(covered), tuple(hidden), fixed
+            "off" if self._config.measure.network == "off" else "loopback",
+            covered=tuple(covered),
+            unlisted=tuple(hidden),
+            fixed=(tree.root / ".git",),
+            frozen_but=tuple(self._writable()) if self._offered.held else (),
         )
+
+    def _writable(self) -> list[Path]:
+        scratch = self._scratch
+        # Shared memory is the shell's own only where it can be mounted.
+        shared = [Path("/dev/shm")] if self._offered.mounts else []
+        return [self._tree.root, scratch.home, scratch.tmp, scratch.caches, *shared]
 
     def _hidden_inside(self) -> list[Path]:
         found = confine.hidden_in(self._config, self._tree.folder)
@@ -173,25 +181,6 @@ class Shell:
             folders[:] = [name for name in folders if name not in PASSED_OVER]
             found += [Path(folder, name) for name in files if is_secret(name)]
         return found
-
-
-def _without(folder: Path, needed: Iterable[Path]) -> Iterator[Path]:
-    """All in `folder` that is not on the way to something needed."""
-    if folder in needed:
-        return
-    ahead = [path for path in needed if path.is_relative_to(folder)]
-    if not ahead:
-        yield folder
-        return
-    try:
-        entries = [entry for entry in folder.iterdir() if not entry.is_symlink()]
-    except FileNotFoundError:
-        return
-    if len(entries) <= _MOST_BESIDE:
-        for entry in entries:
-            yield from _without(entry, ahead)
-    else:
-        yield from (entry for entry in entries if is_secret(entry.name) and entry not in ahead)
 
 
 def _memory_mb() -> float:

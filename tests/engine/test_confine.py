@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -464,9 +464,43 @@ def test_a_command_finds_no_keyring(box: Box) -> None:
     assert box.python(add) == (0, "-1\n")
 
 
+CLI = """
+for path in {repo}/knob.py {repo}/new {repo}/.git/config {session}/autoresearch.jsonl {trees}/evaluate/new {home}/.new
+do
+    (echo x >> $path) 2> /dev/null && echo wrote $path
+done
+mv {repo} {repo}2 2> /dev/null && echo moved
+echo x > {home}/.cli.json && echo x > {home}/.cli/new && mv {home}/.cli/new {home}/.cli/old && echo x > new && echo kept
+kill -0 $PPID 2> /dev/null || echo alone
+"""
+
+
+def test_an_agents_cli_is_held_by_rules_where_nothing_can_be_mounted(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    (box.home / ".cli").mkdir()
+    (box.home / ".cli.json").touch()
+    tree = box.trees / "measure"
+    view = confine.View(
+        "on", held=(box.home, box.folder), guarded=(box.repo, box.repo / ".git", box.trees), inner=(tree,)
+    )
+    spawner = confine.Spawner(view, Kernel(landlock=FULL.landlock))
+    script = CLI.format(repo=box.repo, session=box.session, trees=box.trees, home=box.home)
+
+    def spawn(command: process.Command, env: Mapping[str, str], output: int) -> process.Started:
+        return spawner.start(command.argv, command.cwd, env, (output, output, output), ())
+
+    log = tmp_path / "log"
+    command = process.Command(
+        argv=("bash", "-c", script), cwd=tree, env={"PATH": os.environ["PATH"]}, output=log, timeout_s=30
+    )
+    process.run(command, None, spawn)
+    spawner.close()
+    assert log.read_text() == "kept\nalone\n"
+
+
 # -- levels
 
-NAMED = {"modes", "shared memory", "sockets", "terminals"}
+NAMED = {"modes", "hiding", "git file", "shared memory", "sockets", "terminals"}
 """What Landlock alone cannot hold."""
 
 

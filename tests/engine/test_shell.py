@@ -34,7 +34,9 @@ def made(tmp_path: Path, toml: str = TOML, offered: Kernel | None = None) -> She
 @pytest.mark.parametrize(
     ("offered", "why"),
     [
+        (Kernel(7, False, True, True, True), ""),
         (Kernel(7, False, True, True), ""),
+        (Kernel(0, False, True, True, True), ""),
         (Kernel(7), ""),
         (Kernel(3), "can open TCP connections"),
         (Kernel(0, False, True, True), "can write whatever your account can"),

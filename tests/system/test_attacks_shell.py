@@ -54,6 +54,7 @@ COMMANDS = {
     "the shell finds the key in its environment": "env | grep @key@",
     "the shell reads the key from another's environment": "cat /proc/[0-9]*/environ | grep -a @key@",
     "the shell reads a login key": "cat @home@/.ssh/id_rsa",
+    "the shell changes the mode of a file at home": "chmod 644 @home@/.profile",
     "the shell writes to the user's home": "touch @home@/mine",
     "the shell reaches the network": f'python -c "{CONNECT}"',
     "the shell talks to a socket that lies in no folder": f'python -c "{TALK}"',
@@ -85,7 +86,7 @@ def a_key(server: Server) -> dict[str, str]:
 def attacked(folder: Path, weak: str = "") -> str:
     """What a command that makes all attacks was answered."""
     home = folder / "home"
-    write(home, {".ssh/id_rsa": "a login key\n"})
+    write(home, {".ssh/id_rsa": "a login key\n", ".profile": ""})
     held = folder / "held" / "out.txt"
     write(folder, {"held/out.txt": "held out\n"})
     toml = QUICK.replace("budget_s = 0", f'budget_s = 0\nhidden = ["{held}"]') + '\n[holdout]\nrun = "echo heldout"\n'
