@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from autoresearch.tui.screens import panes
-from autoresearch.tui.screens.panes import LOWER, PANES, STACKED, Mode, Pane, mode_of, title
+from autoresearch.tui.screens.panes import LOWER, PANES, STACKED, Mode, Pane, mode_of, one_at_a_time, title
 
 _WORDS = ("experiments", "log", "ideas", "dead ends", "experiment that runs now", "chart", "machine")
 _TALL = 48
@@ -41,6 +41,8 @@ class Arranged(Screen[None]):
         self.lower: Pane = "log"
         """The one below the table of a wide terminal."""
         self.zoomed = False
+        self.low = False
+        """Each pane has the whole screen, as if it were zoomed."""
         self.absent: set[Pane] = set()
         """Panes with nothing to show."""
         self._titled: dict[str, tuple[str, str]] = {}
@@ -61,6 +63,7 @@ class Arranged(Screen[None]):
             self.remove_class("-tiny", "-narrow", "-wide", "-xwide").add_class(f"-{mode}")
             self.mode = mode
         self.set_class(size.height >= _TALL, "-tall")
+        self.low = one_at_a_time(size)
         self._show_panes()
 
     def there(self, panes: tuple[Pane, ...] = PANES) -> tuple[Pane, ...]:
@@ -76,17 +79,21 @@ class Arranged(Screen[None]):
             self._show_panes()
 
     @property
+    def _whole(self) -> bool:
+        return self.zoomed or self.low
+
+    @property
     def _alone(self) -> bool:
         """One pane of those that take turns is seen, with the others as tabs."""
         return self.zoomed or self.mode in ("tiny", "narrow")
 
     def _show_panes(self) -> None:
-        shown = panes.visible(self.mode, self.shown, self.lower, self.active if self.zoomed else None)
+        shown = panes.visible(self.mode, self.shown, self.lower, self.active if self._whole else None)
         for pane in STACKED:
             self.query_one(f"#{pane}").display = pane in shown
         self.query_one("#top").display = "chart" in shown
         self.query_one("#machine-aside").display = "machine" not in self.absent
-        self.set_class(self.zoomed, "-zoomed")
+        self.set_class(self._whole, "-zoomed")
         self.show_titles()
 
     def show_titles(self) -> None:
@@ -95,7 +102,7 @@ class Arranged(Screen[None]):
         for pane in STACKED:
             words = self.words_of(pane)
             if self._alone:
-                tabs = self.there(PANES if self.zoomed else STACKED)
+                tabs = self.there(PANES if self._whole else STACKED)
                 self.title_widget(pane, panes.tabs(tabs, pane, width, words))
             elif pane in LOWER and not beside:
                 self.title_widget(pane, panes.tabs(self.there(LOWER), pane, width), panes.literal(words))
@@ -140,6 +147,8 @@ class Arranged(Screen[None]):
         self.keys_changed()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "zoom":
+            return not self.low
         return action != "pane" or parameters[0] not in self.absent
 
     def action_pane(self, pane: Pane) -> None:

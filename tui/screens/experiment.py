@@ -162,23 +162,22 @@ class ExperimentScreen(SessionPage):
         def ask() -> None:
             from autoresearch.tui.commands.show import diff_of
 
+            text, why = None, "Its commit is no longer in this repository, so there is no diff to show."
             try:
                 text = diff_of(place, session, number, found.parent, found.sha)
             except Exception as error:  # whatever git or its library says, the page stays
-                text = None
-                said = f"git gave no diff: {clean(str(error))[:200]}"
-                self.app.call_from_thread(self.notify, said, severity="error", markup=False)
-            self.app.call_from_thread(self._take_diff, number, text)
+                why = f"git gave no diff: {clean(str(error))[:200]}"
+            self.app.call_from_thread(self._take_diff, number, text, why)
 
         self.run_worker(ask, thread=True, exclusive=True, group="diff", exit_on_error=False)
 
-    def _take_diff(self, number: int, text: str | None) -> None:
+    def _take_diff(self, number: int, text: str | None, why: str) -> None:
         if number != self.number or not self.is_mounted:
             return
         self.diff = text
         view = self.query_one("#diff", DiffView)
         if text is None:
-            view.message = "Its commit is no longer in this repository, so there is no diff to show."
+            view.message = why
         elif not text:
             view.message = "It changed nothing: a baseline, or a proposal of which nothing could be taken."
         cut = text is not None and len(text) > _DIFF_CHARS

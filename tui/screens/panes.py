@@ -34,6 +34,11 @@ def mode_of(size: Size) -> Mode:
     return "wide" if size.width < 140 or size.height < 40 else "xwide"
 
 
+def one_at_a_time(size: Size) -> bool:
+    """So low that a pane needs all lines that there are: under the chart no experiment could be seen."""
+    return mode_of(size) == "narrow" and size.height < 20
+
+
 def visible(mode: Mode, shown: Pane, lower: Pane, zoomed: Pane | None) -> set[Pane]:
     """What the main column shows besides what always has a place of its own."""
     if zoomed is not None:

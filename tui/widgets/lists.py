@@ -91,7 +91,7 @@ def ideas_of(history: History, palette: Palette) -> list[Item]:
             items.append((mark, palette.keep, clean(idea.text), palette.text))
     done = [idea for idea in history.ideas.values() if idea.state in ("tried", "vetoed")]
     if done:
-        items.append(("", palette.title, f"Tried or dropped ({len(done)})", palette.title))
+        items.append(("", palette.title, f"Tried or vetoed ({len(done)})", palette.title))
         for idea in reversed(done[-_MOST:]):
             items.append(_done(history, palette, idea.state, idea.experiments, clean(idea.text), clean(idea.reason)))
     return items
@@ -99,7 +99,7 @@ def ideas_of(history: History, palette: Palette) -> list[Item]:
 
 def _done(history: History, palette: Palette, state: str, experiments: list[int], text: str, reason: str) -> Item:
     if state == "vetoed":
-        return ("–", palette.quiet, f"{text} (dropped{': ' + reason if reason else ''})", palette.quiet)
+        return ("–", palette.quiet, f"{text} (vetoed{': ' + reason if reason else ''})", palette.quiet)
     row = history.by_number.get(experiments[-1]) if experiments else None
     if row is None:
         return ("·", palette.quiet, text, palette.quiet)
@@ -117,19 +117,23 @@ def dead_ends_of(history: History, palette: Palette) -> list[Item]:
         style = palette.crash if dead.list == "crashed" else palette.worse
         mark = GLYPHS["crash"] if dead.list == "crashed" else GLYPHS["discard"]
         groups.setdefault(dead.list, []).append((dead.experiment or 0, (mark, style, text, palette.text)))
-    wanted = dict.fromkeys(groups, _MOST)
+    counts = {name: len(entries) for name, entries in groups.items()}
+    most = {name: count + _MOST for name, count in counts.items()}
     for row in reversed(history.rows):
         name = _list_of(row)
-        if name and row.number not in told and wanted[name] > 0:
-            wanted[name] -= 1
-            groups[name].append((row.number, _dead(history, palette, row)))
+        if name and row.number not in told:
+            counts[name] += 1
+            if counts[name] <= most[name]:
+                groups[name].append((row.number, _dead(history, palette, row)))
     totals = {"refuted": "Refuted", "unproven": "Unproven, maybe small gains", "crashed": "Crashed or blocked"}
     items: list[Item] = []
     for name, entries in groups.items():
         if entries:
             entries.sort(key=lambda entry: -entry[0])
-            items.append(("", palette.title, f"{totals.get(name, name.capitalize())} ({len(entries)})", palette.title))
+            items.append(("", palette.title, f"{totals.get(name, name.capitalize())} ({counts[name]:,})", palette.title))
             items.extend(item for _, item in entries)
+            if counts[name] > len(entries):
+                items.append(("…", palette.quiet, f"{counts[name] - len(entries):,} more: enter lists all", palette.quiet))
     return items
 
 

@@ -14,7 +14,7 @@ class Pulse(Drawn):
     """A line of words and a braille plot; hidden (`-empty`) until there was a series."""
 
     def __init__(self, palette: Palette, progress: Progress, id: str | None = None) -> None:
-        super().__init__(palette, id=id)
+        super().__init__(palette, id=id, classes="-empty")
         self.progress = progress
         self.border_title = "live"
         self._picked = ""

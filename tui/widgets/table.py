@@ -13,6 +13,7 @@ from textual.strip import Strip
 from autoresearch.state.history import History, Open, Row
 from autoresearch.state.session import Live
 from autoresearch.tui.matching import Filter
+from autoresearch.tui.keys import Reasoned
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets import columns
 from autoresearch.tui.widgets.columns import WORDS, Column
@@ -21,7 +22,7 @@ from autoresearch.tui.widgets.lines import LineView
 __all__ = ["WORDS", "Experiments"]
 
 
-class Experiments(LineView):
+class Experiments(Reasoned, LineView):
     """A header line that stays, then the open experiment, then the finished ones.
 
     What mends an earlier failure stands for it: one line for the whole chain, until a person unfolds them.
@@ -73,6 +74,11 @@ class Experiments(LineView):
         self._shown = stamp
         self.history, self.live, self.running = history, live, running
         self._arrange(chosen)
+
+    def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
+        if action == "open":
+            return "" if self.count() else "There is no experiment here."
+        return "There is nothing to sort." if action in ("sort", "turn") and not self.rows else ""
 
     @property
     def _newest_first(self) -> bool:
