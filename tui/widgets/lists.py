@@ -130,10 +130,11 @@ def dead_ends_of(history: History, palette: Palette) -> list[Item]:
     for name, entries in groups.items():
         if entries:
             entries.sort(key=lambda entry: -entry[0])
-            items.append(("", palette.title, f"{totals.get(name, name.capitalize())} ({counts[name]:,})", palette.title))
+            heading = f"{totals.get(name, name.capitalize())} ({counts[name]:,})"
+            items.append(("", palette.title, heading, palette.title))
             items.extend(item for _, item in entries)
-            if counts[name] > len(entries):
-                items.append(("…", palette.quiet, f"{counts[name] - len(entries):,} more: enter lists all", palette.quiet))
+            if more := counts[name] - len(entries):
+                items.append(("…", palette.quiet, f"{more:,} more: enter lists all", palette.quiet))
     return items
 
 
