@@ -12,8 +12,8 @@ from textual.strip import Strip
 
 from autoresearch.state.history import History, Open, Row
 from autoresearch.state.session import Live
-from autoresearch.tui.matching import Filter
 from autoresearch.tui.keys import Reasoned
+from autoresearch.tui.matching import Filter
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets import columns
 from autoresearch.tui.widgets.columns import WORDS, Column
