@@ -267,7 +267,12 @@ def accelerators() -> list[Path]:
 
 
 def _devices() -> list[str]:
-    return [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
+    found = [path for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
+    return [str(path) for path in found if not path.is_symlink()]
+
+
+def _disks() -> list[Path]:
+    return [path for path in Path("/dev").iterdir() if path.is_block_device()]
 
 
 def _real(paths: Sequence[Path]) -> list[str]:
@@ -646,6 +651,8 @@ class Confinement:
         private = [ground.common_dir if inside else ground.sessions, *keys(ground.environ)]
         if self._mounts:
             private += sockets(ground.environ)
+        if not (self._offered or kernel()).held:
+            private += _disks()
         trees = [tree.root / ".git" for tree in (ground.measure, ground.evaluate) if tree is not None]
         # A judge may have processes of its own to confine.
         judges = role in JUDGES

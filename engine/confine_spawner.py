@@ -43,7 +43,7 @@ _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 _SECUREBITS = 0x2F
 """An exec as user 0 gives no capabilities; none are kept over a change of user; locked, and no ambient ones."""
 _CAP_SETPCAP, _CAP_SETFCAP = 8, 31
-_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY = 442, -100, 0x8000, 1
+_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY, _ATTR_NODEV, _ST_NODEV = 442, -100, 0x8000, 1, 4, 4
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _REQUEST = struct.Struct("<I")
 
@@ -134,29 +134,33 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int = 0, da
     _call("mount", *words, ctypes.c_ulong(flags), data.encode() if data else None)
 
 
-def hold(writable: list[str], guarded: list[str], inner: list[str]) -> None:
+def hold(writable: list[str], guarded: list[str], inner: list[str], devices: list[str]) -> None:
     """Nothing but these folders, devices and /proc can be written; Landlock would also forbid every further mount.
 
-    Of them, those that are `guarded` cannot, but for what is `inner` to those.
+    Of them, those that are `guarded` cannot, but for what is `inner` to those. Other devices cannot even be read: the
+    owner of a disk, as root is, would find there what no path leads to.
     """
-    for path in writable:
-        if os.path.exists(path):  # noqa: PTH110
-            _mount(path, path, None, _MS_BIND | _MS_REC)
-    _set_readonly("/", True, _AT_RECURSIVE)
+    writable, devices = ([path for path in paths if os.path.exists(path)] for paths in (writable, devices))  # noqa: PTH110
+    devices = [path for path in devices if not os.statvfs(path).f_flag & _ST_NODEV]
+    for path in [*writable, *devices]:
+        _mount(path, path, None, _MS_BIND | _MS_REC)
+    _set_mount("/", _ATTR_RDONLY | _ATTR_NODEV, True, _AT_RECURSIVE)
     for path in [*writable, "/proc", "/dev/shm", "/dev/pts"]:
         if os.path.exists(path):  # noqa: PTH110
-            _set_readonly(path, False)
+            _set_mount(path, _ATTR_RDONLY, False)
+    for path in devices:
+        _set_mount(path, _ATTR_NODEV, False)
     for path in guarded:
         _mount(path, path, None, _MS_BIND | _MS_REC)
-        _set_readonly(path, True, _AT_RECURSIVE)
+        _set_mount(path, _ATTR_RDONLY, True, _AT_RECURSIVE)
     for path in inner:
         _mount(path, path, None, _MS_BIND | _MS_REC)
-        _set_readonly(path, False)
+        _set_mount(path, _ATTR_RDONLY, False)
     fix(["/proc/sys", "/proc/sysrq-trigger"])  # user 0 may write there, without any privilege
 
 
-def _set_readonly(path: str, value: bool, flags: int = 0) -> None:
-    bits = struct.pack("<QQQQ", _ATTR_RDONLY if value else 0, 0 if value else _ATTR_RDONLY, 0, 0)
+def _set_mount(path: str, attribute: int, value: bool, flags: int = 0) -> None:
+    bits = struct.pack("<QQQQ", attribute if value else 0, 0 if value else attribute, 0, 0)
     _call("syscall", _MOUNT_SETATTR, _AT_FDCWD, os.fsencode(path), flags, bits, ctypes.c_size_t(len(bits)))
 
 
@@ -358,7 +362,7 @@ def serve(handle: socket.socket) -> None:
     try:
         enter_namespaces(user=order[0]["user"], mounts=order[0]["mounts"], network=order[0]["network"])
         if writable := order[0]["held"] or order[0]["frozen_but"]:
-            hold(writable, order[0]["guarded"], order[0]["inner"])
+            hold(writable, order[0]["guarded"], order[0]["inner"], order[0]["devices"])
         if order[0]["mounts"]:
             cover(order[0]["cover"])
             fix(order[0]["fix"])
@@ -442,7 +446,7 @@ def _works(user: bool, mounts: bool, network: str, held: bool = False) -> bool:
         try:
             enter_namespaces(user=user, mounts=mounts, network=network)
             if held:
-                hold(["/tmp"], [], [])
+                hold(["/tmp"], [], [], ["/dev/null"])
             os._exit(0)
         except OSError:
             os._exit(1)

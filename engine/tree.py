@@ -25,6 +25,8 @@ from autoresearch.state.session import Place, SessionError, write_atomic
 _GIT_FLAGS = ("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "core.sparseCheckout=false")
 _UNFINISHED = ("MERGE_HEAD", "MERGE_MODE", "MERGE_MSG", "CHERRY_PICK_HEAD", "REVERT_HEAD", "SQUASH_MSG", "AUTO_MERGE")
 _SECOND = 1_000_000_000
+_DEEPEST = 3500
+"""Characters of a folder's path: what lies deeper could have a path longer than the kernel takes (4,096)."""
 _32_BITS = 0xFFFFFFFF
 _HEX = frozenset("0123456789abcdef")
 
@@ -447,6 +449,9 @@ class Tree:
         stack = [("", str(self.root))]
         while stack:
             prefix, folder = stack.pop()
+            if len(folder) > _DEEPEST:
+                found.extras.append(self._top_beyond_commit(prefix.rstrip("/")))
+                continue
             try:
                 _open(folder)
                 entries = list(os.scandir(folder))

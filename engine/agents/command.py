@@ -34,6 +34,7 @@ from autoresearch.engine.agents.presets import (
 )
 from autoresearch.engine.confine import View
 from autoresearch.engine.git import Git
+from autoresearch.engine.removal import remove
 from autoresearch.engine.scope import Scope
 from autoresearch.engine.telling import lesson_due
 from autoresearch.state.config import AgentSettings
@@ -169,7 +170,7 @@ class Command:
         log, raw = folder / "agent.log", folder / "agent.jsonl"
         call = call_of(self.settings, answer / BRIEF_FILE, tree, self._files(brief))
         with own_git(self._git, brief.incumbent) as own:
-            _clear(answer)
+            remove(answer)
             answer.mkdir()
             (answer / BRIEF_FILE).write_text(self._prompt(brief, cut_off))
             try:
@@ -180,7 +181,7 @@ class Command:
                 if stashed(own):
                     self.warn("The agent left edits in a git stash; what is stashed is not taken.")
             finally:
-                _clear(answer)
+                remove(answer)
                 self._tidy(call)
         tail = _tail(log, start)
         stream = CliStream(call.form)
@@ -260,7 +261,7 @@ class Command:
             for path in self._git.work_tree.glob(f"**/{glob}"):
                 relative = path.relative_to(self._git.work_tree).as_posix()
                 if not any(name == relative or name.startswith(f"{relative}/") for name in tracked):
-                    _clear(path)
+                    remove(path)
 
     def _edits(self) -> list[tuple[str, int, int]]:
         """The changed paths with their sizes and times: unlike after a call in which something was edited."""
@@ -415,13 +416,6 @@ def _feed(stream: CliStream, raw: Path, start: int) -> None:
         file.seek(start)
         for line in file:
             stream.feed(line)
-
-
-def _clear(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _clock(then: datetime, now: datetime) -> str:

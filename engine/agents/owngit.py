@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoresearch.engine.git import Git
+from autoresearch.engine.removal import remove
 
 BRANCH = "refs/heads/proposal"
 _SECTIONS = frozenset({"user", "filter", "diff", "merge"})
@@ -34,7 +35,7 @@ def own_git(git: Git, base: str) -> Iterator[Path]:
         yield own
     finally:
         _restore(pointer, before)
-        shutil.rmtree(own, ignore_errors=True)
+        remove(own)
 
 
 def stashed(own: Path) -> bool:
@@ -43,8 +44,7 @@ def stashed(own: Path) -> bool:
 
 
 def _make(own: Path, git: Git, base: str) -> None:
-    if own.exists():
-        shutil.rmtree(own)
+    remove(own)
     common = _common_dir(git.git_dir)
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
         (own / folder).mkdir(parents=True, mode=0o700)
@@ -93,8 +93,5 @@ def _quoted(value: str) -> str:
 
 def _restore(pointer: Path, before: str) -> None:
     """The `.git` file as it was, whatever the agent made of it."""
-    if pointer.is_dir() and not pointer.is_symlink():
-        shutil.rmtree(pointer)
-    else:
-        pointer.unlink(missing_ok=True)
+    remove(pointer)
     pointer.write_text(before)

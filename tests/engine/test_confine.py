@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 import subprocess
 import sys
 import tempfile
@@ -189,6 +190,22 @@ def test_a_key_that_is_replaced_stays_hidden(box: Box) -> None:
     (box.home / "fresh").write_text("new\n")
     (box.home / "fresh").rename(key)
     assert box.run(f"grep . {quoted(key)}", made=made)[0] != 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a disk is root's")
+@pytest.mark.parametrize("role", ["run", "evaluate"])
+def test_disks_cannot_be_read(role: Role, box: Box) -> None:
+    disk = Path(f"/dev/autoresearch-test-{os.getpid()}")
+    try:
+        os.mknod(disk, 0o600 | stat.S_IFBLK, os.makedev(7, 4000))
+    except PermissionError:
+        pytest.skip("not all of root: no devices can be made")
+    # What it is is not there, which is said after all that may forbid to open it.
+    opens = f"import errno, os\ntry: os.open('{disk}', os.O_RDWR)\nexcept OSError as e: assert e.errno == errno.ENXIO, e"
+    try:
+        box.refuses(f"{sys.executable} -c {shlex.quote(opens)}", role)
+    finally:
+        disk.unlink()
 
 
 def test_hidden_paths_are_for_the_evaluator_alone(box: Box) -> None:

@@ -138,3 +138,29 @@ def test_what_an_evaluator_spends_counts_towards_the_dollars(tmp_path: Path, cli
     history = check_agreement(repo)
     assert history.control.limit == "dollars"
     assert history.cost_usd == pytest.approx(3.0)
+
+
+LITTERS = """
+import os, pathlib
+calls = pathlib.Path(__file__).with_name("calls")
+calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
+answer = pathlib.Path(os.environ["AUTORESEARCH_PROPOSAL"])
+pathlib.Path("knob.py").write_text(f"VALUE = {9 + len(calls.read_text())}.0\\n")
+answer.write_text('{"description": "higher"}')
+os.mkdir(".closed")
+os.chmod(".closed", 0)
+if len(calls.read_text()) == 1:
+    os.chdir(answer.parent)
+for _ in range(1200):
+    os.mkdir("deep")
+    os.chdir("deep")
+"""
+
+
+def test_folders_too_deep_for_a_path_end_no_session(tmp_path: Path, cli: Path) -> None:
+    """One where the agent's words are, one in the tree."""
+    repo = make(tmp_path, cli, [])
+    write(cli, {"agent.py": LITTERS})
+    run(repo, "--max-experiments", "3", expect=3)
+    rows = session(repo).history().rows
+    assert [row.status for row in rows] == ["keep", "discard", "discard"]
