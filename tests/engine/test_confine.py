@@ -201,7 +201,9 @@ def test_disks_cannot_be_read(role: Role, box: Box) -> None:
     except PermissionError:
         pytest.skip("not all of root: no devices can be made")
     # What it is is not there, which is said after all that may forbid to open it.
-    opens = f"import errno, os\ntry: os.open('{disk}', os.O_RDWR)\nexcept OSError as e: assert e.errno == errno.ENXIO, e"
+    opens = (
+        f"import errno, os\ntry: os.open('{disk}', os.O_RDWR)\nexcept OSError as e: assert e.errno == errno.ENXIO, e"
+    )
     try:
         box.refuses(f"{sys.executable} -c {shlex.quote(opens)}", role)
     finally:

@@ -145,7 +145,7 @@ import os, pathlib
 calls = pathlib.Path(__file__).with_name("calls")
 calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
 answer = pathlib.Path(os.environ["AUTORESEARCH_PROPOSAL"])
-pathlib.Path("knob.py").write_text(f"VALUE = {9 + len(calls.read_text())}.0\\n")
+pathlib.Path("knob.py").write_text(f"VALUE = {19 + len(calls.read_text())}.0\\n")
 answer.write_text('{"description": "higher"}')
 os.mkdir(".closed")
 os.chmod(".closed", 0)
