@@ -135,6 +135,8 @@ def _undecided(place: Place, options: RunOptions) -> tuple[Config, Session | Non
     if options.agent is not None or options.replay is not None:
         return None
     from autoresearch.engine.opening import read_config
+    from autoresearch.state.history import History
+    from autoresearch.state.journal import Reader
 
     config = read_config(place, options)
     if config.agent.kind != "auto":
@@ -147,8 +149,12 @@ def _undecided(place: Place, options: RunOptions) -> tuple[Config, Session | Non
         return config, None, None
     if session.engine_pid() is not None:
         return None
-    history = session.history()
-    return None if history.agent[0] else (config, session, history)
+    history = History()
+    for at, line in Reader(session.journal).lines():
+        history.feed(at, line)
+        if history.agent[0]:
+            return None  # an agent's first line is near the start: 10,000 experiments are not read before the screen
+    return config, session, history
 
 
 def _clis(environ: Mapping[str, str]) -> list[AgentCli]:
