@@ -123,14 +123,18 @@ def _editable(place: Place, config: Config, environ: Mapping[str, str], tree: Pa
 
 def put_first(place: Place, config: Config, found: Editable) -> str:
     """How the checkout's own packages come before the installed ones."""
+    run = config.measure.run if isinstance(config.measure.run, str) else shlex.join(config.measure.run)
+    return f'Put the checkout first: run = "PYTHONPATH={import_root(place.folder, found)} {run}"'
+
+
+def import_root(folder: Path, found: Editable) -> str:
+    """Where in the target's folder the packages of this install are imported from, relative to it."""
     source = found.folder
-    if source == place.folder and not any(source.glob("*/__init__.py")):
+    if source == folder and not any(source.glob("*/__init__.py")):
         source = next((source / name for name in _SOURCE_FOLDERS if (source / name).is_dir()), source)
     elif (source / "__init__.py").is_file():
         source = source.parent
-    relative = source.relative_to(place.folder).as_posix() if source.is_relative_to(place.folder) else "."
-    run = config.measure.run if isinstance(config.measure.run, str) else shlex.join(config.measure.run)
-    return f'Put the checkout first: run = "PYTHONPATH={relative} {run}"'
+    return source.relative_to(folder).as_posix() if source.is_relative_to(folder) else "."
 
 
 def _installed_copy(files: list[str], environ: Mapping[str, str], tree: Path) -> tuple[str, str] | None:

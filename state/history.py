@@ -71,7 +71,7 @@ SCORE_NOTES = {
     "`measure.evaluate` would read it where the agent cannot write.",
 }
 """By what `History.scored` is: one line wherever the number stands. The first is also a warning (code `own-score`)."""
-SCORE_MARKS = {"scope": "printed by its own code", "run": "not evaluated apart"}
+SCORE_MARKS = {"scope": "printed by its own code", "run": "reported by its own run"}
 """The same where there is room for a few words."""
 PRINTED_USD = 100.0
 """The most that one sample's `cost_usd` adds to the bill: a candidate in the printing process may print anything."""

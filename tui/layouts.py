@@ -58,11 +58,12 @@ def detect(folder: Path, tracked: Collection[str] = ()) -> Found:
         links.insert(0, ".venv")
     if links:
         found.sure["scope.link"] = links
+    guesses = {key: value for key, value in found.guesses.items() if value}
     return Found(
         kind=found.kind,
         sure=found.sure,
-        guesses={key: value for key, value in found.guesses.items() if value},
-        sentences=(*found.sentences, *_editable(folder)),
+        guesses=guesses,
+        sentences=(*found.sentences, *_editable(folder, guesses)),
         history=found.history,
     )
 
@@ -247,19 +248,31 @@ def _sources(folder: Path, script: str) -> list[str]:
 
 
 def _printed_metric(script: Path) -> str:
-    """The first metric that a script prints as `METRIC name=value`."""
-    match = re.search(r"METRIC\s+([A-Za-z_][\w.]*)=", _text(script))
-    return match[1] if match else ""
+    """The first metric that a script prints as `METRIC name=value`, else the only one it prints as `name: value`."""
+    text = _text(script)
+    if match := re.search(r"METRIC\s+([A-Za-z_][\w.]*)=", text):
+        return match[1]
+    plain = set(re.findall(r"""print\(\s*f?["']([A-Za-z_][\w.]*):\s*[{%"']""", text))
+    return plain.pop() if len(plain) == 1 else ""
 
 
-def _editable(folder: Path) -> list[str]:
-    """A `.venv` in which this very project is installed editable would import the person's files, not the measured."""
+def _editable(folder: Path, guesses: dict[str, Any]) -> list[str]:
+    """A `.venv` in which this very project is installed editable would import the person's files, not the measured.
+
+    Guessed commands get the cure at once; what is said stays, for a command of the person's own.
+    """
     found = dryrun_traps.editables(folder, (folder / ".venv").glob("lib/python3*/site-packages"))
     if not found:
         return []
+    first = f"PYTHONPATH={dryrun_traps.import_root(folder.resolve(), found[0])} "
+    if str(guesses.get("measure.run", "")).startswith("python "):
+        guesses["measure.run"] = first + guesses["measure.run"]
+    for guard in guesses.get("guard", ()):
+        if guard["run"].startswith("python "):
+            guard["run"] = first + guard["run"]
     return [
         f".venv has {found[0].package} installed as editable, so it would be imported from here, not from the measured "
-        'checkout: put the checkout first, e.g. run = "PYTHONPATH=src python bench.py".'
+        f'checkout: put the checkout first, e.g. run = "{first}python bench.py".'
     ]
 
 

@@ -60,7 +60,7 @@ class Detached:
         trusting.confirm(place, session, session is None)
 
     def offers(self, place: Place) -> list[Offer]:
-        """The agents to choose from for a new session; empty when there is nothing to choose."""
+        """The agents to choose from for a new session; one: it is taken; none: the target names its agent."""
         from autoresearch.engine.opening import RunOptions, read_config
         from autoresearch.tui.commands.choosing import offers
 
@@ -68,7 +68,7 @@ class Detached:
         if config.agent.kind != "auto":
             return []
         found, _ = offers(config, config.limits.dollars, 0.0)
-        return found if len(found) > 1 else []
+        return found
 
     def new(self, place: Place, agent: str | None) -> Session:
         from autoresearch.engine import host

@@ -484,6 +484,22 @@ def test_an_editable_install_is_warned_about(folder: Path) -> None:
     assert "installed as editable" in init(folder, *FLAGS, "--force").stdout
 
 
+def test_guessed_commands_import_the_checkout_although_an_editable_install_leads_here(folder: Path) -> None:
+    bench = "import time\nprint(f'time: {time.time()}')\n"
+    for name in ("src/mine", "tests"):
+        (folder / name).mkdir(parents=True)
+    repository(folder, **{"bench.py": bench, "src/mine/__init__.py": "", "tests/test_it.py": ""})
+    packages = folder / ".venv" / "lib" / "python3.12" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "_mine.pth").write_text(f"{folder.resolve()}/src\n")
+    done = init(folder, "--yes")
+    assert done.returncode == 0, done.stderr
+    config = written(folder)
+    assert config.measure.run == "PYTHONPATH=src python bench.py"
+    assert [guard.run for guard in config.guard] == ["PYTHONPATH=src python -m pytest -q"]
+    assert config.metric.name == "time", "the only `name: value` that bench.py prints"
+
+
 # -- the dry run
 
 

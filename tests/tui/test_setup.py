@@ -77,6 +77,8 @@ async def test_what_is_found_is_suggested_and_said_so(tmp_path: Path) -> None:
 
 async def test_each_answer_is_checked_beside_it_as_it_is_typed(repo: Path) -> None:
     async with setting_up(repo) as (_, pilot, screen):
+        await answer(pilot, screen, {"metric.name": ""})
+        assert note(screen, "metric.name") == "× an answer is needed"
         await answer(pilot, screen, {"metric.name": "my score"})
         assert "without spaces" in note(screen, "metric.name")
         await answer(pilot, screen, {"metric.name": "score", "metric.direction": "down", "limits.dollars": "much"})
@@ -152,6 +154,27 @@ async def test_a_file_that_came_meanwhile_is_not_written_over(repo: Path) -> Non
         await pilot.press("w")
         await until(pilot, lambda: "There is an autoresearch.toml already" in text(pilot))
         assert app.place.config_file.read_text() == "# mine\n"
+
+
+async def test_what_is_written_is_edited_in_the_editor_and_shown_as_it_stands(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\necho '# edited by hand' >> \"$1\"\n")
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr("textual.app.App.suspend", lambda self: contextlib.nullcontext())  # a headless screen has none
+    async with setting_up(repo) as (app, pilot, screen):
+        await answer(pilot, screen, GOOD)
+        field(screen, "limits.dollars").input.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.reviewing)
+        await pilot.press("e")
+        await until(pilot, lambda: "Write autoresearch.toml first" in text(pilot))
+        await pilot.press("w", "e")
+        await until(pilot, lambda: "# edited by hand" in text(pilot))
+        assert app.place.config_file.read_text().endswith("# edited by hand\n")
 
 
 async def test_a_dry_run_shows_noise_time_and_what_a_night_gives(repo: Path) -> None:

@@ -62,8 +62,8 @@ def begin(
     in_thread(lambda: app.starter.pending(place, session), ask)
 
 
-def begin_new(app: Dashboard, place: Place) -> None:
-    """A new session, after a yes and the choice of who proposes; then it is shown."""
+def begin_new(app: Dashboard, place: Place, first: str = "") -> None:
+    """A new session, after a yes and the choice of who proposes; then it is shown. `first` is said before the rest."""
     try:
         offers = app.starter.offers(place)
     except (ConfigError, OSError) as error:
@@ -88,10 +88,13 @@ def begin_new(app: Dashboard, place: Place) -> None:
         )
 
     options = [Option(str(at), offer.kind, f"{offer.name}: {offer.text}") for at, offer in enumerate(offers, 1)]
-    if not options:
-        options = [Option("y", "", "yes, start it")]
+    if len(offers) < 2:
+        options = [Option("y", "", f"yes, with the {offers[0].name}" if offers else "yes, start it")]
     options.append(Option("n", "no", "no"))
     text = "A new session measures the baseline, then goes on until it is paused or a limit is reached."
     if len(options) > 2:
         text += " What is to make the proposals?"
+    elif offers:
+        text += f" No key and no agent CLI was found, so the {offers[0].name} proposes: it {offers[0].text}."
+    text = f"{first}\n\n{text}" if first else text
     app.push_screen(Choice(app.palette, "New session", text, options, default=options[0].value), answer)

@@ -304,7 +304,7 @@ class HomeScreen(Reasoned, Screen[None]):
         if hidden:
             words += f", {len(hidden)} archived" + ("" if self.with_archived else " and not shown (A)")
         if any(_is_starred(self.read.get(session.name)) for session in shown):
-            words += " · * not evaluated apart"
+            words += " · * reported by its own run"
         self.query_one("#home-title", Static).update(words, layout=False)
         self.refresh_keys()
 
@@ -324,7 +324,7 @@ class HomeScreen(Reasoned, Screen[None]):
         if hidden:
             return f"All {hidden} sessions are archived; A shows them, n starts another."
         if self.place.config_file.is_file():
-            return "No session yet; n starts the first one."
+            return "No session yet; n starts the first one.\n`autoresearch doctor` proves the target before."
         return f"There is no autoresearch.toml in {self.place.folder}.\nn sets this target up."
 
     # -- acting

@@ -26,6 +26,7 @@ from autoresearch.tui.keys import Reasoned, line_of
 from autoresearch.tui.layouts import Found
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.beginning import begin, begin_new
+from autoresearch.tui.screens.outside import edit
 from autoresearch.tui.widgets.keys import KeyLine
 from autoresearch.tui.widgets.lists import Item, TextList
 
@@ -68,7 +69,9 @@ class Field(Vertical):
     def check(self) -> None:
         problem = self.problem()
         origin = " found here" if self.found and self.input.value == self.found else ""
-        note = f"× {problem}" if problem else f"✓{origin}" if self.input.value.strip() else "- none"
+        answered = bool(self.input.value.strip())
+        problem = problem if answered else problem and "an answer is needed"
+        note = f"× {problem}" if problem else f"✓{origin}" if answered else "- none"
         self.query_one(".note", Static).update(note)
         self.set_class(bool(problem), "-wrong")
 
@@ -80,6 +83,7 @@ class SetupScreen(Reasoned, Screen[None]):
         Binding("down", "next(1)", "next", show=False, id="setup.next", tooltip="The next question"),
         Binding("up", "next(-1)", "before", show=False, id="setup.before", tooltip="The question before"),
         Binding("w", "write", "write", id="setup.write", tooltip="Write autoresearch.toml as shown"),
+        Binding("e", "edit", "edit", id="setup.edit", tooltip="Edit autoresearch.toml in $EDITOR"),
         Binding("d", "dry_run", "dry run", id="setup.dry_run", tooltip="Measure the target as it is"),
         Binding("n", "start", "start", id="setup.start", tooltip="Start the first session"),
         Binding("escape", "back", "back", id="setup.back", tooltip="Back, without writing anything more"),
@@ -177,6 +181,10 @@ class SetupScreen(Reasoned, Screen[None]):
         """Raises ConfigError."""
         return config_of(self.place.folder, self.values())
 
+    def _text(self) -> str:
+        """Of the file as it will be written; once it is, as it stands. Raises ConfigError, or OSError."""
+        return self.place.config_file.read_text(errors="replace") if self.written else text_of(self.config())
+
     # -- showing
 
     def _show(self) -> None:
@@ -197,7 +205,10 @@ class SetupScreen(Reasoned, Screen[None]):
         palette = self.palette
         items: list[Item] = []
         try:
-            lines = text_of(self.config()).rstrip("\n").split("\n")
+            lines = self._text().rstrip("\n").split("\n")
+        except OSError as error:
+            lines = []
+            items.append(("!", palette.crash, f"autoresearch.toml cannot be read: {error.strerror}", palette.text))
         except ConfigError as error:
             lines = []
             items += [("!", palette.crash, clean(problem), palette.text) for problem in error.problems]
@@ -213,9 +224,11 @@ class SetupScreen(Reasoned, Screen[None]):
                 items.append((">", palette.run, "it runs; esc ends it", palette.quiet))
         elif self.written:
             items.append(("", palette.title, "Next", palette.title))
+            items.append(("·", palette.quiet, "autoresearch.toml is written; commit it when you like", palette.text))
             items.append(("d", palette.key, "a dry run: does it measure what it claims, how noisy is it, what does a "
                           "night give you", palette.text))  # fmt: skip
             items.append(("n", palette.key, "start the first session", palette.text))
+            items.append(("e", palette.key, "edit the file", palette.text))
         return items
 
     # -- acting
@@ -223,7 +236,7 @@ class SetupScreen(Reasoned, Screen[None]):
     def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
         if action == "next":
             return "" if not self.reviewing else "esc goes back to the questions."
-        if action not in ("write", "dry_run", "start"):
+        if action not in ("write", "edit", "dry_run", "start"):
             return ""
         if not self.reviewing:
             return "Answer the questions first; enter goes on."
@@ -241,6 +254,8 @@ class SetupScreen(Reasoned, Screen[None]):
             return "Write autoresearch.toml first (w)."
         if self.proving is not None:
             return "The dry run is not over; esc ends it."
+        if action == "edit":
+            return ""
         if not has_commit(self.place.folder):
             return "Experiments start from a commit, and there is none yet: `git add -A && git commit -m start`."
         return ""
@@ -253,7 +268,11 @@ class SetupScreen(Reasoned, Screen[None]):
             self.notify(f"{where} could not be written: {error.strerror}.", severity="error", timeout=10)
             return
         self.written = True
-        self.notify(f"Wrote {self.place.config_file.name}; commit it when you like.", timeout=5)
+        self._show()
+        self.query_one("#review", TextList).action_last()
+
+    def action_edit(self) -> None:
+        edit(self.board, self.place.config_file, "The dry run (d) tells what the change does.")
         self._show()
 
     def action_dry_run(self) -> None:
@@ -305,7 +324,8 @@ class SetupScreen(Reasoned, Screen[None]):
                 self.proving.send_signal(signal.SIGTERM)  # it ends its own processes and removes its trees
 
     def action_start(self) -> None:
-        begin_new(self.board, self.place)
+        wrong = any(line.lstrip().startswith("×") for line in self.proved)
+        begin_new(self.board, self.place, "What the dry run marked × is not mended yet." if wrong else "")
 
     def action_back(self) -> None:
         if self.proving is not None:
