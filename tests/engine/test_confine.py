@@ -197,12 +197,12 @@ def test_a_key_that_is_replaced_stays_hidden(box: Box) -> None:
 def test_disks_cannot_be_read(role: Role, box: Box) -> None:
     disk = Path(f"/dev/autoresearch-test-{os.getpid()}")
     try:
-        os.mknod(disk, 0o600 | stat.S_IFBLK, os.makedev(7, 4000))
+        os.mknod(disk, 0o600 | stat.S_IFBLK, os.makedev(240, 0))
     except PermissionError:
         pytest.skip("not all of root: no devices can be made")
     # What it is is not there, which is said after all that may forbid to open it.
     opens = (
-        f"import errno, os\ntry: os.open('{disk}', os.O_RDWR)\nexcept OSError as e: assert e.errno == errno.ENXIO, e"
+        f"import errno, os\ntry: os.open('{disk}', os.O_RDONLY)\nexcept OSError as e: assert e.errno == errno.ENXIO, e"
     )
     try:
         box.refuses(f"{sys.executable} -c {shlex.quote(opens)}", role)

@@ -9,6 +9,7 @@ import pytest
 from engines import check_agreement, lines, run, session
 from repos import TOML, git, make_target, write
 
+from autoresearch.engine.removal import remove
 from autoresearch.state import records
 
 SCRIPT = """\
@@ -161,6 +162,9 @@ def test_folders_too_deep_for_a_path_end_no_session(tmp_path: Path, cli: Path) -
     """One where the agent's words are, one in the tree."""
     repo = make(tmp_path, cli, [])
     write(cli, {"agent.py": LITTERS})
-    run(repo, "--max-experiments", "3", expect=3)
-    rows = session(repo).history().rows
-    assert [row.status for row in rows] == ["keep", "discard", "discard"]
+    try:
+        run(repo, "--max-experiments", "3", expect=3)
+        rows = session(repo).history().rows
+        assert [row.status for row in rows] == ["keep", "discard", "discard"]
+    finally:
+        remove(tmp_path)  # which pytest could not
