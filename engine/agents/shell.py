@@ -10,6 +10,7 @@ nothing of a command is left when it has ended.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -172,6 +173,7 @@ class Shell:
         links = [(self._tree.folder / name).resolve() for name in self._config.scope.link]
         programs = [Path(entry) for entry in env["PATH"].split(os.pathsep)]
         programs += [entry.parent for entry in programs if (entry.parent / "pyvenv.cfg").exists()]
+        programs += [Path(sys.prefix), Path(sys.base_prefix)]  # the spawner's own libraries
         return [*links, *(path.resolve() for path in programs if path.is_absolute())]
 
     def _secrets(self) -> list[Path]:

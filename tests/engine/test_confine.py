@@ -334,6 +334,38 @@ def test_unix_sockets_pools_and_shared_memory_work(box: Box) -> None:
     assert box.python(script) == (0, "all there\n")
 
 
+WORKERS = """
+import multiprocessing, sys
+def double(x): return 2 * x
+if __name__ == "__main__":
+    for way in ("fork", "spawn"):
+        with multiprocessing.get_context(way).Pool(1) as pool: assert pool.map(double, [1, 2]) == [2, 4]
+"""
+DATABASE = """
+import sqlite3
+for path in ("a.db", ":memory:"):
+    base = sqlite3.connect(path)
+    base.execute("pragma journal_mode = wal")
+    base.execute("create temp table t (a)")
+    base.execute("create table u (a)")
+    base.commit()
+"""
+
+
+def test_what_programs_usually_do_works(box: Box) -> None:
+    """What confinement breaks first; torch's loaders and compiler, and pytest, were tried by hand."""
+    (box.trees / "measure" / "workers.py").write_text(WORKERS)
+    python, made = quoted(Path(sys.executable)), box.made()
+    for script in (
+        f"{python} workers.py",
+        f"{python} -c {shlex.quote(DATABASE)}",
+        f"{python} -m venv --without-pip new && new/bin/python -c 'import json'",
+        f"{python} -c 'import os; os.nice(1); os.sched_setaffinity(0, os.sched_getaffinity(0))'",
+    ):
+        code, output = box.run(script, made=made)
+        assert code == 0, f"{script}: {output}"
+
+
 def test_a_program_that_is_missing_is_said_as_without_confinement(box: Box) -> None:
     log = box.session / "output.log"
     command = process.Command(
@@ -517,6 +549,13 @@ def test_an_agents_cli_is_held_by_rules_where_nothing_can_be_mounted(tmp_path: P
     assert log.read_text() == "kept\nalone\n"
 
 
+@pytest.mark.skipif(os.getuid() == 0, reason="no such limit binds root; another user tries it below")
+def test_tasks_are_limited(box: Box) -> None:
+    code, output = box.run("ulimit -u && ulimit -Hu")
+    assert code == 0
+    assert all(int(limit) <= confine._MOST_TASKS for limit in output.split())
+
+
 # -- levels
 
 NAMED = {"modes", "hiding", "git file", "shared memory", "sockets", "terminals"}
@@ -582,7 +621,7 @@ def test_a_missing_network_is_named(line: str) -> None:
 
 _NAMED = (
     "nobody_else or session_can or users_files or signalled or privileges or leaves_a_run or evaluator_may "
-    "or loopback_works"
+    "or loopback_works or tasks_are"
 )
 
 

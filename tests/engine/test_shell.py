@@ -76,3 +76,13 @@ async def test_of_the_users_worktree_it_reads_what_is_linked_and_the_environment
     assert "| held" in said
     assert "mine" not in said
     assert "| held" in await shell.run("echo x >> data/x.txt || echo held", 20)
+
+
+@pytest.mark.skipif(bool(confine.level().missing), reason="this machine confines in part")
+async def test_a_command_that_takes_too_much_memory_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoresearch.engine.agents.shell._memory_mb", lambda: 100.0)
+    shell = made(tmp_path)
+    shell.begin()
+    said = await shell.run("x=$(head -c 200000000 /dev/zero | tr '\\0' x); sleep 30", 60)
+    assert said.startswith("ended: used ")
+    assert "where 100 MB are allowed" in said
