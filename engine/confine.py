@@ -602,6 +602,8 @@ class Confinement:
         if self.level.name not in ("off", "none"):
             processors()
         self._extra = self._writable()
+        if self.level.name not in ("off", "none") and self._mounts:
+            self._refuse_shared_memory()
 
     def spawn(self, role: Role) -> process.Spawn:
         """What starts the commands of this role."""
@@ -676,6 +678,15 @@ class Confinement:
         if self._mounts:  # where nothing can be covered, hiding a part of the tree would hide all new files in it
             folders += [tree.folder for tree in (self._ground.measure, self._ground.evaluate) if tree]
         return list(dict.fromkeys(path for folder in folders for path in hidden_in(self._config, folder)))
+
+    def _refuse_shared_memory(self) -> None:
+        ground = self._ground
+        for path in (ground.scratch.root.parent, ground.common_dir, ground.top, *self._extra):
+            if path.resolve().is_relative_to("/dev/shm"):
+                raise SessionError(
+                    f"{path} lies in /dev/shm, of which confined runs have one of their own: move it "
+                    '(AUTORESEARCH_TREES names the folder of the trees), or set measure.confine = "off".'
+                )
 
     def _writable(self) -> list[Path]:
         ground = self._ground

@@ -272,6 +272,18 @@ def test_what_holds_the_session_cannot_be_declared(tmp_path: Path, where: str) -
         box.made()
 
 
+def test_what_lies_in_shared_memory_is_said_not_to_be_there(box: Box) -> None:
+    assert box.offered is not None
+    if not box.offered.mounts:
+        pytest.skip("runs see the machine's own")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        box.settings["writable"] = (folder,)
+        with pytest.raises(SessionError, match="of their own"):
+            box.made()
+        box.settings["confine"] = "off"
+        assert box.run(f"echo x > {folder}/file")[0] == 0
+
+
 def test_the_engine_can_be_neither_signalled_nor_looked_into(box: Box) -> None:
     me = os.getpid()
     box.refuses(f"kill -0 {me}")
