@@ -53,7 +53,7 @@ from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Observe, OnLive, Recorder
 from autoresearch.engine.researcher import Researcher
 from autoresearch.state import config as configs
-from autoresearch.state import records, session
+from autoresearch.state import heartbeat, records, session
 from autoresearch.state.config import Config
 from autoresearch.state.history import History
 from autoresearch.state.journal import Journal, JournalLost
@@ -86,6 +86,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     confine.refuse_weak(config)
     opened = open_or_create(place, config, options)
     workspace.refuse_held_branch(place, opened)
+    _refuse_elsewhere(opened)
     with opened.lock(), _journal(opened) as journal:
         history = opened.history()
         gc.freeze()  # 10,000 rows that never go: collections need not walk them at every experiment
@@ -95,6 +96,20 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
         except JournalLost as lost:
             print(f"{lost} The session goes on from its last whole line: free the disk, then resume.", file=sys.stderr)
             return FAILED
+
+
+def _refuse_elsewhere(opened: Session) -> None:
+    """Two machines may not see each other's locks on a file system they share; a heartbeat that goes on can be seen."""
+    live = opened.read_live()
+    if not heartbeat.elsewhere(live) or (live is not None and live.phase == "ended"):
+        return
+    beat = heartbeat.watch([opened], surely=True)[opened.name]
+    if beat.moved and beat.host:
+        raise SessionError(
+            f"An engine on {beat.host} works on session {opened.name}; watch it with `autoresearch attach`, "
+            f"or stop it there with `autoresearch stop`.",
+            code=4,
+        )
 
 
 class _Engine:

@@ -139,7 +139,11 @@ def logout(root: Path = Path("/"), user: str | None = None) -> list[Check]:
     if (root / "var/lib/systemd/linger" / user).exists():
         return [Check("logout", "ok", "processes go on after logout (lingering is enabled)")]
     text = "KillUserProcesses=yes: systemd ends the engine when you log out"
-    return [Check("logout", "warn", text, f"`loginctl enable-linger {user}`, then start it with `systemd-run --user`.")]
+    fix = (
+        f"`loginctl enable-linger {user}` once, then start it with `systemd-run --user --scope autoresearch run`; "
+        "or work in tmux, begun with `systemd-run --user --scope tmux`."
+    )
+    return [Check("logout", "warn", text, fix)]
 
 
 def _logind(root: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from autoresearch.state import numbers, records
 from autoresearch.state.config import Limits
+from autoresearch.state.heartbeat import Heartbeat
 from autoresearch.state.history import History, Row
 from autoresearch.state.journal import read_objects
 from autoresearch.state.model import LISTED, list_of
@@ -23,9 +24,9 @@ from autoresearch.tui.facts.ideas import families
 Document = dict[str, Any]
 
 
-def status(session: Session, history: History, now_ms: int) -> Document:
+def status(session: Session, history: History, now_ms: int, beat: Heartbeat) -> Document:
     """What the session does now and where it stands."""
-    engine, live = engine_now(session, history, now_ms)
+    engine, live = engine_now(session, history, now_ms, beat)
     header = history.header or records.Header()
     opened = history.open
     incumbent = history.incumbent
@@ -37,7 +38,7 @@ def status(session: Session, history: History, now_ms: int) -> Document:
         "reason": engine.reason,
         "fix": engine.fix,
         "limit": engine.limit,
-        "since": engine.since or None,
+        "since": engine.since + engine.behind_ms if engine.since else None,
         "phase": live.phase if live else None,
         "experiment": live.experiment if live else opened.number if opened else None,
         "description": live.description if live else "",
@@ -54,10 +55,11 @@ def status(session: Session, history: History, now_ms: int) -> Document:
         "counts": counts(history),
         "since_keep": history.since_keep,
         "segment": history.segment,
-        "spend": spend(history, now_ms if engine.alive else None),
+        "spend": spend(history, engine.clock(now_ms) if engine.alive else None),
         "limits": limits(session, history, live.limits if live else {}),
         "branch": session.branch.removeprefix("refs/heads/"),
         "engine": {"pid": engine.pid, "host": live.host if live else header.host, "log": str(session.engine_log)},
+        "elsewhere": engine.host,
         "flagged": [flagged(history.by_number[number]) for number in history.flagged],
         "scored": history.scored,
         "self_scored": history.self_scored,

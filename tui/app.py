@@ -24,6 +24,7 @@ from textual.events import Key
 from textual.screen import Screen
 
 from autoresearch.state import records
+from autoresearch.state.heartbeat import Heartbeat, heartbeat_of
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.tui import keys
 from autoresearch.tui.alive import Engine
@@ -50,7 +51,7 @@ def run_dashboard(
     starter: Starter | None = None,
     preferences: Preferences | None = None,
     read_only: bool = False,
-) -> tuple[int, tuple[Place, Session] | None]:
+) -> tuple[int, tuple[Place, Session, Heartbeat] | None]:
     """Show the session, or all of them, until the person leaves.
 
     Returns the process's exit code, 0 or 1 after an error of the viewer, and what was on the screen last.
@@ -69,7 +70,7 @@ def run_dashboard(
     )
     app.returning = True
     app.run(mouse=app.preferences.mouse)
-    return app.return_code or 0, (app.place, app.session) if app.has_session else None
+    return app.return_code or 0, (app.place, app.session, app.board.beat) if app.has_session else None
 
 
 class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
@@ -137,6 +138,7 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
         self._obeying = threading.Lock()
         self.notices = Bell(self._write_raw, self.set_timer)
         self.feed: Feed | None = None
+        self._beats: dict[Path, Heartbeat] = {}
         self._board = self._board_of(place, session) if session is not None else None
         self.register_theme(THEME)
         self.register_theme(LIGHT_THEME)
@@ -174,7 +176,11 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
     def _board_of(self, place: Place, session: Session) -> DashboardScreen:
         target = place.prefix or place.top.name
-        return DashboardScreen(session, f"{Path(target).name}/{session.name}", self.palette)
+        return DashboardScreen(session, f"{Path(target).name}/{session.name}", self.palette, self.heartbeat(session))
+
+    def heartbeat(self, session: Session) -> Heartbeat:
+        """What this viewer has seen of its heartbeat, on whichever screen."""
+        return self._beats.setdefault(session.folder, heartbeat_of(session))
 
     def _home(self) -> Screen[Any]:
         from autoresearch.tui.screens.home import HomeScreen
@@ -307,12 +313,30 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
             self.run_worker(see_to, thread=True, exit_on_error=False, name="obey")
 
     def action_pause(self) -> None:
-        live = self.board.live
-        asked = any(request is not None and request.kind == "pause" for _, request in self.session.requests())
-        if asked or (live is not None and live.pausing == "pause"):
+        if self.pausing():
             self.ask("unpause", "It goes on.")
         else:
-            self.ask("pause", "It pauses after this experiment; p again takes it back.", now=False)
+            self.ask("pause", "", now=False)
+        self.board.refresh_state()
+        self.look_again()
+
+    def pausing(self) -> bool:
+        """Whether a pause is asked for, by whomever, and not yet done."""
+        board = self.board
+        if not board.alive or board.live is None:
+            return False
+        try:
+            waiting = [request.kind for _, request in self.session.requests() if request is not None]
+        except OSError:
+            waiting = []  # another user's inbox
+        asked = [kind for kind in waiting if kind in ("pause", "unpause")]
+        return asked[-1] == "pause" if asked else board.live.pausing == "pause"
+
+    def pausing_words(self) -> str:
+        if not self.pausing():
+            return ""
+        key = keys.name_of(self.preferences.keys.get("app.pause", "p").partition(",")[0])
+        return "Pausing after this experiment" + ("" if self.read_only else f"; {key} takes it back")
 
     def action_resume(self) -> None:
         self._go_on(lambda: self.starter.resume(self.place, self.session))
@@ -344,7 +368,7 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
             self.call_later(self._show_lost, engine)
 
     def _show_lost(self, engine: Engine) -> None:
-        from autoresearch.tui.recovering import elsewhere, end_engine, last_words
+        from autoresearch.tui.recovering import end_engine, last_words
         from autoresearch.tui.screens.lost import Lost
 
         session = self.session
@@ -362,8 +386,7 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
                 self._go_on(end_and_go_on)
 
         words = last_words(session)
-        host = elsewhere(self.board.live)
-        self.push_screen(Lost(self.palette, engine, words, self.now_ms(), host=host, can_start=can_start), answer)
+        self.push_screen(Lost(self.palette, engine, words, self.now_ms(), can_start=can_start), answer)
 
     def action_stop(self) -> None:
         from autoresearch.tui.screens.modals import Choice, Option

@@ -17,6 +17,7 @@ from pathlib import Path
 from textual.message import Message
 from textual.message_pump import MessagePump
 
+from autoresearch.state.heartbeat import on_network
 from autoresearch.state.history import History
 from autoresearch.state.journal import Reader
 from autoresearch.state.session import Live, Session
@@ -222,21 +223,3 @@ class Watch:
         changed = seen != self._seen
         self._seen = seen
         return changed
-
-
-_NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "fuse", "virtiofs", "vboxsf")
-
-
-def on_network(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
-    """Whether other machines may change files under `path` without this kernel noticing."""
-    try:
-        lines = mounts.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return True  # no such table (macOS): looking is right everywhere
-    best, kind = "", ""
-    for line in lines:
-        _, where, fstype, *_ = line.split(" ")
-        where = where.replace("\\040", " ")
-        if (str(path) == where or str(path).startswith(where.rstrip("/") + "/")) and len(where) >= len(best):
-            best, kind = where, fstype
-    return kind.startswith(_NETWORK)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoresearch.state import records
+from autoresearch.state.heartbeat import Heartbeat
 from autoresearch.state.history import History
 from autoresearch.state.session import Live, Session
 from autoresearch.tui import answers, wording
@@ -38,10 +39,10 @@ class Overview:
         return int(self.document["last"] or 0)
 
 
-def overview_of(session: Session, history: History, now_ms: int) -> Overview:
-    engine, live = engine_now(session, history, now_ms)
+def overview_of(session: Session, history: History, now_ms: int, beat: Heartbeat) -> Overview:
+    engine, live = engine_now(session, history, now_ms, beat)
     header = history.header or records.Header()
-    document = answers.status(session, history, now_ms)
+    document = answers.status(session, history, now_ms, beat)
     document["began"] = history.started_ms or None
     document["last"] = history.last_ms or None
     document["archived"] = session.archived

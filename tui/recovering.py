@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import time
 
-from autoresearch.state.session import Live, Session, SessionError
+from autoresearch.state.session import Session, SessionError
 from autoresearch.tui.follow import clean
 
 _TAIL = 16_384
@@ -25,11 +24,6 @@ def last_words(session: Session, count: int = 12) -> list[str]:
         return []
     lines = [clean(line.rpartition("\r")[2]).rstrip() for line in text.split("\n")]
     return [line for line in lines if line][-count:]
-
-
-def elsewhere(live: Live | None) -> str:
-    """The other machine's name when the engine runs on one; "" for this one."""
-    return live.host if live is not None and live.host and live.host != socket.gethostname() else ""
 
 
 def end_engine(session: Session, patience_s: float = _PATIENCE_S) -> None:

@@ -33,7 +33,8 @@ class Detached:
 
     def __init__(self, options: RunOptions | None = None) -> None:
         self.options = options
-        """Of the call that opened the screen; they hold for its session, and what was said once is not said again."""
+        """Of the call that opened the screen; they hold for its session, and what was said once is not said again. But
+        a trust was said of the commands of that moment: those that arrive later are asked about again."""
 
     def can_resume(self, place: Place, session: Session) -> bool:
         return place.config_file.is_file() and target_of(session) == place.prefix
@@ -43,7 +44,7 @@ class Detached:
 
         own = self.options if self.options is not None and self.options.session in (None, session.name) else None
         options = own or opening.RunOptions(session=session.name)
-        host.start_detached(place, replace(options, session=session.name, new=False))
+        host.start_detached(place, replace(options, session=session.name, new=False, trust=False))
 
     def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]:
         """(what to say, (key, command) of each) of commands that nobody has confirmed here; None: a new session."""

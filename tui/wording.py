@@ -32,6 +32,7 @@ _BADGES = {
     "new": "NOT STARTED",
     "starting": "STARTING",
     "running": "RUNNING",
+    "looking": "LOOKING",
     "silent": "NOT RESPONDING",
     "paused": "PAUSED",
     "stopped": "STOPPED",
@@ -59,8 +60,10 @@ def doing(engine: Engine | None, live: Live | None, history: History) -> str:
         return f"last seen {_phase(live, history)}; look at engine.log"
     if engine.state == "starting":
         return "the engine is starting"
+    if engine.state == "looking":
+        return f"watching for a sign of the engine{f' on {clean(engine.host)}' if engine.host else ''}"
     if engine.state == "lost":
-        return "it ended without a word; r goes on where it was"
+        return "no sign of it; r goes on here" if engine.host else "it ended without a word; r goes on where it was"
     if engine.state == "new":
         return "no engine has run yet; r starts one"
     if engine.state == "gone":

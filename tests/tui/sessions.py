@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import math
 import random
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,18 @@ def sha(*parts: object) -> str:
 
 class Writer:
     """Writes one session's journal and run folders, line after line, with a clock of its own."""
+
+    host = "gpu-box"
+    """Where its engine runs: another machine than this one."""
+
+    def here(self) -> Writer:
+        """Its engine runs on this machine."""
+        self.host = socket.gethostname()
+        live = self.session.read_live()
+        assert live is not None
+        live.host = self.host
+        write_live(self.session, live)
+        return self
 
     def __init__(self, folder: Path, seed: int = 7, *, name: str = "nov20", target: str = "nanogpt") -> None:
         top = folder / target
@@ -293,7 +306,7 @@ class Writer:
     def live(self, phase: str = "measuring", **other: Any) -> None:
         write_live(
             self.session,
-            Live(pid=self_pid(), host="gpu-box", phase=phase, since=self.now - 12_000, updated=self.now, **other),
+            Live(pid=self_pid(), host=self.host, phase=phase, since=self.now - 12_000, updated=self.now, **other),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -71,7 +72,7 @@ def test_status_sees_an_engine_of_another_process(session: Told) -> None:
     sha = session.open("knob to 7", "7.0")
     write_live(
         session.session,
-        Live(pid=os.getpid(), host="box", phase="measuring", since=now - 3000, updated=now, experiment=6,
+        Live(pid=os.getpid(), host=socket.gethostname(), phase="measuring", since=now - 3000, updated=now, experiment=6,
              description="knob to 7", arm="candidate", k=2, of=8, sha=sha),
     )  # fmt: skip
     with session.session.lock():
@@ -84,7 +85,8 @@ def test_status_sees_an_engine_of_another_process(session: Told) -> None:
 
 def test_an_engine_without_a_heartbeat_is_silent(session: Told) -> None:
     old = records.now_ms() - 60_000
-    write_live(session.session, Live(pid=os.getpid(), host="box", phase="measuring", since=old, updated=old))
+    here = socket.gethostname()
+    write_live(session.session, Live(pid=os.getpid(), host=here, phase="measuring", since=old, updated=old))
     with session.session.lock():
         assert document(session.repo, "status")["state"] == "silent"
 

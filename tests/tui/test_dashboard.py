@@ -27,7 +27,8 @@ async def watching(
     writer: sessions.Writer, size: tuple[int, int] = (120, 40), **options: Any
 ) -> AsyncIterator[tuple[Dashboard, Pilot[None]]]:
     options.setdefault("starter", sessions.Starts(options.pop("start_engine", None)))
-    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, **options)
+    options.setdefault("clock", lambda: writer.now)
+    app = Dashboard(writer.place, writer.session, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.board.opened and app.board.engine is not None)
         yield app, pilot
@@ -76,8 +77,15 @@ async def test_pause_asks_and_pressed_again_takes_it_back(tmp_path: Path) -> Non
         async with watching(writer) as (app, pilot):
             await pilot.press("p")
             await until(pilot, lambda: asked(writer) == [("pause", {"now": False})])
+            assert "Pausing after this experiment; p takes it back" in text(pilot)
+            await pilot.press("d")
+            await until(pilot, lambda: app.screen is not app.board)
+            assert "Pausing after this experiment; p takes it back" in text(pilot), "on every screen of the session"
             await pilot.press("p")
             await until(pilot, lambda: [kind for kind, _ in asked(writer)] == ["pause", "unpause"])
+            assert "Pausing after this experiment" not in text(pilot)
+            await pilot.press("escape")
+            assert "Pausing after this experiment" not in text(pilot)
             for path, _ in writer.session.requests():
                 path.unlink()
             writer.live(experiment=writer.number, pausing="pause", k=2)
@@ -213,7 +221,7 @@ async def test_a_watcher_without_an_engine_to_start_says_how(tmp_path: Path) -> 
 
 
 async def test_a_dead_and_a_silent_engine_are_told_apart(tmp_path: Path) -> None:
-    writer = sessions.running(tmp_path, experiments=5)
+    writer = sessions.running(tmp_path, experiments=5).here()
     async with watching(writer) as (app, pilot):
         assert "ENGINE LOST" in text(pilot)
         with sessions.engine(writer):

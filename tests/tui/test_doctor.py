@@ -135,7 +135,12 @@ def test_a_logout_that_would_end_the_engine_is_warned_of(tmp_path: Path, files: 
         (tmp_path / name).write_text(text)
     (found,) = machine.logout(tmp_path, "ann")
     assert found.state == state
-    assert ("enable-linger ann" in found.fix) is (state == "warn")
+    for line in (
+        "`loginctl enable-linger ann`",
+        "`systemd-run --user --scope autoresearch run`",
+        "`systemd-run --user --scope tmux`",
+    ):
+        assert (line in found.fix) is (state == "warn")
 
 
 def test_a_key_for_claude_is_seen_and_never_shown(bin: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,16 +14,17 @@ import sessions
 from textual.message import Message
 
 from autoresearch.state import records
+from autoresearch.state.heartbeat import Heartbeat, on_network
 from autoresearch.state.history import Control
 from autoresearch.state.session import Live
 from autoresearch.tui.alive import engine_of
-from autoresearch.tui.feed import Feed, Watch, on_network
+from autoresearch.tui.feed import Feed, Watch
 
 NOW = 1_000_000
 
 
 def live(updated: int = NOW, pid: int = 7) -> Live:
-    return Live(pid=pid, host="box", phase="measuring", since=NOW - 5000, updated=updated)
+    return Live(pid=pid, host=socket.gethostname(), phase="measuring", since=NOW - 5000, updated=updated)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +47,13 @@ def live(updated: int = NOW, pid: int = 7) -> Live:
 def test_lock_heartbeat_and_journal_together_tell_the_engines_state(
     control: Control, seen: Live | None, pid: int | None, begun: bool, state: str
 ) -> None:
-    assert engine_of(control, seen, pid, NOW, begun).state == state
+    beat = Heartbeat()
+    beat.saw(seen, NOW)
+    assert engine_of(control, beat, pid, NOW, begun).state == state
 
 
 def test_a_paused_engine_carries_its_reason_and_the_fix() -> None:
-    engine = engine_of(Control("paused", "dollars", fix="raise it", since=5), None, None, NOW)
+    engine = engine_of(Control("paused", "dollars", fix="raise it", since=5), Heartbeat(), None, NOW)
     assert (engine.reason, engine.fix, engine.since, engine.alive) == ("dollars", "raise it", 5, False)
 
 

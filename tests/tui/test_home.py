@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def several(folder: Path) -> dict[str, sessions.Writer]:
             writer.add(records.Stop(reason="", by="you"))
         if name == "nov20":
             writer.open()
+            writer.host = socket.gethostname()
             writer.live(experiment=writer.number, description="Drop weight decay", arm="candidate", k=1, of=8)
         writer.flush()
         os.utime(writer.session.journal, (10_000 - at, 10_000 - at))

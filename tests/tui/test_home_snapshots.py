@@ -52,8 +52,13 @@ def test_home(tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch
         assert snap_compare(app, terminal_size=size, run_before=once_read())
 
 
-@pytest.mark.parametrize("look", ["light", "ansi", "plain", "ascii"])
-def test_home_in_other_looks(tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, look: str) -> None:
+LOOKS = [(look, size) for look in ("light", "plain") for size in SIZES] + [("ansi", SIZES[0]), ("ascii", SIZES[0])]
+
+
+@pytest.mark.parametrize(("look", "size"), LOOKS, ids=lambda value: value if isinstance(value, str) else f"{value[0]}")
+def test_home_in_other_looks(
+    tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, look: str, size: tuple[int, int]
+) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     if look == "plain":
@@ -61,7 +66,7 @@ def test_home_in_other_looks(tmp_path: Path, snap_compare: Any, monkeypatch: pyt
     preferences = Preferences(ascii=True) if look == "ascii" else Preferences(theme=look if look != "plain" else "dark")  # type: ignore[arg-type]
     app = home(tmp_path, preferences)
     with sessions.engine(_running(app)):
-        assert snap_compare(app, terminal_size=(80, 24), run_before=once_read())
+        assert snap_compare(app, terminal_size=size, run_before=once_read())
 
 
 @pytest.mark.parametrize("keys", [("ctrl+p",), ("question_mark",), ("j", "n")], ids=["palette", "help", "new"])

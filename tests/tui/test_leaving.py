@@ -9,11 +9,12 @@ import pytest
 from journals import told
 
 from autoresearch.state import records
+from autoresearch.state.heartbeat import heartbeat_of
 from autoresearch.tui.commands.leaving import called, parting_words
 
 
 def words(story: object) -> str:
-    return " ".join(parting_words(story.place, story.session))  # type: ignore[attr-defined]
+    return " ".join(parting_words(story.place, story.session, heartbeat_of(story.session)))  # type: ignore[attr-defined]
 
 
 def test_a_running_engine_is_said_to_go_on_and_how_to_come_back(
@@ -56,4 +57,4 @@ def test_the_command_is_spelled_as_it_can_be_typed(tmp_path: Path, monkeypatch: 
 def test_nothing_is_said_of_a_session_that_is_gone(tmp_path: Path) -> None:
     story = told(tmp_path / "repo")
     story.session.journal.unlink()
-    assert parting_words(story.place, story.session) == []
+    assert parting_words(story.place, story.session, heartbeat_of(story.session)) == []

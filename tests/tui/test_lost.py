@@ -72,7 +72,7 @@ def test_last_words_are_the_end_of_the_log_without_its_tricks(tmp_path: Path) ->
 
 
 async def test_a_death_is_shown_with_its_last_words_and_one_key_goes_on(tmp_path: Path) -> None:
-    writer = sessions.running(tmp_path, experiments=5)
+    writer = sessions.running(tmp_path, experiments=5).here()
     writer.session.engine_log.write_text("Traceback (most recent call last):\nMemoryError: no room\n")
     starter = sessions.Starts(lambda: None)
     with contextlib.ExitStack() as held:
@@ -89,7 +89,7 @@ async def test_a_death_is_shown_with_its_last_words_and_one_key_goes_on(tmp_path
 
 
 async def test_what_turns_out_to_be_no_death_is_taken_back(tmp_path: Path) -> None:
-    writer = sessions.running(tmp_path, experiments=5)
+    writer = sessions.running(tmp_path, experiments=5).here()
     with contextlib.ExitStack() as held:
         held.enter_context(sessions.engine(writer))
         async with watching(writer, starter=sessions.Starts(lambda: None)) as (app, pilot):
@@ -101,7 +101,7 @@ async def test_what_turns_out_to_be_no_death_is_taken_back(tmp_path: Path) -> No
 
 
 async def test_it_is_said_once_and_looking_first_leaves_the_screen(tmp_path: Path) -> None:
-    writer = sessions.running(tmp_path, experiments=5)
+    writer = sessions.running(tmp_path, experiments=5).here()
     starter = sessions.Starts(lambda: None)
     with contextlib.ExitStack() as held:
         held.enter_context(sessions.engine(writer))
@@ -149,14 +149,14 @@ async def test_a_hang_names_the_process_and_ends_it_only_when_told(tmp_path: Pat
 async def test_an_engine_of_another_machine_is_not_ended_from_here(tmp_path: Path) -> None:
     writer = sessions.running(tmp_path, experiments=5)  # its heartbeat says gpu-box
     with sessions.engine(writer):
-        writer.now += 60_000
         async with watching(writer, starter=sessions.Starts(lambda: None)) as (_, pilot):
+            writer.now += 60_000
             await until(pilot, lambda: "Only on gpu-box can it" in text(pilot))
             assert "then go on" not in text(pilot)
 
 
 async def test_a_heartbeat_that_comes_back_takes_the_question_away(tmp_path: Path) -> None:
-    writer = sessions.running(tmp_path, experiments=5)
+    writer = sessions.running(tmp_path, experiments=5).here()
     with sessions.engine(writer):
         writer.now += 60_000
         async with watching(writer) as (app, pilot):
@@ -185,7 +185,7 @@ async def test_a_session_that_vanishes_is_said_to_be_gone_and_comes_back(tmp_pat
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_the_last_words_fit(tmp_path: Path, size: tuple[int, int]) -> None:
-    writer = sessions.running(tmp_path, experiments=5)
+    writer = sessions.running(tmp_path, experiments=5).here()
     writer.session.engine_log.write_text("\n".join(f"word {number}" for number in range(40)))
     with sessions.engine(writer):
         writer.now += 60_000

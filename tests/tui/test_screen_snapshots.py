@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.gauges import Gauge, Gauges
 from autoresearch.tui.preferences import Preferences
+from autoresearch.tui.screens.lost import Lost
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -62,14 +63,49 @@ def test_paused_by_a_limit(tmp_path: Path, snap_compare: Any) -> None:
         assert snap_compare(app, terminal_size=(120, 40), run_before=once_read())
 
 
-def test_engine_lost(tmp_path: Path, snap_compare: Any) -> None:
-    with app_of(sessions.running(tmp_path), alive=False) as app:
+def test_engine_lost(tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gauges, "run", lambda self: None)
+    with app_of(sessions.running(tmp_path).here(), alive=False) as app:
         assert snap_compare(app, terminal_size=(80, 24), run_before=once_read())
 
 
 def test_two_thousand_experiments(tmp_path: Path, snap_compare: Any) -> None:
     with app_of(sessions.running(tmp_path, experiments=2000), alive=True) as app:
         assert snap_compare(app, terminal_size=(120, 40), run_before=once_read())
+
+
+def test_pausing(tmp_path: Path, snap_compare: Any) -> None:
+    with app_of(sessions.running(tmp_path), alive=True) as app:
+        assert snap_compare(app, terminal_size=(80, 24), run_before=once_read("p"))
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["dark", "plain"])
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_engine_dies(
+    tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], plain: bool
+) -> None:
+    if plain:
+        monkeypatch.setenv("NO_COLOR", "1")
+    writer = sessions.running(tmp_path).here()
+    writer.session.engine_log.write_text(
+        "Traceback (most recent call last):\n" + '  File "loop.py", line 212, in step\n' * 6 + "MemoryError\n"
+    )
+    monkeypatch.setattr(Gauges, "run", lambda self: None)
+    with contextlib.ExitStack() as held:
+        held.enter_context(sessions.engine(writer))
+
+        async def dies(pilot: Pilot[None]) -> None:
+            await once_read()(pilot)
+            held.close()
+            writer.now += 3_000
+            deadline = time.monotonic() + 30
+            while not isinstance(pilot.app.screen, Lost):
+                assert time.monotonic() < deadline
+                await pilot.pause(0.02)
+            await pilot.pause()
+
+        app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None))
+        assert snap_compare(app, terminal_size=size, run_before=dies)
 
 
 def test_too_small(tmp_path: Path, snap_compare: Any) -> None:

@@ -17,6 +17,7 @@ from autoresearch.state.model import Row
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import Session, SessionError
 from autoresearch.tui import answers
+from autoresearch.tui.alive import look
 from autoresearch.tui.console import Console
 
 Draw = Callable[[Console, dict[str, Any], History], None]
@@ -46,8 +47,9 @@ def watch_status(session: Session, draw: Draw, as_json: bool) -> None:
     console = Console()
     said: object = None
     drawn = 0
+    beat = look(session)
     for history in histories(session):
-        document = answers.status(session, history, now_ms())
+        document = answers.status(session, history, now_ms(), beat)
         lasting = {key: value for key, value in document.items() if key not in _PASSING}
         if as_json:
             if lasting != said:

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from autoresearch.state.heartbeat import Heartbeat
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import Place, Session, SessionError, open_session
 from autoresearch.tui import answers
@@ -14,18 +15,18 @@ from autoresearch.tui.commands.status import best_text, counts_text
 from autoresearch.tui.console import clean
 
 
-def parting_words(place: Place, session: Session) -> list[str]:
+def parting_words(place: Place, session: Session, beat: Heartbeat) -> list[str]:
     """Two or three lines; none when the session's folder is gone."""
     if not session.journal.is_file():
         return []
     history = session.history()
-    document = answers.status(session, history, now_ms())
+    document = answers.status(session, history, now_ms(), beat)
     lines = []
     if document["best"] is not None:
         lines.append(f"Tried {counts_text(document['counts'])}. Best: {best_text(document, history)}.")
     where = _where(place, session)
     asked = {request.kind for _, request in session.requests() if request is not None} | {document["pausing"]}
-    alive = document["state"] in ("starting", "running", "silent")
+    alive = document["state"] in ("starting", "running", "looking", "silent")
     if alive and not asked & {"pause", "stop"}:
         way = f"`{called()}{where}` shows it again, `{called()} stop{where}` ends it."
         return [*lines, f"The engine goes on without the screen: {way}"]

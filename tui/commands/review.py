@@ -6,7 +6,7 @@ import click
 
 from autoresearch.state import records
 from autoresearch.tui import answers
-from autoresearch.tui.alive import engine_now
+from autoresearch.tui.alive import engine_now, look
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
 from autoresearch.tui.facts import ideas as lists
@@ -22,8 +22,9 @@ from autoresearch.tui.facts.returning import Returning, as_document, planned, re
 def review(where: Where, as_json: bool) -> None:
     """What to check before a restart: why it stopped, what was in flight, what failed since, what is left."""
     place, session = where.open()
+    beat = look(session)
     history = session.history()
-    engine, _ = engine_now(session, history, records.now_ms())
+    engine, _ = engine_now(session, history, records.now_ms(), beat)
     steps = [] if engine.alive else planned(place, session, history)
     bounds = answers.limits(session, history, {})
     facts = returning(history, engine, bounds, pending(session, history), steps)

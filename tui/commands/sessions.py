@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from autoresearch.state.heartbeat import watch
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import SessionError, list_sessions, open_session
 from autoresearch.tui import wording
@@ -21,8 +22,9 @@ def sessions(where: Where, with_archived: bool, as_json: bool) -> None:
     """Every session of the repository: its state, best, counts, age and spend."""
     found = list_sessions(where.place())
     shown = [session for session in found if with_archived or not session.archived]
+    beats = watch(shown)
     now = now_ms()
-    overviews = [overview_of(session, session.history(), now) for session in shown]
+    overviews = [overview_of(session, session.history(), now, beats[session.name]) for session in shown]
     if as_json:
         emit_json({"sessions": [each.document for each in overviews]})
         return

@@ -11,6 +11,7 @@ from autoresearch.state import numbers, records
 from autoresearch.state.history import SCORE_NOTES, History
 from autoresearch.state.model import FLAG_WORDS
 from autoresearch.tui import answers
+from autoresearch.tui.alive import look
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import Console, clean, emit_json, plural
 
@@ -37,8 +38,9 @@ def status(where: Where, watch: bool, as_json: bool) -> None:
 
 def show_status(where: Where, as_json: bool = False) -> None:
     _, session = where.open()
+    beat = look(session)
     history = session.history()
-    document = answers.status(session, history, records.now_ms())
+    document = answers.status(session, history, records.now_ms(), beat)
     if as_json:
         emit_json(document)
     else:
@@ -48,7 +50,7 @@ def show_status(where: Where, as_json: bool = False) -> None:
 def _print(console: Console, document: dict[str, Any], history: History) -> None:
     name = clean(document["name"] or document["target"] or "this target")
     state = document["state"]
-    style = "keep" if state == "running" else "warn" if state in ("silent", "lost") else "strong"
+    style = "keep" if state == "running" else "warn" if state in ("silent", "lost", "looking") else "strong"
     pid = f" (pid {document['engine']['pid']})" if document["engine"]["pid"] else ""
     console.say(
         f"{console.paint(name, 'strong')} · session {document['session']} · {console.paint(state + pid, style)}"
@@ -96,6 +98,8 @@ def _now(document: dict[str, Any]) -> str:
         parts.append(f"run {document['k']} of at most {document['of']}" if document["of"] else f"run {document['k']}")
     if document["since"]:
         parts.append(numbers.duration(time.time() - document["since"] / 1000))
+    if document["elsewhere"]:
+        parts.append(f"on {clean(document['elsewhere'])}")
     if document["waiting_for"]:
         waits = clean(document["waiting_for"])
         parts.append(waits if waits.startswith("waiting ") else f"waiting for {waits}")

@@ -87,9 +87,9 @@ def why_stopped(history: History, engine: Engine | None) -> tuple[str, str]:
     fix = clean_line(engine.fix if engine is not None else history.control.fix)
     if state == "new":
         return "No engine has run on it yet.", ""
-    if state in ("running", "silent", "starting"):
+    if engine is not None and engine.alive:
         return "An engine is running.", ""
-    if state == "lost":
+    if state == "lost" and not (engine is not None and engine.host):
         reason, fix = "The engine ended without a word: killed, or the machine went down.", fix
     reason = reason or ("It was stopped." if state == "stopped" else "It was paused.")
     return _sentence(reason), _sentence(fix) if fix else ""

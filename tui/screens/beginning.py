@@ -48,14 +48,21 @@ def begin(
             if value != "run":
                 failed("")
                 return
-            in_thread(confirmed, then)
+            in_thread(lambda: app.starter.pending(place, session), lambda now: confirmed(now, found))
 
         listed = [f"  {key}: {clean(text)[:_SHOWN_CHARS]}" for key, text in commands]
         options = [Option("y", "run", "yes, run them here"), Option("n", "", "no")]
         text = "\n".join([*words, "", *listed])
         app.push_screen(Choice(app.palette, "Run these commands?", text, options, default=""), answer)
 
-    def confirmed() -> Any:
+    def confirmed(now: tuple[list[str], list[tuple[str, str]]], shown: tuple[list[str], list[tuple[str, str]]]) -> None:
+        """A yes is one to what was shown: what arrived while the question stood is asked about."""
+        if now != shown:
+            ask(now)
+        else:
+            in_thread(trusted, then)
+
+    def trusted() -> Any:
         app.starter.confirm(place, session)
         return act()
 

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Input, Static
 
+from autoresearch.state.heartbeat import Heartbeat
 from autoresearch.state.history import History
 from autoresearch.state.session import Live, Session
 from autoresearch.tui import answers, logs, notices, wording
@@ -24,6 +25,7 @@ from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.arranged import Arranged
 from autoresearch.tui.screens.charted import Charted
 from autoresearch.tui.screens.panes import Pane
+from autoresearch.tui.widgets.banner import PauseBanner
 from autoresearch.tui.widgets.chart import Chart
 from autoresearch.tui.widgets.keys import KeyLine
 from autoresearch.tui.widgets.lists import TextList, dead_ends_of, ideas_of
@@ -61,7 +63,7 @@ class DashboardScreen(Arranged):
         Binding("f", "follow", "follow", id="board.follow", tooltip="Follow the end of the log"),
     ]
 
-    def __init__(self, session: Session, title: str, palette: Palette) -> None:
+    def __init__(self, session: Session, title: str, palette: Palette, beat: Heartbeat) -> None:
         super().__init__()
         self.session = session
         self.heading = title
@@ -74,6 +76,7 @@ class DashboardScreen(Arranged):
         """The config's limits and what people have set since."""
         self.live: Live | None = None
         self.pid: int | None = None
+        self.beat = beat
         self.problem = ""
         self.gone = False
         """The session's folder is not there any more."""
@@ -101,6 +104,7 @@ class DashboardScreen(Arranged):
     def compose(self) -> ComposeResult:
         palette = self.palette
         yield StateLine(palette, id="state")
+        yield PauseBanner(palette)
         with Horizontal(id="body"):
             with Vertical(id="main"):
                 with Container(id="top"):
@@ -265,7 +269,7 @@ class DashboardScreen(Arranged):
         self.refresh_state()
 
     def on_feed_beat(self, message: Feed.Beat) -> None:
-        self.live, self.pid = message.live, message.pid
+        self.live, self.pid = self.beat.saw(message.live, self.board.now_ms()), message.pid
         self.refresh_state()
 
     def on_feed_wrote(self, message: Feed.Wrote) -> None:
@@ -324,12 +328,19 @@ class DashboardScreen(Arranged):
         """What may change without a journal line: the engine, its phase, the clock."""
         now = self.board.now_ms()
         if self.opened:
-            engine = engine_of(self.history.control, self.live, self.pid, now, begun=self.history.lines > 1)
+            engine = engine_of(self.history.control, self.beat, self.pid, now, begun=self.history.lines > 1)
             self.engine = _GONE if self.gone else self.board.starting(engine)
         bounds = self.bounds | (self.live.limits if self.live is not None and self.running else {})
         self.query_one("#state", StateLine).show(
-            self.heading, self.engine, self.live, self.history, bounds, self.gain, now
+            self.heading,
+            self.engine,
+            self.live,
+            self.history,
+            bounds,
+            self.gain,
+            self.engine.clock(now) if self.engine is not None else now,
         )
+        self.query_one(PauseBanner).show(self.board.pausing_words())
         problem = self.query_one("#problem", Static)
         if self.problem != getattr(problem, "said", ""):
             problem.said = self.problem  # type: ignore[attr-defined]
@@ -390,7 +401,7 @@ class DashboardScreen(Arranged):
             self.query_one("#chart", Chart).look()
 
     def keys_changed(self) -> None:
-        pausing = self.live is not None and self.live.pausing == "pause"
+        pausing = self.board.pausing()
         shown = [(key, "don't pause" if pausing and word == "pause" else word) for key, word in line_of(self)]
         if isinstance(self.focused, LogView):
             shown.insert(-3, ("[ ]", "other logs"))

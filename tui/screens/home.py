@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
+from autoresearch.state.heartbeat import Heartbeat
 from autoresearch.state.history import SCORE_MARKS
 from autoresearch.state.session import Place, Session, list_sessions, target_of
 from autoresearch.tui import wording
@@ -256,25 +257,27 @@ class HomeScreen(Reasoned, Screen[None]):
         for session in found:
             if worker.is_cancelled:
                 return
-            stamp = self._stamp(session)
+            beat = self.board.heartbeat(session)
+            stamp = self._stamp(session, beat)
             if self._stamps.get(session.name) == stamp:
                 continue
             try:
-                known: Overview | str = overview_of(session, session.history(), self.board.now_ms())
+                known: Overview | str = overview_of(session, session.history(), self.board.now_ms(), beat)
             except OSError as error:
                 known = f"It cannot be read: {error.strerror or error}."
             self._stamps[session.name] = stamp
             self.app.call_from_thread(self._known, session.name, known)
 
-    def _stamp(self, session: Session) -> tuple[object, ...]:
+    def _stamp(self, session: Session, heart: Heartbeat) -> tuple[object, ...]:
         """What an overview depends on; an engine's heartbeat counts, so what runs is read again each time."""
         try:
             journal = session.journal.stat()
             pid = session.engine_pid()
-            beat = session.live.stat().st_mtime_ns if pid is not None else 0
+            beating = pid is not None or (heart.shared and heart.live is not None and heart.live.phase != "ended")
+            beat = session.live.stat().st_mtime_ns if beating else 0
         except OSError as error:
             return (str(error),)
-        fresh = self.board.now_ms() // 5000 if pid is not None else 0  # a hung engine writes nothing: look anyway
+        fresh = self.board.now_ms() // 5000 if beating else 0  # a hung engine writes nothing: look anyway
         return journal.st_size, journal.st_mtime_ns, pid, beat, fresh, session.archived
 
     def _listed(self, found: list[Session]) -> None:

@@ -32,11 +32,10 @@ class _Words(LineView):
 class Lost(Choice):
     """`go on`, `end` (a hanging engine first) or `look`."""
 
-    def __init__(
-        self, palette: Palette, engine: Engine, words: list[str], now_ms: int, *, host: str, can_start: bool
-    ) -> None:
+    def __init__(self, palette: Palette, engine: Engine, words: list[str], now_ms: int, *, can_start: bool) -> None:
         self.engine = engine
         self.words = words
+        host, now_ms = engine.host, engine.clock(now_ms)
         ago = numbers.duration(max(0, now_ms - engine.since) // 1000) if engine.since else "a while"
         options = []
         if engine.state == "silent":
@@ -48,6 +47,14 @@ class Lost(Choice):
             elif host:
                 text += f" Only on {host} can it be ended."
             options.append(Option("w", "look", "wait and look"))
+        elif host:
+            title = "No sign of the engine"
+            text = f"There has been none from {host} for {ago}, and its lock cannot be seen from here. It ended, or "
+            text += "this machine has lost sight of it. Two engines on one session would spoil it: if one still runs "
+            text += f"on {host}, end it there first."
+            options.append(Option("w", "look", "wait and look"))
+            if can_start:
+                options.append(Option("r", "go on", "go on here, on this machine"))
         else:
             title = "The engine is gone"
             text = f"It ended without a word; its last sign was {ago} ago. Nothing that was measured is lost: "

@@ -20,6 +20,7 @@ from autoresearch.tui.follow import clean
 from autoresearch.tui.keys import Reasoned, line_of
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.modals import Ask, Choice, Option
+from autoresearch.tui.widgets.banner import PauseBanner
 from autoresearch.tui.widgets.keys import KeyLine
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class SessionPage(Reasoned, Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield TitleLine(self.palette)
+        yield PauseBanner(self.palette)
         yield from self.body()
         yield KeyLine(self.palette, id="keys")
 
@@ -134,6 +136,7 @@ class SessionPage(Reasoned, Screen[None]):
     def show_keys(self) -> None:
         board = self.viewer.board
         self.query_one(TitleLine).show(board.heading, self.heading, wording.badge(board.engine, board.live))
+        self.query_one(PauseBanner).show(self.viewer.pausing_words())
         self.query_one("#keys", KeyLine).show(line_of(self))
 
     def on_descendant_focus(self) -> None:

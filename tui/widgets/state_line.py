@@ -75,6 +75,8 @@ class StateLine(Widget):
         parts.append((0, wording.doing(engine, live, history), palette.text))
         if engine is not None and engine.since and engine.state != "starting":
             parts.append((1, f"  {_since(engine, now_ms)}", palette.quiet))
+        if engine is not None and engine.host and engine.state != "looking":
+            parts.append((2, f"  on {clean(engine.host)}", palette.quiet))
         if running and live is not None and wording.beside(live):
             parts.append((2, f"  {live.proposing or 'agent'} {wording.waiting(live)}", palette.checks))
         if experiment is not None and live is not None and live.description:
@@ -140,9 +142,12 @@ def _of_limit(experiment: int, bounds: dict[str, Any]) -> str:
 
 
 def _since(engine: Engine, now_ms: int) -> str:
-    """Whole seconds of a phase, whole minutes of a rest: a screen that has nothing to say sends nothing."""
+    """Whole seconds of a phase, whole minutes of a rest: a screen that has nothing to say sends nothing.
+
+    `now_ms` is the engine's clock.
+    """
     seconds = max(0, now_ms - engine.since) // 1000
-    if engine.state in ("running", "silent"):
+    if engine.state in ("running", "looking", "silent"):
         return f"{seconds}s" if seconds < 60 else numbers.duration(seconds)
     return f"{numbers.duration(seconds // 60 * 60).removesuffix('00s')} ago" if seconds >= 60 else "just now"
 
