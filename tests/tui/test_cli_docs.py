@@ -116,5 +116,5 @@ def test_every_status_key_of_the_docs_exists(tmp_path: Path) -> None:
     repo = told(tmp_path / "repo").repo
     found = found_keys(json.loads(CliRunner().invoke(cli, ["status", "-C", str(repo), "--json"]).stdout))
     words = keys(sections()["status"].partition("with the keys")[2])
-    states = {"running", "starting", "silent", "paused", "stopped", "lost", "new", "pause", "stop"}
+    states = {"running", "starting", "looking", "silent", "paused", "stopped", "lost", "new", "pause", "stop"}
     assert words - states - {"call", "text"} == found & words - states - {"call", "text"}

@@ -55,6 +55,27 @@ async def answer(pilot: Pilot[None], screen: SetupScreen, answers: dict[str, str
     await pilot.pause()
 
 
+@pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 40)], ids=str)
+async def test_no_error_is_cut(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with setting_up(make_repo(tmp_path / "repo", FILES), size) as (_, pilot, screen):
+        for key in ("agent.kind", "limits.dollars", "metric.direction"):
+            await answer(pilot, screen, {key: "nothing that anybody could mean by it"})
+            problem = field(screen, key).problem()
+            assert problem
+            await until(pilot, lambda problem=problem: "".join(problem.split()) in seen(pilot))  # type: ignore[misc]
+
+
+def seen(pilot: Pilot[None]) -> str:
+    """What the notes show on the screen, without the places where they are wrapped."""
+    strips = pilot.app.screen._compositor.render_strips(pilot.app.size)
+    lines = ["".join(segment.text for segment in strip) for strip in strips]
+    shown = []
+    for each in pilot.app.screen.query(".note"):
+        region = each.region.intersection(pilot.app.screen.query_one("#questions").region)
+        shown += [lines[y][region.x : region.right] for y in range(region.y, region.bottom)]
+    return "".join("".join(shown).split())
+
+
 def note(screen: SetupScreen, key: str) -> str:
     return str(field(screen, key).query_one(".note").render())
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.events import Resize
+from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from autoresearch.tui.app import Dashboard
 
 _DEFAULTS = {"metric.direction": "lower", "agent.kind": "auto", "limits.dollars": "10"}
+_ROOM_BESIDE = 110
+"""Columns from which what is wrong with an answer stands beside it, below it otherwise: it is never cut."""
 _TARGET_LINE = "The target in "
 """Of what `doctor` prints, the dry run begins here."""
 
@@ -74,6 +76,8 @@ class Field(Vertical):
         note = f"× {problem}" if problem else f"✓{origin}" if answered else "- none"
         self.query_one(".note", Static).update(note)
         self.set_class(bool(problem), "-wrong")
+        if problem and self.input.has_focus:
+            self.call_after_refresh(self.scroll_visible, animate=False)  # what was added below it too
 
 
 class SetupScreen(Reasoned, Screen[None]):
@@ -132,8 +136,12 @@ class SetupScreen(Reasoned, Screen[None]):
 
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.height < 3 * len(QUESTIONS) + 4, "-short")
+        self.set_class(event.size.width < _ROOM_BESIDE, "-cramped")
 
-    def on_descendant_focus(self) -> None:
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        for field in self.query(Field):
+            if event.widget is field.input:
+                self.call_after_refresh(field.scroll_visible, animate=False)
         self.query_one(KeyLine).show(line_of(self))
 
     # -- answering
