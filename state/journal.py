@@ -87,6 +87,15 @@ class Reader:
     def __init__(self, path: Path, start: int = 0) -> None:
         self.path = path
         self.offset = start
+        self._file: tuple[int, int] | None = None
+
+    def replaced(self) -> bool:
+        """Whether another file is there now, or a shorter one: a pull, a restore. Then all has to be read again.
+
+        Raises OSError when none is there.
+        """
+        now = self.path.stat()
+        return now.st_size < self.offset or self._file not in (None, (now.st_dev, now.st_ino))
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """(offset, line without newline) of every complete line not yet given."""
@@ -95,6 +104,8 @@ class Reader:
         except FileNotFoundError:
             return
         with file:
+            status = os.fstat(file.fileno())
+            self._file = self._file or (status.st_dev, status.st_ino)
             file.seek(self.offset)
             for line in file:
                 if not line.endswith(b"\n"):

@@ -338,6 +338,21 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
         key = keys.name_of(self.preferences.keys.get("app.pause", "p").partition(",")[0])
         return "Pausing after this experiment" + ("" if self.read_only else f"; {key} takes it back")
 
+    def session_gone(self) -> None:
+        """The shown session was deleted or moved: say so, and offer the others."""
+        from autoresearch.tui.screens.modals import Choice, Option
+
+        def answer(value: str | None) -> None:
+            if value == "home" and not self.showing_home:
+                self.open_home()
+
+        if self.screen is not self._board:
+            self.notify("This session's folder was deleted or moved; ctrl+o shows the others.", timeout=10)
+            return
+        options = [Option("s", "home", "show the other sessions"), Option("w", "", "stay; it may come back")]
+        text = f"The folder of {self.session.name} was deleted or moved, by `autoresearch delete` or by hand."
+        self.push_screen(Choice(self.palette, "The session is gone", text, options, default="home"), answer)
+
     def action_resume(self) -> None:
         self._go_on(lambda: self.starter.resume(self.place, self.session))
 

@@ -134,7 +134,7 @@ class Feed(threading.Thread):
     def _more(self, reader: Reader) -> list[tuple[int, bytes]] | None:
         """New lines; None when the journal has to be read again from its start, because it was replaced."""
         try:
-            if reader.path.stat().st_size < reader.offset:
+            if reader.replaced():
                 return None
             return list(islice(reader.lines(), _AT_ONCE))
         except OSError as error:

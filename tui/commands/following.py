@@ -32,7 +32,7 @@ def histories(session: Session) -> Iterator[History]:
     history, reader = History(), Reader(session.journal)
     while True:
         try:
-            if session.journal.stat().st_size < reader.offset:
+            if reader.replaced():
                 history, reader = History(), Reader(session.journal)  # it was replaced
         except FileNotFoundError:
             raise SessionError(f"Session {session.name} is gone: its folder was deleted or moved.", code=1) from None

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from autoresearch.tui.app import Dashboard
 
 _SHOWN_CHARS = 160
+_LOCKED = 4
+"""What starting a session that another engine holds leads to."""
 
 
 def begin(
@@ -32,7 +34,13 @@ def begin(
             try:
                 result = work()
             except (SessionError, ConfigError, OSError) as error:
-                app.call_from_thread(failed, str(error))
+                if session is not None and isinstance(error, SessionError) and error.code == _LOCKED:
+                    app.call_from_thread(failed, "")
+                    app.call_from_thread(
+                        app.notify, "Somebody else has just started it; this screen watches.", timeout=8
+                    )
+                else:
+                    app.call_from_thread(failed, str(error))
                 return
             app.call_from_thread(after, result)
 

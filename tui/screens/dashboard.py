@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from autoresearch.tui.app import Dashboard
 
 
-_GONE = Engine("gone", reason="this session's folder was deleted or moved; q leaves")
+_GONE = Engine("gone", reason="this session's folder was deleted or moved; ctrl+o shows the others")
 
 
 class DashboardScreen(Arranged):
@@ -80,6 +80,7 @@ class DashboardScreen(Arranged):
         self.problem = ""
         self.gone = False
         """The session's folder is not there any more."""
+        self.archived = session.archived
         self.gain: dict[str, Any] = {}
         self._gain_of: tuple[object, ...] = ()
         self.picked = ""  # the kind of log a person wants to see; "": the one that is being written
@@ -254,6 +255,10 @@ class DashboardScreen(Arranged):
         self.refresh_all()
         if first:
             self.board.arrived()
+        else:
+            self.notify(
+                "The journal was replaced meanwhile (a pull, or a restore); this is what it says now.", timeout=8
+            )
 
     def on_feed_reading(self, message: Feed.Reading) -> None:
         self.query_one("#chart", Chart).show(self.charted.points(), f"Reading the journal … {message.part:.0%}")
@@ -265,10 +270,20 @@ class DashboardScreen(Arranged):
         self.refresh_all()
 
     def on_feed_failed(self, message: Feed.Failed) -> None:
-        self.problem, self.gone = message.text, message.gone
+        went, self.problem, self.gone = message.gone and not self.gone, message.text, message.gone
         self.refresh_state()
+        if went:
+            self.board.session_gone()
 
     def on_feed_beat(self, message: Feed.Beat) -> None:
+        if self.session.archived != self.archived:
+            self.archived = not self.archived
+            self.notify(
+                "This session was archived: lists leave it out, all of it is kept. ctrl+o shows the others."
+                if self.archived
+                else "This session is in the lists again.",
+                timeout=8,
+            )
         self.live, self.pid = self.beat.saw(message.live, self.board.now_ms()), message.pid
         self.refresh_state()
 
