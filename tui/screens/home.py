@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 _EVERY_S = 2.0
 _ROOMY = 112
 """Columns from which spend, age and the interval have a place of their own."""
+_SHOWN_EVERY_S = 0.25
+_REST_S = 0.01
+"""Between two sessions: reading is work of Python's, and the screen has to get a turn."""
 _STARTING_MS = 15_000
 
 
@@ -254,6 +258,8 @@ class HomeScreen(Reasoned, Screen[None]):
         worker = get_current_worker()
         found = list_sessions(self.place)
         self.app.call_from_thread(self._listed, found)
+        read: dict[str, Overview | str] = {}
+        shown_at = 0.0
         for session in found:
             if worker.is_cancelled:
                 return
@@ -266,7 +272,14 @@ class HomeScreen(Reasoned, Screen[None]):
             except OSError as error:
                 known = f"It cannot be read: {error.strerror or error}."
             self._stamps[session.name] = stamp
-            self.app.call_from_thread(self._known, session.name, known)
+            read[session.name] = known
+            if time.monotonic() - shown_at >= _SHOWN_EVERY_S:
+                shown_at = time.monotonic()
+                self.app.call_from_thread(self._known, read)
+                read = {}
+            time.sleep(_REST_S)
+        if read:
+            self.app.call_from_thread(self._known, read)
 
     def _stamp(self, session: Session, heart: Heartbeat) -> tuple[object, ...]:
         """What an overview depends on; an engine's heartbeat counts, so what runs is read again each time."""
@@ -287,8 +300,8 @@ class HomeScreen(Reasoned, Screen[None]):
         self._stamps = {name: stamp for name, stamp in self._stamps.items() if name in names}
         self.refresh_list()
 
-    def _known(self, name: str, known: Overview | str) -> None:
-        self.read[name] = known
+    def _known(self, read: dict[str, Overview | str]) -> None:
+        self.read.update(read)
         self.refresh_list()
 
     # -- showing
