@@ -19,7 +19,7 @@ from autoresearch.state.session import Place
 
 _READ_BYTES = 1 << 20
 _COMPILED = {".c", ".cc", ".cpp", ".cxx", ".cu", ".h", ".hpp", ".cuh", ".rs", ".go", ".java", ".f90", ".pyx", ".swift"}
-_SOURCE_FOLDERS = ("src", "lib", "python")
+SOURCE_FOLDERS = ("src", "lib", "python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def import_root(folder: Path, found: Editable) -> str:
     """Where in the target's folder the packages of this install are imported from, relative to it."""
     source = found.folder
     if source == folder and not any(source.glob("*/__init__.py")):
-        source = next((source / name for name in _SOURCE_FOLDERS if (source / name).is_dir()), source)
+        source = next((source / name for name in SOURCE_FOLDERS if (source / name).is_dir()), source)
     elif (source / "__init__.py").is_file():
         source = source.parent
     return source.relative_to(folder).as_posix() if source.is_relative_to(folder) else "."
@@ -140,7 +140,7 @@ def import_root(folder: Path, found: Editable) -> str:
 def _installed_copy(files: list[str], environ: Mapping[str, str], tree: Path) -> tuple[str, str] | None:
     for name in files:
         parts = name.split("/")
-        if len(parts) > 1 and parts[0] in _SOURCE_FOLDERS:
+        if len(parts) > 1 and parts[0] in SOURCE_FOLDERS:
             parts = parts[1:]
         for packages in site_packages(environ, tree):
             copy = packages.joinpath(*parts)

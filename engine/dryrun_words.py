@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch.engine.confine import NETWORK_WORDS
+from autoresearch.engine.dryrun_traps import SOURCE_FOLDERS
 from autoresearch.engine.machine import Check
 from autoresearch.engine.noise import Noise, mean
 from autoresearch.engine.verdict import ENOUGH_INCUMBENT_RUNS, Settings
@@ -150,6 +151,11 @@ def _missed(failure: Failure, config: Config, around: Around) -> tuple[str, str]
         return text, f'Name it under [measure]: env = ["{name}"].'
     module = _MISSING_MODULE.search(failure.output)
     if module:
+        package = module[1].split(".")[0]
+        for source in (".", *SOURCE_FOLDERS):
+            if any((around.tree / source / name).exists() for name in (f"{package}/__init__.py", f"{package}.py")):
+                text = f"{command} imports {package}, which is in the checkout but not where python looks for it"
+                return text, f'Put it there: {failure.key} = "PYTHONPATH={source} {clean_line(failure.command, 60)}".'
         text = f"{command} imports {module[1]}, which {around.python} does not have"
         return text, "Put the environment that has it beside autoresearch.toml as .venv and into scope.link."
     return None

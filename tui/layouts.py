@@ -259,20 +259,21 @@ def _printed_metric(script: Path) -> str:
 def _editable(folder: Path, guesses: dict[str, Any]) -> list[str]:
     """A `.venv` in which this very project is installed editable would import the person's files, not the measured.
 
-    Guessed commands get the cure at once; what is said stays, for a command of the person's own.
+    Guessed commands get the cure at once, and where the checkout's `src` is on no path at all; what is said stays, for
+    a command of the person's own.
     """
     found = dryrun_traps.editables(folder, (folder / ".venv").glob("lib/python3*/site-packages"))
+    root = dryrun_traps.import_root(folder.resolve(), found[0]) if found else "src"
+    if found or any(folder.glob("src/*/__init__.py")):
+        for command in (guesses, *guesses.get("guard", ())):
+            key = "measure.run" if command is guesses else "run"
+            if str(command.get(key, "")).startswith("python "):
+                command[key] = f"PYTHONPATH={root} {command[key]}"
     if not found:
         return []
-    first = f"PYTHONPATH={dryrun_traps.import_root(folder.resolve(), found[0])} "
-    if str(guesses.get("measure.run", "")).startswith("python "):
-        guesses["measure.run"] = first + guesses["measure.run"]
-    for guard in guesses.get("guard", ()):
-        if guard["run"].startswith("python "):
-            guard["run"] = first + guard["run"]
     return [
         f".venv has {found[0].package} installed as editable, so it would be imported from here, not from the measured "
-        f'checkout: put the checkout first, e.g. run = "{first}python bench.py".'
+        f'checkout: put the checkout first, e.g. run = "PYTHONPATH={root} python bench.py".'
     ]
 
 

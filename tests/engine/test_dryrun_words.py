@@ -77,3 +77,17 @@ def test_any_output_gives_one_sentence(output: str, cause: str) -> None:
     assert found.state == "fail"
     assert "\n" not in found.text + found.fix
     assert len(last_lines(output)) <= 8
+
+
+@pytest.mark.parametrize(("module", "source"), [("src/mine/__init__.py", "src"), ("mine.py", ".")])
+def test_a_package_of_the_checkout_that_is_not_found_is_put_on_the_path(
+    tmp_path: Path, module: str, source: str
+) -> None:
+    (tmp_path / module).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / module).touch()
+    output = "ModuleNotFoundError: No module named 'mine'\n"
+    failure = Failure("run", "python a.py", "nonzero_exit", "exit code 1", 1, output)
+    found = explain(failure, CONFIG, Around(Path("/nowhere/user"), tmp_path))
+    assert f'run = "PYTHONPATH={source} python a.py"' in found.fix
+    missing = explain(failure, CONFIG, Around(Path("/nowhere/user"), tmp_path / "none"))
+    assert "into scope.link" in missing.fix

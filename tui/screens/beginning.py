@@ -92,7 +92,7 @@ def begin_new(app: Dashboard, place: Place, first: str = "") -> None:
     def answer(agent: str | None) -> None:
         if agent == "no":
             return
-        app.notify("A session is being made; its baseline is measured first.", timeout=6)
+        app.notify("A session is being made; its baseline is measured first.", timeout=3)
         begin(
             app,
             place,

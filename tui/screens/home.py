@@ -178,7 +178,7 @@ class SessionList(Reasoned, LineView):
         self._move(len(self.sessions))
 
     def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
-        return "There is no session to open." if action == "open" and not self.sessions else ""
+        return "There is no session to open; n starts one." if action == "open" and not self.sessions else ""
 
     def action_open(self) -> None:
         cast("HomeScreen", self.screen).open_chosen()

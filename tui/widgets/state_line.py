@@ -92,8 +92,6 @@ class StateLine(Widget):
             if history.score_mark:
                 parts.append((0, "*", palette.checks))
             parts.append((4, f" {best.unit}" if best.unit else "", palette.quiet))
-            if history.score_mark:
-                parts.append((3, f" {history.score_mark}", palette.checks))
             if not best.confirmed:
                 parts.append((1, " unconfirmed", palette.checks))
             if best.change:
@@ -101,6 +99,8 @@ class StateLine(Widget):
                 parts.append((2, f" than {best.baseline}", palette.quiet))
             else:
                 parts.append((2, " the baseline", palette.quiet))
+            if history.score_mark:
+                parts.append((3, f"  *{history.score_mark}", palette.checks))
             parts.append((0, "   ", palette.text))
         else:
             parts.append((0, " no result yet   ", palette.quiet))
