@@ -10,7 +10,7 @@ import shutil
 import stat
 from pathlib import Path, PurePosixPath
 
-from autoresearch.engine import removal
+from autoresearch.engine import process, removal
 
 
 class NotTaken(Exception):
@@ -54,6 +54,10 @@ def copy(root: Path, path: str, into: Path, limit_mb: float = 0) -> Path:
         size = os.fstat(source.fileno()).st_size
         if limit_mb and size > limit_mb * 2**20:
             raise NotTaken(path, f"has {size / 2**20:.0f} MB, more than the {limit_mb:g} MB that are copied")
+        # A file of a terabyte may be nothing but a hole: copied, it would fill the disk.
+        room = shutil.disk_usage(into if into.is_dir() else root).free - process.least_free_mb() * 1e6
+        if size > max(room, 0):
+            raise NotTaken(path, f"has {size / 2**20:,.0f} MB, more than the disk has room for")
         target = into / path
         if any((into / folder).is_symlink() for folder in PurePosixPath(path).parents if folder.parts):
             raise NotTaken(path, "would be copied through a link")

@@ -276,6 +276,8 @@ for _ in range(700):
         os._exit(0)
 time.sleep(3)
 """, outcome=("crash", "process_limit"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
+HOLE = Attack("hands over an artifact of terabytes", "import os; os.truncate('model.txt', 8 << 40)",
+              outcome=("crash", "no_metric"), says="room")  # fmt: skip
 GREEDY = [FLOOD, BOMB, CROWD]
 UNCOUNTED = """
 import functools
@@ -303,6 +305,13 @@ def test_a_limit_ends_it(attack: Attack, limited: dict[str, Seen]) -> None:
     seen = limited[attack.name]
     assert (seen.line.status, seen.line.cause) == attack.outcome
     assert not has_won(attack, seen)
+
+
+def test_an_artifact_that_has_no_room_is_not_copied(tmp_path: Path) -> None:
+    repo = make_attacked(tmp_path / "r", run="python train.py", measure=APART)
+    seen = measure_all(tmp_path, repo, [HOLE])[HOLE.name]
+    assert (seen.line.status, seen.line.cause) == HOLE.outcome
+    assert HOLE.says in seen.line.reason
 
 
 @pytest.mark.parametrize("attack", GREEDY, ids=str)
