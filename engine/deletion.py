@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.engine import descendants, workspace
+from autoresearch.engine import descendants, repository, workspace
 from autoresearch.engine.git import Git
 from autoresearch.engine.remotes import INCOMING
 from autoresearch.engine.removal import remove
@@ -73,7 +73,7 @@ def history_base(history: History) -> str:
 
 def delete(place: Place, session: Session) -> None:
     """Remove the session. Raises Locked while an engine runs, SessionError when the user has its branch checked out."""
-    workspace.refuse_held_branch(place, session)
+    repository.refuse_held_branch(place, session)
     git = Git(place.common_dir)
     with session.lock():
         git("update-ref", "--no-deref", "-d", f"{session.refs}state")

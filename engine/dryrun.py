@@ -34,8 +34,9 @@ from autoresearch.engine.machine import Check
 from autoresearch.engine.measure import Job, LocalSlot
 from autoresearch.engine.opening import header_for
 from autoresearch.engine.removal import remove
+from autoresearch.engine.repository import head_of
 from autoresearch.engine.verdict import Settings
-from autoresearch.engine.workspace import Workspace, head_of, machine_name, trees_folder
+from autoresearch.engine.workspace import Workspace, machine_name, trees_folder
 from autoresearch.state import numbers
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.records import Sample

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from autoresearch.engine import confine, machine, opening, workspace
+from autoresearch.engine import confine, machine, opening, repository, workspace
 from autoresearch.engine.agents import Unavailable
 from autoresearch.engine.agents.credentials import find_key
 from autoresearch.engine.agents.presets import preset_of
@@ -58,8 +58,8 @@ def protected_file(place: Place, config: Config, commit: str) -> str | None:
 def git_checks(place: Place, config: Config) -> list[Check]:
     """A `fail` among them: nothing can be measured."""
     try:
-        workspace.check_git()
-        head = workspace.head_of(place)
+        repository.check_git()
+        head = repository.head_of(place)
         opening.refuse_unseen_files(place, config)
     except SessionError as no:
         text, _, fix = str(no).rstrip(".").partition("; ")
@@ -71,7 +71,7 @@ def git_checks(place: Place, config: Config) -> list[Check]:
     if (place.common_dir / "shallow").is_file():
         text = "a shallow clone: experiments work, but its older history is not there"
         found.append(Check("git", "note", text, "`git fetch --unshallow` fetches it."))
-    changed, untracked = workspace.uncommitted(place)
+    changed, untracked = repository.uncommitted(place)
     found += _uncommitted(changed)
     found += _scope(place, config, head, untracked)
     scored = opening.scored_by(place, config, head)

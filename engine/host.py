@@ -30,6 +30,7 @@ from autoresearch.engine import (
     outlook,
     process,
     recovery,
+    repository,
     workspace,
 )
 from autoresearch.engine.agents.shell import Shell
@@ -85,7 +86,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     refuse_untrusted(place, options)
     confine.refuse_weak(config)
     opened = open_or_create(place, config, options)
-    workspace.refuse_held_branch(place, opened)
+    repository.refuse_held_branch(place, opened)
     _refuse_elsewhere(opened)
     with opened.lock(), _journal(opened) as journal:
         history = opened.history()
@@ -281,7 +282,7 @@ class _Engine:
 
     def _warn_about_target(self) -> None:
         """What a person may not expect of a new session."""
-        changed, _ = workspace.uncommitted(self._place)
+        changed, _ = repository.uncommitted(self._place)
         if changed:
             shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
             self._recorder.warn(
@@ -308,7 +309,7 @@ class _Engine:
         history = self._recorder.history
         old = history.header
         assert old is not None
-        head = workspace.head_of(self._place)
+        head = repository.head_of(self._place)
         now = header_for(self._place, self._session, self._config, head)
         changes = [
             what
@@ -502,7 +503,7 @@ def start_detached(place: Place, options: RunOptions) -> Session:
     refuse_untrusted(place, options)
     confine.refuse_weak(config)
     opened = open_or_create(place, config, options)
-    workspace.refuse_held_branch(place, opened)
+    repository.refuse_held_branch(place, opened)
     running = opened.engine_pid()
     if running is not None:
         raise session.Locked(opened.name, running)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from autoresearch.engine import confine, devices, workspace
+from autoresearch.engine import confine, devices, repository
 from autoresearch.engine.agents import Unavailable
 from autoresearch.engine.agents.credentials import find_key
 from autoresearch.engine.agents.presets import PRESETS, Preset
@@ -71,7 +71,7 @@ def agent_clis(environ: Mapping[str, str] = os.environ) -> list[AgentCli]:
 
 def _git() -> Check:
     try:
-        workspace.check_git()
+        repository.check_git()
     except SessionError as no:
         return Check("git", "fail", str(no).split(";")[0], "Install git 2.38 or newer.")
     text = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import orjson
 
-from autoresearch.engine import arrivals, confine, devices, suspicion, transfer, verdict, workspace
+from autoresearch.engine import arrivals, confine, devices, repository, saved, suspicion, transfer, verdict, workspace
 from autoresearch.engine.git import Git
 from autoresearch.engine.linked import fingerprint
 from autoresearch.engine.scope import Scope
@@ -79,7 +79,7 @@ def open_or_create(place: Place, config: Config, options: RunOptions) -> Session
 
     A session whose folder or journal was lost is restored from its state ref first.
     """
-    workspace.check_git()
+    repository.check_git()
     if options.new:
         return _create(place, config, options)
     try:
@@ -131,7 +131,7 @@ def _restored(place: Place, name: str) -> Session | None:
     aside = folder.with_name(f".damaged-{name}-{records.now_ms()}")
     if folder.exists():
         folder.rename(aside)
-    restored = workspace.restore(place, name)
+    restored = saved.restore(place, name)
     if restored is None:
         if aside.exists():
             aside.rename(folder)
@@ -145,7 +145,7 @@ def _restored(place: Place, name: str) -> Session | None:
 
 
 def _create(place: Place, config: Config, options: RunOptions) -> Session:
-    head = workspace.head_of(place)
+    head = repository.head_of(place)
     refuse_unseen_files(place, config)
     branches = Git(place.common_dir)("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/autoresearch").split()
     if "autoresearch" in branches:
@@ -217,7 +217,7 @@ def header_for(place: Place, opened: Session, config: Config, base: str) -> reco
         branch=opened.branch.removeprefix("refs/heads/"),
         scope=config.scope.edit,
         config_sha=configs.sha(config),
-        evaluator_sha=workspace.tracked_hash(place, base, scope),
+        evaluator_sha=repository.tracked_hash(place, base, scope),
         linked_sha=fingerprint(*linked_inputs(place, config)),
         host=devices.host_name(),
         accelerator=devices.accelerator(),
@@ -230,7 +230,7 @@ def header_for(place: Place, opened: Session, config: Config, base: str) -> reco
 
 def refuse_unseen_files(place: Place, config: Config) -> None:
     """A command that names an untracked file would not find it in a clean checkout: say so before anything runs."""
-    _, untracked = workspace.uncommitted(place)
+    _, untracked = repository.uncommitted(place)
     linked = {link.strip("/") for link in config.scope.link}
     for key in ("setup", "build", "run", "evaluate"):
         for word in workspace.words_of(getattr(config.measure, key)):

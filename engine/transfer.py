@@ -12,8 +12,9 @@ import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 
-from autoresearch.engine import workspace
+from autoresearch.engine import repository, saved
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.remotes import INCOMING, Remote
 from autoresearch.state import session as sessions
@@ -22,7 +23,7 @@ from autoresearch.state.faults import reach
 from autoresearch.state.history import History
 from autoresearch.state.session import Place, Session, SessionError, open_session, show_to_people, write_atomic
 
-_JOURNAL, _NOTEBOOK, _CONFIG = workspace.SAVED
+_JOURNAL = saved.SAVED[0]
 _MARK = ".pulling"
 """In a session's folder: the state commit that a pull is putting in its place."""
 _OURS = re.compile(r"state|\d+|p\d+|lost-\d+-[0-9a-f]+")
@@ -59,13 +60,13 @@ def push(place: Place, session: Session, remote: Remote) -> Moved:
     """
     git = Git(place.common_dir)
     there = _of_session(remote.refs(), session)
-    files = _files(session)
+    journal = _journal(session)
     theirs = _their_journal(git, remote, there.get(f"{session.refs}state"), session)
-    _refuse_apart(session.name, remote.shown, files[_JOURNAL], theirs, pushing=True)
-    history = _history(files[_JOURNAL])
+    _refuse_apart(session.name, remote.shown, journal, theirs, pushing=True)
+    history = _history(journal)
     wanted, missing = _wanted(git, session, history)
     _refuse_foreign_branch(git, remote, session, wanted, there)
-    state = _save(place, git, session, files)
+    state = _save(place, git, session, journal)
     if _tree(git, there.get(f"{session.refs}state")) != _tree(git, state):
         wanted[f"{session.refs}state"] = state
     changes = {ref: sha for ref, sha in wanted.items() if there.get(ref) != sha}
@@ -76,15 +77,10 @@ def push(place: Place, session: Session, remote: Remote) -> Moved:
     return _moved(session.name, remote, "pushed", len(changes) + len(gone), history, theirs, missing)
 
 
-def _files(session: Session) -> dict[str, bytes]:
-    """Journal, notebook and config as they are now; of the journal its whole lines."""
-    found = {}
-    for path in (session.journal, session.notebook, session.config):
-        with contextlib.suppress(FileNotFoundError):
-            found[path.name] = path.read_bytes()
-    journal = found.get(_JOURNAL, b"")
-    found[_JOURNAL] = journal[: journal.rfind(b"\n") + 1]
-    return found
+def _journal(session: Session) -> bytes:
+    """The whole lines of the journal as it is now."""
+    data = session.journal.read_bytes() if session.journal.is_file() else b""
+    return data[: data.rfind(b"\n") + 1]
 
 
 def _their_journal(git: Git, remote: Remote, state: str | None, session: Session) -> bytes:
@@ -92,7 +88,7 @@ def _their_journal(git: Git, remote: Remote, state: str | None, session: Session
         return b""
     if git.attempt("cat-file", "-e", f"{state}^{{commit}}")[0]:
         remote.fetch(f"{session.refs}state")
-    return workspace.saved_files(git, state).get(_JOURNAL, b"")
+    return saved.files_of(git, state).get(_JOURNAL, b"")
 
 
 def _wanted(git: Git, session: Session, history: History) -> tuple[dict[str, str], int]:
@@ -129,19 +125,15 @@ def _refuse_foreign_branch(
         )
 
 
-def _save(place: Place, git: Git, session: Session, files: Mapping[str, bytes]) -> str:
-    """A state commit of these files, under the state ref too unless an engine moves that at this moment."""
-    entries = ""
-    for name, data in sorted(files.items()):
-        blob = git("hash-object", "-w", "--no-filters", "--stdin", stdin=data).strip()
-        entries += f"100644 blob {blob}\t{name}\n"
-    tree = git("mktree", stdin=entries).strip()
+def _save(place: Place, git: Git, session: Session, journal: bytes) -> str:
+    """A state commit with this journal, under the state ref too unless an engine moves that at this moment."""
+    tree = saved.StateTrees(git).write(session, BytesIO(journal))
     ref = f"{session.refs}state"
     code, out, _ = git.attempt("rev-parse", "--verify", "--quiet", ref)
     old = "" if code else out.decode().strip()
     if _tree(git, old) == tree:
         return old
-    identity = workspace.identity_of(place)
+    identity = repository.identity_of(place)
     parent = ("-p", old) if old else ()
     commit = git("commit-tree", tree, *parent, "-F", "-", stdin="push\n", env=identity).strip()
     git.attempt("update-ref", ref, commit, old or "0" * len(commit))
@@ -157,7 +149,7 @@ def _tree(git: Git, commit: str | None) -> str:
 
 def pull(place: Place, remote: Remote, name: str | None) -> Moved:
     """Bring a session of the remote here, or the one here up to it. Raises SessionError, Locked beside an engine."""
-    workspace.check_git()
+    repository.check_git()
     there = remote.refs()
     session = Session(place.sessions_dir / _chosen(place, remote, there, name))
     if sessions.half_deleted(place, session.name).exists():
@@ -175,17 +167,17 @@ def _pull(place: Place, remote: Remote, session: Session, there: Mapping[str, st
     remote.fetch(f"+{session.refs}*:{incoming}*", *branch)
     reach("pull:fetched")
     state = git("rev-parse", "--verify", f"{incoming}state").strip()
-    theirs = workspace.saved_files(git, state).get(_JOURNAL, b"")
+    theirs = saved.files_of(git, state).get(_JOURNAL, b"")
     history = _history(theirs)
     if history.header is None:
         raise SessionError(f"The journal of {session.name} at {remote.shown} does not begin as a session's; see there.")
-    here = _files(session)[_JOURNAL] or _saved_here(git, session)
+    here = _journal(session) or _saved_here(git, session)
     _refuse_apart(session.name, remote.shown, here, theirs, pushing=False)
     whole = session.journal.is_file() and not (session.folder / _MARK).exists()
     if len(here) > len(theirs) or (here == theirs and whole):
         _drop_incoming(git, session)
         return _moved(session.name, remote, "nothing", 0, _history(here), here, 0)
-    workspace.refuse_held_branch(place, session)
+    repository.refuse_held_branch(place, session)
     _refuse_users_branch(git, session, history, incoming)
     trust.note_pulled(place.common_dir, session.name, remote.shown)
     changed, missing = settle(place, session, state)
@@ -206,7 +198,7 @@ def settle(place: Place, session: Session, state: str) -> tuple[int, int]:
     state ref by the next start.
     """
     git = Git(place.common_dir)
-    files = workspace.saved_files(git, state)
+    files = saved.files_of(git, state)
     if session.folder.is_dir():
         write_atomic(session.folder / _MARK, state.encode())
     changed, missing = _take_refs(git, session, _history(files[_JOURNAL]), state)
@@ -216,7 +208,7 @@ def settle(place: Place, session: Session, state: str) -> tuple[int, int]:
         for name, data in files.items():
             write_atomic(session.folder / name, data)
             reach(f"pull:{name}")
-    elif workspace.restore(place, session.name) is None:
+    elif saved.restore(place, session.name) is None:
         raise SessionError(f"Session {session.name} could not be made from its state ref; call it again.", code=1)
     _drop_incoming(git, session)
     (session.folder / _MARK).unlink(missing_ok=True)
@@ -256,7 +248,7 @@ def _saved_here(git: Git, session: Session) -> bytes:
     state = f"{session.refs}state"
     if git.attempt("rev-parse", "--verify", "--quiet", state)[0]:
         return b""
-    return workspace.saved_files(git, state).get(_JOURNAL, b"")
+    return saved.files_of(git, state).get(_JOURNAL, b"")
 
 
 def _refuse_users_branch(git: Git, session: Session, history: History, incoming: str) -> None:

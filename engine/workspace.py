@@ -10,18 +10,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import shlex
-import shutil
-import subprocess
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import orjson
 
-from autoresearch.engine.git import OUR_EMAIL, OUR_NAME, Git, GitError, Refs
+from autoresearch.engine import repository
+from autoresearch.engine.git import Git, GitError, Refs
 from autoresearch.engine.objects import Objects
+from autoresearch.engine.saved import StateTrees
 from autoresearch.engine.scope import Scope
 from autoresearch.engine.shadows import module_of, names_imported, shadowing
 from autoresearch.engine.tree import Tree
@@ -29,13 +28,8 @@ from autoresearch.state import config as configs
 from autoresearch.state import records
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
-from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError, write_atomic
+from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
 
-MINIMUM_GIT = (2, 38)
-"""`merge-tree --write-tree`."""
-SAVED = ("autoresearch.jsonl", "autoresearch.md", "config.toml")
-"""What a state commit holds."""
-PART = 1 << 20
 _TRAILER = "Autoresearch-Proposal: "
 LARGEST_MB = 100
 """What the files of one proposal may hold: each experiment stays in the user's repository."""
@@ -83,14 +77,13 @@ class Workspace:
         self.session = session
         self.config = config
         self.scope = Scope(config.scope.edit, place.prefix)
-        self.identity = identity_of(place)
+        self.identity = repository.identity_of(place)
         self.git = Git(place.common_dir, identity=self.identity)
         self.refs = Refs(self.git)
         self._objects = Objects(self.git, self.identity)
+        self._state_trees = StateTrees(self.git)
         self.folder = trees_folder(place, session.name)
         self._config_path = f"{place.prefix}/{CONFIG_FILE}" if place.prefix else CONFIG_FILE
-        self._parts: list[str] = []
-        """Blobs of the journal's full parts that this engine has written."""
         self._hidden: bytes | None = None
         """The target's toml as an agent sees it; None when it is as committed."""
         self._warn = warn
@@ -351,41 +344,19 @@ class Workspace:
         return found
 
     def branch_holder(self) -> Path | None:
-        return branch_holder(self.place, self.session)
+        return repository.branch_holder(self.place, self.session)
 
     # -- housekeeping
 
     def save_state(self, message: str) -> None:
         """Commit journal, notebook and config under the state ref, so that a lost folder is restored from it."""
-        files = [path for path in (self.session.notebook, self.session.config) if path.is_file()]
-        names = "".join(f"{_quoted(path)}\n" for path in files)
-        blobs = self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names)
-        entries = [f"100644 blob {blob}\t{path.name}\n" for blob, path in zip(blobs.split(), files, strict=True)]
-        tree = self.git("mktree", stdin="".join([*entries, self._journal_entry()])).strip()
+        with self.session.journal.open("rb") as journal:
+            tree = self._state_trees.write(self.session, journal)
         old = self.refs.resolve(f"{self.session.refs}state")
         parent = ("-p", old) if old else ()
         commit = self.git("commit-tree", tree, *parent, "-F", "-", stdin=_text(message)).strip()
         self.refs.update((f"{self.session.refs}state", commit, None))
         reach("after:state")
-
-    def _journal_entry(self) -> str:
-        """The journal for a state's tree: a blob, and from PART bytes on a folder of parts of that size.
-
-        The journal only grows, so a part that is full stays as it is: at a keep only what is new is written. What an
-        earlier engine wrote is read again once, since people may mend a line in between.
-        """
-        parts = list(self._parts)
-        with self.session.journal.open("rb") as file:
-            file.seek(len(parts) * PART)
-            while data := file.read(PART):
-                parts.append(self.git("hash-object", "-w", "--no-filters", "--stdin", stdin=data).strip())
-                if len(data) == PART:
-                    self._parts = list(parts)
-        name = self.session.journal.name
-        if len(parts) == 1:
-            return f"100644 blob {parts[0]}\t{name}\n"
-        folder = self.git("mktree", stdin="".join(f"100644 blob {oid}\t{n:06d}\n" for n, oid in enumerate(parts)))
-        return f"040000 tree {folder.strip()}\t{name}\n"
 
     def tidy(self) -> None:
         """Pack what the session wrote, since automatic gc is off for our calls. Prunes nothing."""
@@ -417,111 +388,6 @@ def words_of(command: str | tuple[str, ...]) -> list[str]:
         return command.split()
 
 
-def branch_holder(place: Place, session: Session) -> Path | None:
-    """The worktree of the user's that has the session's branch checked out, if any. Files alone: no process."""
-    heads = [(place.common_dir / "HEAD", place.top)]
-    with contextlib.suppress(FileNotFoundError):
-        heads += [(admin / "HEAD", admin) for admin in (place.common_dir / "worktrees").iterdir()]
-    for head, where in heads:
-        with contextlib.suppress(OSError):
-            if head.read_text().strip() != f"ref: {session.branch}":
-                continue
-            return where if where == place.top else Path((where / "gitdir").read_text().strip()).parent
-    return None
-
-
-def refuse_held_branch(place: Place, session: Session) -> None:
-    """Raises SessionError when a worktree has the session's branch checked out: moving it would disturb that tree."""
-    holder = branch_holder(place, session)
-    if holder is not None:
-        name = session.branch.removeprefix("refs/heads/")
-        raise SessionError(f"{holder} has the session's branch {name} checked out; leave it with `git switch -` first.")
-
-
-def restore(place: Place, name: str) -> Session | None:
-    """Make a lost session folder again from its state ref; None when there is no such ref."""
-    session = Session(place.sessions_dir / name)
-    git = Git(place.common_dir)
-    state = f"{session.refs}state"
-    code, _, _ = git.attempt("rev-parse", "--verify", "--quiet", state)
-    if code:
-        return None
-    place.sessions_dir.mkdir(mode=0o700, exist_ok=True)
-    folder = place.sessions_dir / f".new-{name}-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    for file, data in saved_files(git, state).items():
-        write_atomic(folder / file, data)
-    (folder / "inbox").mkdir(mode=0o700)
-    (folder / "runs").mkdir(mode=0o700)
-    folder.rename(session.folder)
-    return session
-
-
-def saved_files(git: Git, state: str) -> dict[str, bytes]:
-    """Journal, notebook and config as a state commit has them, by name. It may come from elsewhere: nothing else.
-
-    A long journal is a folder of parts there, in the order of their names.
-    """
-    parts: dict[str, list[tuple[str, str]]] = {}
-    for entry in filter(None, git.raw("ls-tree", "-r", "-z", state).split(b"\0")):
-        facts, _, path = entry.partition(b"\t")
-        mode, kind, oid = facts.decode().split(" ")
-        name, _, part = path.decode("utf-8", "replace").partition("/")
-        if kind == "blob" and mode != "120000" and name in SAVED:
-            parts.setdefault(name, []).append((part, oid))
-    return {
-        name: b"".join(git.raw("cat-file", "blob", oid) for _, oid in sorted(found)) for name, found in parts.items()
-    }
-
-
-def check_git() -> None:
-    """Raises SessionError when git is missing or too old."""
-    try:
-        text = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        raise SessionError("git is not installed; install git 2.38 or newer.") from None
-    found = re.search(r"(\d+)\.(\d+)", text)
-    if not found or (int(found[1]), int(found[2])) < MINIMUM_GIT:
-        raise SessionError(f"git {found[0] if found else '?'} is too old; install git 2.38 or newer.")
-
-
-def head_of(place: Place) -> str:
-    """The user's HEAD commit. Raises SessionError when there is none yet."""
-    code, out, _ = Git(place.git_dir).attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    if code:
-        raise SessionError(f"{place.top} has no commit yet; make one with `git add -A && git commit -m start`.")
-    return out.decode().strip()
-
-
-def uncommitted(place: Place) -> tuple[list[str], list[str]]:
-    """(changed tracked files, untracked files) of the user's worktree, relative to the target's folder. Only reads."""
-    git = Git(place.git_dir, place.top)
-    answer = git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal")
-    changed: list[str] = []
-    untracked: list[str] = []
-    for entry in filter(None, answer.split("\0")):
-        (untracked if entry.startswith("??") else changed).append(entry[3:])
-    return changed, untracked
-
-
-def tracked_hash(place: Place, commit: str, scope: Scope) -> str:
-    """One hash over the protected files of `commit`: path, mode and blob of every tracked file outside the scope.
-
-    Without the target's own toml: what of it measures has a hash of its own, the rest may change freely.
-    """
-    digest = hashlib.sha256()
-    prefix = f"{place.prefix}/" if place.prefix else ""
-    for entry in filter(None, Git(place.common_dir).raw("ls-tree", "-r", "-z", commit).split(b"\0")):
-        meta, _, name = entry.partition(b"\t")
-        path = name.decode("utf-8", "surrogateescape")
-        inside = path[len(prefix) :] if path.startswith(prefix) else ""
-        if inside and (inside == CONFIG_FILE or scope.contains(inside)):
-            continue
-        digest.update(meta + b"\t" + name + b"\0")
-    return digest.hexdigest()
-
-
 def _by_fitness(root: Path, paths: list[str]) -> list[tuple[list[str], tuple[str, ...]]]:
     """Paths for git's index with the flags to give them: what git refuses to look at counts as removed.
 
@@ -536,31 +402,6 @@ def _by_fitness(root: Path, paths: list[str]) -> list[tuple[list[str], tuple[str
         (unfit if odd or behind_link else fit).append(path)
     both = ((fit, ("--add", "--remove", "--replace")), (unfit, ("--force-remove",)))
     return [(some, flags) for some, flags in both if some]
-
-
-def _quoted(path: Path) -> str:
-    """A path as a line for git; one with a line break in C's quotes."""
-    text = str(path)
-    if "\n" not in text:
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
-def identity_of(place: Place) -> dict[str, str]:
-    """The user's name and address for our commits, ours where they have none."""
-    answer = Git(place.git_dir).attempt("config", "--get-regexp", r"^user\.(name|email)$")[1].decode("utf-8", "replace")
-    known = {}
-    for line in answer.splitlines():
-        key, _, value = line.partition(" ")
-        known[key] = value.strip()
-    name = known.get("user.name") or os.environ.get("GIT_AUTHOR_NAME") or OUR_NAME
-    email = known.get("user.email") or os.environ.get("GIT_AUTHOR_EMAIL") or OUR_EMAIL
-    return {
-        "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": email,
-        "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": email,
-    }
 
 
 def _message(message: str, facts: dict[str, object]) -> str:

@@ -25,7 +25,8 @@ from autoresearch.engine.agents import words as wordings
 from autoresearch.engine.agents.clistream import CliStream
 from autoresearch.engine.agents.command import Command
 from autoresearch.engine.agents.presets import ANSWER_FOLDER, PRESETS, call_of
-from autoresearch.engine.workspace import Taken, Workspace, head_of
+from autoresearch.engine.repository import head_of
+from autoresearch.engine.workspace import Taken, Workspace
 from autoresearch.state import config as configs
 from autoresearch.state import records
 from autoresearch.state.config import AgentSettings

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from repos import git, make_target, snapshot, write
 
-from autoresearch.engine import workspace as workspace_module
+from autoresearch.engine import saved
 from autoresearch.engine.git import GitError
-from autoresearch.engine.workspace import Taken, Workspace, branch_holder, head_of, restore, uncommitted
+from autoresearch.engine.repository import branch_holder, head_of, uncommitted
+from autoresearch.engine.saved import restore
+from autoresearch.engine.workspace import Taken, Workspace
 from autoresearch.state import config as configs
 from autoresearch.state import records
 from autoresearch.state.session import SessionError, create_session, find_place
@@ -625,7 +627,7 @@ def test_a_long_journal_is_saved_in_parts_of_which_only_the_last_is_written_agai
     session = workspace.session
     journal = session.journal
     state = f"{session.refs}state"
-    monkeypatch.setattr(workspace_module, "PART", 1000)
+    monkeypatch.setattr(saved, "PART", 1000)
     before = journal.read_bytes()
     assert len(before) < 1000
     workspace.save_state("short")

@@ -16,8 +16,9 @@ from engines import check_agreement, command, environment, place, refs, run, ses
 from repos import BENCH, TOML, git, make_target, patch, write
 from terminals import Terminal
 
-from autoresearch.engine import arrivals, remotes, transfer
+from autoresearch.engine import arrivals, remotes, saved, transfer, workspace
 from autoresearch.state import records
+from autoresearch.state.config import loads
 from autoresearch.state.journal import Journal
 from autoresearch.state.session import list_sessions
 
@@ -106,6 +107,29 @@ def test_pushing_and_pulling_again_do_nothing(boxes: Boxes) -> None:
     before = picture(boxes.two)
     assert json.loads(call(boxes.two, "pull", "hub", "--json").stdout)["did"] == "nothing"
     assert picture(boxes.two) == before
+
+
+def test_a_push_writes_a_long_journal_in_the_parts_that_keeps_wrote(boxes: Boxes) -> None:
+    held = session(boxes.one)
+    with held.journal.open("ab") as file:
+        file.write(b'{"type":"future","text":"%s"}\n' % (b"x" * saved.PART))
+    went_on = workspace.Workspace(place(boxes.one), held, loads(TOML), lambda text: None)
+    went_on.save_state("as at a keep")
+    went_on.close()
+    state = f"{held.refs}state"
+    before = git(boxes.one, "rev-parse", state)
+    call(boxes.one, "push", "hub")
+    assert git(boxes.one, "rev-parse", state) == before, "nothing was new"
+    with held.journal.open("ab") as file:
+        file.write(b'{"type":"future","text":"more"}\n')
+    parts = git(boxes.one, "ls-tree", f"{state}:autoresearch.jsonl").splitlines()
+    call(boxes.one, "push", "hub")
+    after = git(boxes.hub, "ls-tree", f"{state}:autoresearch.jsonl").splitlines()
+    assert len(after) == len(parts) == 2
+    assert after[0] == parts[0], "a full part is sent once"
+    assert after[1] != parts[1]
+    call(boxes.two, "pull", "hub")
+    assert journal(boxes.two) == journal(boxes.one)
 
 
 def test_what_was_asked_after_the_last_save_moves_too(boxes: Boxes) -> None:

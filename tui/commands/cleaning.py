@@ -89,7 +89,7 @@ def _show(console: Console, items: list[Item], chosen: list[Item], asked: bool) 
 @click.pass_obj
 def delete(where: Where, name: str | None, yes: bool) -> None:
     """Remove a session whole: journal, notebook, logs, trees, refs and branch. Without SESSION, the latest one."""
-    from autoresearch.engine import deletion, workspace
+    from autoresearch.engine import deletion, repository, saved
 
     if name is not None and where.session not in (None, name):
         raise click.UsageError(f"It names two sessions, {name} and {where.session}")
@@ -98,7 +98,7 @@ def delete(where: Where, name: str | None, yes: bool) -> None:
         if deletion.finish(place, name):
             click.echo(f"Session {name} is deleted; an earlier call had begun it.")
             return
-        restored = workspace.restore(place, name)
+        restored = saved.restore(place, name)
         if restored is None:
             raise _no_session(place, name)
     session = open_session(place, name)
@@ -108,7 +108,7 @@ def delete(where: Where, name: str | None, yes: bool) -> None:
             f"`autoresearch stop --session {session.name}` ends it, then delete it.",
             code=4,
         )
-    workspace.refuse_held_branch(place, session)
+    repository.refuse_held_branch(place, session)
     _say_loss(place, session)
     if not yes and not _sure(f"Delete session {session.name}? It cannot be undone.", "--yes"):
         click.echo("Nothing was deleted.")

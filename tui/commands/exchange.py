@@ -49,7 +49,7 @@ def import_(where: Where, file: Path) -> None:
 def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     """Make the session; gives the sentences to say. Raises SessionError, ConfigError."""
     from autoresearch.engine import git as gits
-    from autoresearch.engine import opening, workspace
+    from autoresearch.engine import opening, repository
 
     if not file.is_file():
         raise SessionError(f"There is no file {file}; name a results.tsv or a pi-autoresearch log.")
@@ -61,7 +61,7 @@ def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     if not imported.segments:
         raise SessionError(" ".join([f"There is no experiment in {file.name}.", *problems[:_SHOWN_PROBLEMS]]))
     config = configs.load(place.config_file)
-    head = workspace.head_of(place)
+    head = repository.head_of(place)
     git = gits.Git(place.common_dir)
     branches = set(git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/autoresearch/").split())
     name = name or sessions.free_name(place, datetime.now(), branches)

@@ -29,10 +29,10 @@ def ask_to_delete(app: Dashboard, place: Place, session: Session, then: Callable
         app.run_worker(run, thread=True, exit_on_error=False, group="deleting", name="delete")
 
     def words() -> list[str]:
-        from autoresearch.engine import workspace
+        from autoresearch.engine import repository
         from autoresearch.tui.commands.cleaning import loss_words
 
-        workspace.refuse_held_branch(place, session)
+        repository.refuse_held_branch(place, session)
         return loss_words(place, session)
 
     def delete() -> None:
