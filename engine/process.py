@@ -54,6 +54,8 @@ Cause = Literal[
 MOST_PROCESSES = min(max(512, 32 * (os.cpu_count() or 1)), 4096)
 """Of one command at a time: far more than workers and compilers need, far less than a machine can bear. Watched,
 because no limit of the kernel's binds root."""
+_LEAST_FILES = 0.005
+"""Of all files that a disk can hold: with fewer left to make, a command ends as with less room."""
 _OOM_SCORE = 500
 """When memory runs out, the kernel ends a command before the engine, or the SSH server it is reached by."""
 
@@ -360,6 +362,9 @@ class _Run:
             if free_mb < self.command.free_mb:
                 least = f"{self.command.free_mb:,.0f} MB"
                 self._stop("disk_limit", f"the disk had less than {least} left while it ran ({free_mb:,.0f} MB)")
+                return True
+            if info.f_files and info.f_favail < info.f_files * _LEAST_FILES:
+                self._stop("disk_limit", f"the disk had room for only {info.f_favail:,} more files while it ran")
                 return True
         return False
 

@@ -343,3 +343,29 @@ def test_a_full_disk_ends_the_run_and_not_the_session(least_mb: int, tmp_path: P
         assert has_won(FILLS, seen) == (not least_mb)
     finally:
         subprocess.run(["umount", "-l", str(trees)], check=True)
+
+
+MULTITUDE = Attack("fills the disk with empty files", """
+import time
+for n in range(2990):
+    try:
+        open(f'empty{n}', 'w').close()
+    except OSError:
+        break
+time.sleep(3)
+""", outcome=("crash", "disk_limit"), says="more files")  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+def test_a_disk_full_of_files_ends_the_run_and_not_the_session(tmp_path: Path) -> None:
+    trees = tmp_path / "small"
+    trees.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m,nr_inodes=3000", "tmpfs", str(trees)], check=True)
+    try:
+        repo = make_attacked(tmp_path / "r", run="python train.py", measure=APART)
+        seen = measure_all(tmp_path, repo, [MULTITUDE, IN_PROCESS[0]], AUTORESEARCH_TREES=str(trees))
+        assert (seen[MULTITUDE.name].line.status, seen[MULTITUDE.name].line.cause) == MULTITUDE.outcome
+        assert MULTITUDE.says in seen[MULTITUDE.name].line.reason
+        assert (seen[IN_PROCESS[0].name].line.status, seen[IN_PROCESS[0].name].line.cause) == MEASURED
+    finally:
+        subprocess.run(["umount", "-l", str(trees)], check=True)
