@@ -43,6 +43,8 @@ _SHOWN_EVERY_S = 0.25
 _REST_S = 0.01
 """Between two sessions: reading is work of Python's, and the screen has to get a turn."""
 _STARTING_MS = 15_000
+_Batch = dict[str, "tuple[tuple[object, ...], Overview | str]"]
+"""By name: what a session's files looked like, and what they said."""
 
 
 class SessionList(Reasoned, LineView):
@@ -258,11 +260,11 @@ class HomeScreen(Reasoned, Screen[None]):
         worker = get_current_worker()
         found = list_sessions(self.place)
         self.app.call_from_thread(self._listed, found)
-        read: dict[str, Overview | str] = {}
+        read: _Batch = {}
         shown_at = 0.0
         for session in found:
             if worker.is_cancelled:
-                return
+                break
             beat = self.board.heartbeat(session)
             stamp = self._stamp(session, beat)
             if self._stamps.get(session.name) == stamp:
@@ -271,8 +273,7 @@ class HomeScreen(Reasoned, Screen[None]):
                 known: Overview | str = overview_of(session, session.history(), self.board.now_ms(), beat)
             except OSError as error:
                 known = f"It cannot be read: {error.strerror or error}."
-            self._stamps[session.name] = stamp
-            read[session.name] = known
+            read[session.name] = (stamp, known)
             if time.monotonic() - shown_at >= _SHOWN_EVERY_S:
                 shown_at = time.monotonic()
                 self.app.call_from_thread(self._known, read)
@@ -300,8 +301,9 @@ class HomeScreen(Reasoned, Screen[None]):
         self._stamps = {name: stamp for name, stamp in self._stamps.items() if name in names}
         self.refresh_list()
 
-    def _known(self, read: dict[str, Overview | str]) -> None:
-        self.read.update(read)
+    def _known(self, read: _Batch) -> None:
+        for name, (stamp, known) in read.items():
+            self._stamps[name], self.read[name] = stamp, known
         self.refresh_list()
 
     # -- showing
