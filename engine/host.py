@@ -1,4 +1,4 @@
-"""Run one loop in one process: lock, segment, recovery, signals, inbox; and start such a process detached.
+"""Run one loop in one process: lock, segment, recovery, signals, inbox. `detached` starts such a process.
 
 `engine_main` is the engine. It ignores SIGHUP, so a closed terminal cannot end it; SIGINT and SIGTERM stop it with the
 experiment left open. Whatever ends it writes its line first: a session without a process is paused or stopped on
@@ -13,12 +13,9 @@ import errno
 import gc
 import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from autoresearch.engine import (
     agents,
@@ -49,7 +46,6 @@ from autoresearch.engine.opening import (
     refuse_untrusted,
     resolved,
 )
-from autoresearch.engine.output import cap_engine_log
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Observe, OnLive, Recorder
 from autoresearch.engine.researcher import Researcher
@@ -60,7 +56,6 @@ from autoresearch.state.history import History
 from autoresearch.state.journal import Journal, JournalLost
 from autoresearch.state.session import Place, Session, SessionError
 
-START_TIMEOUT_S = 60.0
 LESSON_PATIENCE_S = 20.0
 """How long a session that pauses waits for the lesson on its last experiment."""
 TIDY_AFTER = 50
@@ -488,70 +483,3 @@ def _journal(opened: Session) -> Iterator[Journal]:
         yield journal
     finally:
         journal.close()
-
-
-# -- detached
-
-
-def start_detached(place: Place, options: RunOptions) -> Session:
-    """Start `run --headless` in a session of its own and return once it holds the lock.
-
-    Raises SessionError with the engine's last words when it ends before that.
-    """
-    options = resolved(place, options)
-    config = read_config(place, options)
-    refuse_untrusted(place, options)
-    confine.refuse_weak(config)
-    opened = open_or_create(place, config, options)
-    repository.refuse_held_branch(place, opened)
-    running = opened.engine_pid()
-    if running is not None:
-        raise session.Locked(opened.name, running)
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "autoresearch",
-        "run",
-        "--headless",
-        *_flags(replace(options, session=opened.name, trust=True)),
-    ]
-    cap_engine_log(opened.engine_log)
-    with opened.engine_log.open("ab") as log:
-        start = log.tell()
-        child = subprocess.Popen(
-            command, cwd=place.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        live = opened.read_live()
-        if live is not None and live.pid == child.pid:
-            return opened
-        if child.poll() is not None:
-            break
-        time.sleep(0.02)
-    words = _last_words(opened.engine_log, start) or f"it ended with exit code {child.returncode}"
-    raise SessionError(words, code=child.returncode or FAILED)
-
-
-def _flags(options: RunOptions) -> list[str]:
-    flags = []
-    for name, value in (
-        ("--session", options.session),
-        ("--max-experiments", options.max_experiments),
-        ("--agent", options.agent),
-        ("--replay", options.replay),
-        ("--budget", options.budget_s),
-    ):
-        if value is not None:
-            flags += [name, str(value)]
-    if options.trust:
-        flags.append("--trust")
-    return flags
-
-
-def _last_words(log: Path, start: int) -> str:
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1].removeprefix("autoresearch: ").removeprefix("Error: ") if lines else ""

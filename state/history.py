@@ -254,9 +254,6 @@ class History:
         effect = _finite(header.verdict.get("min_effect")) or 0.0
         return heldout.gap(self.holdout, header.metric_name, header.direction, sd, effect)
 
-    def has_idea(self) -> bool:
-        return any(idea.state == "open" for idea in self.ideas.values())
-
     @staticmethod
     def free_id(prefix: str, known: Iterable[str]) -> str:
         """The next free id such as `i7`."""

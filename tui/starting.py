@@ -40,11 +40,11 @@ class Detached:
         return place.config_file.is_file() and target_of(session) == place.prefix
 
     def resume(self, place: Place, session: Session) -> None:
-        from autoresearch.engine import host, opening
+        from autoresearch.engine import detached, opening
 
         own = self.options if self.options is not None and self.options.session in (None, session.name) else None
         options = own or opening.RunOptions(session=session.name)
-        host.start_detached(place, replace(options, session=session.name, new=False, trust=False))
+        detached.start_detached(place, replace(options, session=session.name, new=False, trust=False))
 
     def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]:
         """(what to say, (key, command) of each) of commands that nobody has confirmed here; None: a new session."""
@@ -72,7 +72,7 @@ class Detached:
         return found
 
     def new(self, place: Place, agent: str | None) -> Session:
-        from autoresearch.engine import host
+        from autoresearch.engine import detached
         from autoresearch.engine.opening import RunOptions
 
-        return host.start_detached(place, RunOptions(new=True, agent=agent))
+        return detached.start_detached(place, RunOptions(new=True, agent=agent))

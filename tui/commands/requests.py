@@ -174,9 +174,9 @@ def limit(where: Where, name: str, value: str) -> None:
     say(f"The limit {name} is now {shown}.", how)
     if how != "done" or before.control.state != "paused" or before.control.limit != name:
         return
-    from autoresearch.engine import host, opening
+    from autoresearch.engine import detached, opening
 
-    started = host.start_detached(place, opening.RunOptions(session=session.name))
+    started = detached.start_detached(place, opening.RunOptions(session=session.name))
     click.echo(f"Session {started.name} goes on (engine pid {started.engine_pid()}).")
 
 

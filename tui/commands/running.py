@@ -142,7 +142,7 @@ def attach(where: Where) -> int:
 
 def start(where: Where, place: Place, options: RunOptions, headless: bool, demo: bool = False) -> int:
     """Run the engine: detached under the screen on a terminal, else here with a line per event."""
-    from autoresearch.engine import host
+    from autoresearch.engine import detached
     from autoresearch.tui.trusting import ask_or_refuse
 
     if place.config_file.is_file():
@@ -153,7 +153,7 @@ def start(where: Where, place: Place, options: RunOptions, headless: bool, demo:
 
     where.preferences()  # what is wrong in them is said before anything runs
     options = ask_agent(place, options)
-    session = host.start_detached(place, options)
+    session = detached.start_detached(place, options)
     where.opened = session
     return view(where, place, session, replace(options, session=session.name, new=False), demo=demo)
 

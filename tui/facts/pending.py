@@ -9,7 +9,6 @@ from autoresearch.state.history import History
 from autoresearch.state.session import Session
 from autoresearch.state.text import clean_line
 
-NOTEBOOK = ("idea", "veto", "dead_end", "note")
 _LONGEST = 160
 
 
