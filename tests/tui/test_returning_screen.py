@@ -193,7 +193,7 @@ async def test_nothing_is_offered_that_would_change_a_session_that_is_only_read(
 
 
 async def test_a_lost_engine_is_shown_with_its_last_words(tmp_path: Path) -> None:
-    writer = sessions.running(tmp_path, experiments=5)
+    writer = sessions.running(tmp_path, experiments=5).here()
     writer.session.engine_log.write_text("ok\n\x1b]0;owned\x07CUDA error: out of memory\n")
     async with watching(writer) as (app, pilot):
         app.open_returning()
