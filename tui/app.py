@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import termios
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +35,7 @@ from autoresearch.tui.feed import Feed
 from autoresearch.tui.notices import Bell
 from autoresearch.tui.pages import Pages
 from autoresearch.tui.palette import LIGHT_THEME, THEME, palette_of, textual_theme
+from autoresearch.tui.plain_text import AsciiOnly, NoControls
 from autoresearch.tui.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
 from autoresearch.tui.starting import Detached, Starter
@@ -59,18 +62,31 @@ def run_dashboard(
     # A closed terminal ends the viewer at once and quietly, even under nohup: with SIGHUP ignored its event loop would
     # hang in a write to the terminal that is gone.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    preferences = preferences or Preferences()
+    if not _writes_unicode():
+        preferences = replace(preferences, ascii=True)
     app = Dashboard(
         place,
         session,
         demo=demo,
         starter=starter,
         terminal=0,
-        preferences=preferences or Preferences(),
+        preferences=preferences,
         read_only=read_only,
     )
     app.returning = True
     app.run(mouse=app.preferences.mouse)
     return app.return_code or 0, (app.place, app.session, app.board.beat) if app.has_session else None
+
+
+def _writes_unicode() -> bool:
+    """Whether the terminal's locale has the characters that we draw with; textual would write `\\u256d` for them."""
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    try:
+        "╭✓⣿".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
@@ -144,9 +160,8 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
         self.register_theme(LIGHT_THEME)
         self.theme = textual_theme(self.preferences.theme, self.plain)
         self.set_keymap(self.preferences.keys)
+        self._filters.append(NoControls())
         if self.preferences.ascii:
-            from autoresearch.tui.plain_text import AsciiOnly
-
             self._filters.append(AsciiOnly())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -176,7 +191,8 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
     def _board_of(self, place: Place, session: Session) -> DashboardScreen:
         target = place.prefix or place.top.name
-        return DashboardScreen(session, f"{Path(target).name}/{session.name}", self.palette, self.heartbeat(session))
+        heading = clean(f"{Path(target).name}/{session.name}")
+        return DashboardScreen(session, heading, self.palette, self.heartbeat(session))
 
     def heartbeat(self, session: Session) -> Heartbeat:
         """What this viewer has seen of its heartbeat, on whichever screen."""

@@ -1,6 +1,8 @@
-"""Drawing with ASCII alone: the last thing before the terminal, so that no widget has to know of it."""
+"""The last thing before the terminal, whatever a widget drew: no control characters, and with `ascii` only ASCII."""
 
 from __future__ import annotations
+
+import re
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -15,6 +17,7 @@ _SIGNS = {
     "∞": "N", "↳": ">", "↑": "^", "↓": "v", "←": "<", "→": ">", "⇧": "^", "▲": "^", "▼": "v", "◆": "*", "○": "o",
     "●": "o", "“": '"', "”": '"', "’": "'", "‘": "'", "µ": "u", "σ": "s", "Δ": "d",
 }  # fmt: skip
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SHADES = " .:-=+*#@"
 _FIRST_BRAILLE, _LAST_BRAILLE = 0x2800, 0x28FF
 
@@ -31,6 +34,15 @@ def _likeness(character: str) -> str:
     if _FIRST_BRAILLE <= code <= _LAST_BRAILLE:
         return _SHADES[(code - _FIRST_BRAILLE).bit_count()]
     return _SIGNS.get(character) or "?" * cell_len(character)
+
+
+class NoControls(LineFilter):
+    """Texts from outside are cleaned where they are read; what was forgotten there stops here. It takes no cell."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(text.isprintable() for text, _, _ in segments):
+            return segments
+        return [Segment(_CONTROLS.sub("", text), style, control) for text, style, control in segments]
 
 
 class AsciiOnly(LineFilter):

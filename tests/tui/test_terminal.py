@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -23,13 +26,14 @@ from autoresearch.state.session import write_live
 
 VIEW = """
 import sys
+import termios
 from pathlib import Path
 from autoresearch.tui.app import run_dashboard
 from autoresearch.state.session import Place, Session
 session = Session(Path(sys.argv[1]))
 common = session.folder.parent.parent
 {before}
-sys.exit(run_dashboard(Place(top=common.parent, git_dir=common, common_dir=common, prefix=""), session)[0])
+sys.exit(run_dashboard(Place(top=common.parent, git_dir=common, common_dir=common, prefix=""), session, {options})[0])
 """
 
 
@@ -39,9 +43,11 @@ def viewed(
     size: tuple[int, int] = (120, 40),
     before: str = "",
     prefix: list[str] | None = None,
+    options: str = "",
     **env: str,
 ) -> Iterator[Terminal]:
-    argv = [*(prefix or []), sys.executable, "-c", VIEW.format(before=before), str(writer.session.folder)]
+    script = VIEW.format(before=before, options=options)
+    argv = [*(prefix or []), sys.executable, "-c", script, str(writer.session.folder)]
     terminal = Terminal(argv, size, **env)
     try:
         yield terminal
@@ -178,7 +184,7 @@ def test_tmux_shows_the_same_and_passes_the_keys_on(tmp_path: Path) -> None:
             time.sleep(0.05)
 
     script = tmp_path / "view.py"
-    script.write_text(VIEW.format(before=""))
+    script.write_text(VIEW.format(before="", options=""))
     command = f"'{sys.executable}' '{script}' '{writer.session.folder}'; sleep 60"
     with sessions.engine(writer):
         subprocess.run([*tmux, "new-session", "-d", "-x", "80", "-y", "24", command], check=True)
@@ -199,3 +205,65 @@ def test_tmux_shows_the_same_and_passes_the_keys_on(tmp_path: Path) -> None:
                 time.sleep(0.05)
         finally:
             subprocess.run([*tmux, "kill-server"], check=False)
+
+
+def test_a_storm_of_sizes_down_to_a_single_cell_is_survived(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path)
+    present(writer)
+    with sessions.engine(writer), viewed(writer) as terminal:
+        terminal.until(lambda: b"DISCARD" in terminal.written)
+        for width, height in [(1, 1), (300, 100), (40, 10), (1, 50), (200, 1), (61, 16), (2, 2)] * 8:
+            resize(terminal, width, height)
+            terminal.read(0.005)
+        present(writer)
+        resize(terminal, 40, 10)
+        start = len(terminal.written)
+        terminal.until(lambda: b"RUNNING" in terminal.written[start:])
+        resize(terminal, 120, 40)
+        terminal.until(lambda: b"DISCARD" in terminal.written[start:])
+        terminal.press("q")
+        terminal.until(lambda: b"leave it running" in terminal.written)
+        terminal.press("l")
+        assert terminal.wait() == 0
+
+
+def test_a_terminal_that_nobody_reads_holds_up_neither_the_files_nor_another_viewer(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path)
+    present(writer)
+    output = writer.session.run(writer.number) / "output.log"
+    with sessions.engine(writer), viewed(writer) as stalled:
+        stalled.until(lambda: b"DISCARD" in stalled.written)
+        # A storm of frames into a pty that is full after 4 kB, until its writer is stuck.
+        for width in range(100, 160):
+            resize(stalled, width, 40)
+        with viewed(writer) as other:
+            other.until(lambda: b"DISCARD" in other.written)
+            with output.open("a") as file:
+                file.write("after the stall\n")
+            present(writer)
+            other.press("2")
+            other.until(lambda: b"after the stall" in other.written)
+            assert not stalled.ended()
+        stalled.press("2")
+        stalled.until(lambda: b"after the stall" in stalled.written)
+
+
+def test_ctrl_z_is_no_key_of_ours_and_a_stopped_viewer_comes_back(tmp_path: Path) -> None:
+    writer = sessions.paused(tmp_path)
+    with viewed(writer) as terminal:
+        terminal.until(lambda: b"Why it stopped" in terminal.written)
+        terminal.press("\x1a")
+        start = len(terminal.written)
+        terminal.press("?")
+        terminal.until(lambda: b"In this pane" in terminal.written[start:])
+        terminal.press("?")
+        os.kill(terminal.pid, signal.SIGSTOP)
+        os.kill(terminal.pid, signal.SIGCONT)
+        start = len(terminal.written)
+        terminal.press("?")
+        terminal.until(lambda: b"In this pane" in terminal.written[start:])
+
+
+def resize(terminal: Terminal, width: int, height: int) -> None:
+    """The kernel tells the program (SIGWINCH)."""
+    fcntl.ioctl(terminal.fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))

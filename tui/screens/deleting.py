@@ -47,6 +47,8 @@ def ask_to_delete(app: Dashboard, place: Place, session: Session, then: Callable
 
         options = [Option("y", "delete", "yes, delete it; it cannot be undone"), Option("n", "", "no")]
         text = "\n\n".join(clean(sentence) for sentence in said)
-        app.push_screen(Choice(app.palette, f"Delete session {session.name}?", text, options, default=""), answer)
+        app.push_screen(
+            Choice(app.palette, f"Delete session {clean(session.name)}?", text, options, default=""), answer
+        )
 
     in_thread(words, ask)

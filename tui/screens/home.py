@@ -97,7 +97,7 @@ class SessionList(Reasoned, LineView):
 
     def _standing(self, session: Session, known: Overview | str | None, width: int) -> list[Segment]:
         palette = self.palette
-        name = Segment(_fixed(session.name, 20 if width >= _ROOMY else 13), palette.strong)
+        name = Segment(_fixed(clean(session.name), 20 if width >= _ROOMY else 13), palette.strong)
         if known is None:
             return [name, Segment(_fixed("…", 16), palette.quiet)]
         if isinstance(known, str):
@@ -343,7 +343,7 @@ class HomeScreen(Reasoned, Screen[None]):
             return f"All {hidden} sessions are archived; A shows them, n starts another."
         if self.place.config_file.is_file():
             return "No session yet; n starts the first one.\n`autoresearch doctor` proves the target before."
-        return f"There is no autoresearch.toml in {self.place.folder}.\nn sets this target up."
+        return f"There is no autoresearch.toml in {clean(str(self.place.folder))}.\nn sets this target up."
 
     # -- acting
 
@@ -394,7 +394,7 @@ class HomeScreen(Reasoned, Screen[None]):
         try:
             place = replace(self.place, prefix=target_of(session))
         except OSError as error:
-            self.notify(f"Session {session.name} cannot be read: {error.strerror}.", severity="error")
+            self.notify(f"Session {clean(session.name)} cannot be read: {error.strerror}.", severity="error")
             return
         self.board.open_session(place, session)
 
@@ -416,10 +416,10 @@ class HomeScreen(Reasoned, Screen[None]):
             else:
                 mark.touch()
         except OSError as error:
-            self.notify(f"Session {chosen.session.name} cannot be archived: {error.strerror}.", severity="error")
+            self.notify(f"Session {clean(chosen.session.name)} cannot be archived: {error.strerror}.", severity="error")
             return
         said = "is in the list again" if chosen.archived else "is archived; all of it is kept, and A shows it"
-        self.notify(f"{chosen.session.name} {said}.", timeout=5)
+        self.notify(f"{clean(chosen.session.name)} {said}.", timeout=5)
         self.read[chosen.session.name] = replace(chosen, archived=not chosen.archived)
         self.refresh_list()
 

@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from autoresearch.tui.palette import Palette
+from autoresearch.tui.screens.panes import literal
 from autoresearch.tui.widgets.lines import LineView
 from autoresearch.tui.widgets.lists import Item, TextList
 
@@ -81,7 +82,7 @@ class Choice(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         cursor = next(at for at, option in enumerate(self.options) if option.value == self.default)
         with Vertical(classes="box") as box:
-            box.border_title = self.heading
+            box.border_title = literal(self.heading)
             yield Static(self.text, classes="words", markup=False)
             options = Options(self.palette, self.options, cursor)
             options.styles.height = len(self.options)
@@ -114,7 +115,7 @@ class Ask(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
-            box.border_title = self.heading
+            box.border_title = literal(self.heading)
             yield Static(self.text, classes="words", markup=False)
             field = Input(self.value, placeholder=self.placeholder)
             field.cursor_blink = False  # half a kilobyte a second over a slow line
@@ -142,7 +143,7 @@ class Page(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         page = TextList(self.palette, id="page")
         page.most_lines = 40
-        page.border_title = self.heading
+        page.border_title = literal(self.heading)
         page.border_subtitle = "esc closes · j k scroll"
         yield page
 
