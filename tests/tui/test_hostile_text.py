@@ -36,8 +36,8 @@ FIRST = {"d": "3 Families", "B": "Why it stopped", "enter": "1 Verdict", "slash"
 
 
 HOSTILE = frozenset(
-    ("log", "ideas pane", "dead ends pane", "ideas", "dead ends", "families", "messages", "before a restart", "experiment",
-     "logs", "outputs", "sessions")
+    ("log", "ideas pane", "dead ends pane", "ideas", "dead ends", "families", "messages", "before a restart",
+     "experiment", "logs", "outputs", "sessions")
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def arrives(terminal: Terminal, sign: str, start: int, name: str) -> None:
 
 
 def visit(terminal: Terminal, names: list[str], hostile: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Each screen in turn; what was written for it. Those that are `hostile` come with such a text, or prove nothing."""
+    """Each screen in turn; what was written for it. Those in `hostile` come with such a text."""
     seen = {}
     for name in names:
         start = len(terminal.written)
