@@ -10,6 +10,7 @@ import sessions
 from click.testing import CliRunner
 from journals import told
 from test_dashboard import asked, text, until, watching
+from textual.events import Key
 
 from autoresearch.engine import recovery
 from autoresearch.state import records
@@ -18,6 +19,7 @@ from autoresearch.tui.alive import Engine
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.cli import cli
 from autoresearch.tui.facts.returning import Returning, in_flight, planned, returning, steps_in_words
+from autoresearch.tui.screens.modals import Ask, Choice
 from autoresearch.tui.screens.returning import ReturningScreen
 from autoresearch.tui.widgets.picks import Picks
 
@@ -174,6 +176,22 @@ async def test_a_veto_a_new_order_an_idea_and_a_limit_are_in_the_journal(tmp_pat
         await pilot.press("l", "4", "ctrl+u", *"many", "enter")
         await until(pilot, lambda: "limits.dollars" in text(pilot))
         assert asked(writer) == []
+
+
+async def test_keys_in_a_burst_leave_each_screen_once(tmp_path: Path) -> None:
+    async with watching(sessions.paused(tmp_path, experiments=3), (80, 24)) as (app, pilot):
+        await pilot.press("B")
+        await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, Choice))
+        for key in "45":  # as a slow line delivers them: the second is there before the first had its effect
+            app.post_message(Key(key, key))
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        assert isinstance(app.screen_stack[-2], ReturningScreen), "the second key took nothing away"
+        for _ in "12345":
+            app.post_message(Key("escape", None))
+        await until(pilot, lambda: "Experiments" in text(pilot))
+        assert app.is_running
 
 
 async def test_nothing_is_offered_that_would_change_a_session_that_is_only_read(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from autoresearch.tui.keys import Command
 from autoresearch.tui.palette import Palette
+from autoresearch.tui.screens.leaving import LeftOnce
 from autoresearch.tui.widgets.lines import LineView
 
 _MOST_LINES = 16
@@ -70,7 +71,7 @@ class _Found(LineView):
             self.refresh()
 
 
-class Commands(ModalScreen[None]):
+class Commands(LeftOnce[None], ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+p", "dismiss", "close", id="commands.close", tooltip="Close it"),
         Binding("down", "move(1)", "down", show=False, id="commands.down", tooltip="The next command"),

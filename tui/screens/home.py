@@ -14,7 +14,6 @@ from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Click
-from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -29,6 +28,7 @@ from autoresearch.tui.overview import Overview, age, moment, overview_of
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.beginning import begin, begin_new
 from autoresearch.tui.screens.deleting import ask_to_delete
+from autoresearch.tui.screens.leaving import LeftOnce
 from autoresearch.tui.widgets.keys import KeyLine
 from autoresearch.tui.widgets.lines import LineView
 from autoresearch.tui.widgets.spark import spark
@@ -194,7 +194,7 @@ class SessionList(Reasoned, LineView):
                 self.action_open()
 
 
-class HomeScreen(Reasoned, Screen[None]):
+class HomeScreen(Reasoned, LeftOnce[None]):
     OF_SESSION = False
     """What the app can ask of a session is not offered here: none is chosen by being behind."""
     AUTO_FOCUS = "#sessions"
@@ -399,7 +399,7 @@ class HomeScreen(Reasoned, Screen[None]):
         self.board.open_session(place, session)
 
     def action_back(self) -> None:
-        self.board.pop_screen()
+        self.dismiss()
 
     def action_show_archived(self) -> None:
         self.with_archived = not self.with_archived

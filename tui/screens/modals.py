@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from autoresearch.tui.palette import Palette
+from autoresearch.tui.screens.leaving import LeftOnce
 from autoresearch.tui.screens.panes import literal
 from autoresearch.tui.widgets.lines import LineView
 from autoresearch.tui.widgets.lists import Item, TextList
@@ -68,7 +69,7 @@ class Options(LineView):
         self.screen.dismiss(self.options[self.cursor].value)
 
 
-class Choice(ModalScreen[str]):
+class Choice(LeftOnce[str], ModalScreen[str]):
     """One of a few answers, by its key or with the arrows; escape is the last one."""
 
     def __init__(self, palette: Palette, title: str, text: str, options: list[Option], default: str) -> None:
@@ -99,7 +100,7 @@ class Choice(ModalScreen[str]):
                 self.dismiss(option.value)
 
 
-class Ask(ModalScreen[str]):
+class Ask(LeftOnce[str], ModalScreen[str]):
     """A line of text; None when it was given up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -125,7 +126,7 @@ class Ask(ModalScreen[str]):
         self.dismiss(event.value.strip())
 
 
-class Page(ModalScreen[None]):
+class Page(LeftOnce[None], ModalScreen[None]):
     """Text to read; any of the usual keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

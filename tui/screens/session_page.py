@@ -9,7 +9,6 @@ from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Resize
-from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -19,6 +18,7 @@ from autoresearch.tui.facts.pending import Pending, pending
 from autoresearch.tui.follow import clean
 from autoresearch.tui.keys import Reasoned, line_of
 from autoresearch.tui.palette import Palette
+from autoresearch.tui.screens.leaving import LeftOnce
 from autoresearch.tui.screens.modals import Ask, Choice, Option
 from autoresearch.tui.widgets.banner import PauseBanner
 from autoresearch.tui.widgets.keys import KeyLine
@@ -60,7 +60,7 @@ class TitleLine(Widget):
         return Strip(line).adjust_cell_length(self.size.width, base)
 
 
-class SessionPage(Reasoned, Screen[None]):
+class SessionPage(Reasoned, LeftOnce[None]):
     """A screen over the dashboard. Subclasses give `heading`, `body` and `show`."""
 
     CHANGES: ClassVar[frozenset[str]] = frozenset()

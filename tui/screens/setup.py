@@ -14,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantFocus, Resize
-from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from autoresearch.state.config import Config, ConfigError
@@ -26,6 +25,7 @@ from autoresearch.tui.keys import Reasoned, line_of
 from autoresearch.tui.layouts import Found
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.beginning import begin, begin_new
+from autoresearch.tui.screens.leaving import LeftOnce
 from autoresearch.tui.screens.outside import edit
 from autoresearch.tui.widgets.keys import KeyLine
 from autoresearch.tui.widgets.lists import Item, TextList
@@ -80,7 +80,7 @@ class Field(Vertical):
             self.call_after_refresh(self.scroll_visible, animate=False)  # what was added below it too
 
 
-class SetupScreen(Reasoned, Screen[None]):
+class SetupScreen(Reasoned, LeftOnce[None]):
     OF_SESSION = False
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -342,7 +342,7 @@ class SetupScreen(Reasoned, Screen[None]):
             self.reviewing = False
             self._show()
         else:
-            self.app.pop_screen()
+            self.dismiss()
 
     def on_unmount(self) -> None:
         self._end_proof()
