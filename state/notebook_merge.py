@@ -285,7 +285,6 @@ class _Merging:
                 last = matched.get(n, last)
             elif n not in mine:
                 line = self.now[n]
-                known = line.id in self.entries or line.id in self.today
                 text = self._item(line)
                 if text:
                     while self._continues(n + 1, mine):
@@ -293,9 +292,16 @@ class _Merging:
                         text += " " + plain(self.now[n].text)
                     self._new(line, text, first=n < first_idea)
                 else:
-                    run.append(line.raw.replace(line.text, ID.sub("", line.text)) if known else line.raw)
+                    run.append(self._without_ids(line))
             n += 1
         return tuple(passages)
+
+    def _without_ids(self, line: Line) -> str:
+        """A foreign line without the ids of ours at its end: they were pasted, and name another line."""
+        text = line.text
+        while (found := ID.search(text)) and (found[1] in self.entries or found[1] in self.today):
+            text = text[: found.start()]
+        return line.raw if text == line.text else line.raw.replace(line.text, text)
 
     def _passage(self, text: str, last: int, following: int | None) -> Passage:
         heading = last
