@@ -16,7 +16,7 @@ from pathlib import Path
 from autoresearch.state import config as configs
 from autoresearch.state import ownership, records
 from autoresearch.state.config import ConfigError
-from autoresearch.state.history import LISTS, History
+from autoresearch.state.history import LISTS, NOTHING_TAKEN, History
 from autoresearch.state.journal import Journal
 from autoresearch.state.session import Request, Session
 
@@ -124,6 +124,8 @@ def _experiment(request: Request, history: History) -> int:
         raise Refused(f"there is no finished experiment {number}")
     if row.cause == "baseline":
         raise Refused(f"experiment {number} is a baseline")
+    if row.cause in NOTHING_TAKEN:
+        raise Refused(f"experiment {number} changed nothing")
     return number
 
 

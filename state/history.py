@@ -633,7 +633,9 @@ _FOLDS: dict[str, Callable[[History, int, dict[str, Any]], None]] = {
 }
 
 
-_NOT_MEASURED = frozenset({"no_change", "out_of_scope", "no_proposal", "conflict"})
+NOTHING_TAKEN = frozenset({"no_change", "out_of_scope", "no_proposal"})
+"""Crashes whose commit is its parent's: there is no change that could be tried or kept."""
+_NOT_MEASURED = NOTHING_TAKEN | {"conflict"}
 """Crashes that say nothing about the environment: nothing ran."""
 
 

@@ -94,12 +94,12 @@ class Told:
         self._conclude("discard", cause, description, sha, value, 10.0 - value, 1)
         return sha
 
-    def crash(self, description: str) -> str:
+    def crash(self, description: str, cause: str = "nonzero_exit") -> str:
         sha = self.open(description, "boom")
-        self.sample(sha, "candidate", 1, None, "nonzero_exit")
+        self.sample(sha, "candidate", 1, None, cause)
         self.write(
             records.Experiment(
-                run=self.number, commit=sha[:7], metric=0.0, status="crash", cause="nonzero_exit", sha=sha,
+                run=self.number, commit=sha[:7], metric=0.0, status="crash", cause=cause, sha=sha,
                 reason="it said boom", description=description, parent=self.incumbent, proposal=self.proposals,
             )
         )  # fmt: skip

@@ -98,6 +98,12 @@ def test_a_session_moves_to_another_box_goes_on_there_and_comes_back(boxes: Boxe
     check_agreement(boxes.one)
 
 
+def test_a_pull_into_a_checkout_without_the_target_says_what_is_missing(boxes: Boxes) -> None:
+    call(boxes.one, "push", "hub")
+    (boxes.two / "autoresearch.toml").unlink()
+    assert "There is no autoresearch.toml in" in call(boxes.two, "pull", "hub").stdout
+
+
 def test_pushing_and_pulling_again_do_nothing(boxes: Boxes) -> None:
     call(boxes.one, "push", "hub")
     before = picture(boxes.hub)

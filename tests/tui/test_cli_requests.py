@@ -107,6 +107,14 @@ def test_a_wrong_request_is_refused_before_it_is_asked(session: Told, args: tupl
     assert session.session.requests() == []
 
 
+@pytest.mark.parametrize("args", [("retry", "6"), ("overrule", "6", "keep", "--note", "x")])
+def test_an_experiment_that_changed_nothing_is_not_tried_again(session: Told, args: tuple[str, ...]) -> None:
+    session.crash("quota exceeded", "no_proposal")
+    before = lines(session)
+    assert "Experiment 6 changed nothing (no proposal)" in call(session, *args, code=2).stderr
+    assert lines(session) == before
+
+
 def test_pausing_a_paused_session_says_so_and_writes_nothing(session: Told) -> None:
     before = lines(session)
     assert "paused already" in call(session, "pause").stdout

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.state.session import CONFIG_FILE
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import clean, emit_json, is_terminal, plural
 
@@ -80,6 +81,8 @@ def pull(where: Where, remote: str, name: str | None, as_json: bool) -> None:
     _say_missing(moved)
     folder = place.top / moved.target
     at = "" if folder == place.folder and where.repo is None else f" -C {shlex.quote(str(folder))}"
+    if not (folder / CONFIG_FILE).is_file():
+        click.echo(f"There is no {CONFIG_FILE} in {folder} yet: commit and fetch it from where this came.")
     click.echo(f"Next: autoresearch{at} run --session {moved.session}")
 
 

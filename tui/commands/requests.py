@@ -8,7 +8,7 @@ import click
 
 from autoresearch.state import config as configs
 from autoresearch.state.config import ConfigError, Limits
-from autoresearch.state.history import History, Row
+from autoresearch.state.history import NOTHING_TAKEN, History, Row
 from autoresearch.state.session import Locked, Request, Session, SessionError
 from autoresearch.tui.cli import Where, common, did_you_mean
 from autoresearch.tui.console import clean, emit_json
@@ -241,7 +241,7 @@ def retry(where: Where, number: int) -> None:
     """Try the change of experiment NUMBER again, on the present best; the best itself is measured once more."""
     _, session = where.open()
     history = session.history()
-    finished(history, number)
+    changed(history, number)
     best = history.incumbent is not None and history.incumbent.number == number
     say(
         f"Experiment {number} is {'measured' if best else 'tried'} again next.",
@@ -261,7 +261,7 @@ def overrule(where: Where, number: int, action: str, note: str) -> None:
     It becomes a new experiment; old lines stay as they are.
     """
     _, session = where.open()
-    row = finished(session.history(), number)
+    row = changed(session.history(), number)
     if (row.status == "keep") == (action == "keep"):
         raise click.UsageError(f"Experiment {number} is {'kept' if row.status == 'keep' else 'discarded'} already")
     if not note.strip():
@@ -278,6 +278,14 @@ def finished(history: History, number: int) -> Row:
         raise click.UsageError(f"There is no finished experiment {number}; {last}")
     if row.cause == "baseline":
         raise click.UsageError(f"Experiment {number} is a baseline; name one that changed something")
+    return row
+
+
+def changed(history: History, number: int) -> Row:
+    """A finished experiment with a change that could be tried again; a usage error otherwise."""
+    row = finished(history, number)
+    if row.cause in NOTHING_TAKEN:
+        raise click.UsageError(f"Experiment {number} changed nothing ({row.cause.replace('_', ' ')}); name another")
     return row
 
 

@@ -13,6 +13,7 @@ from textual.events import Resize
 from textual.widget import Widget
 
 from autoresearch.state import numbers, records
+from autoresearch.state.history import NOTHING_TAKEN
 from autoresearch.tui import answers
 from autoresearch.tui.facts import experiment as facts
 from autoresearch.tui.facts.experiment import Experiment
@@ -254,6 +255,8 @@ class ExperimentScreen(SessionPage):
             found.status == "open" or (found.cause == "baseline" and action != "measure_again")
         ):
             return "It has no verdict yet." if found.status == "open" else "It is a baseline, which changed nothing."
+        if action in self.CHANGES and found.cause in NOTHING_TAKEN:
+            return "It changed nothing, so there is nothing to try again or to keep."
         best = self.history.incumbent is not None and self.history.incumbent.number == self.number
         if action == "measure_again" and (not best or found.cause == "baseline"):
             return "Only the best is measured once more; t tries another's change again."
