@@ -28,7 +28,7 @@ def ids(app: Any) -> set[str]:
 
 
 async def test_only_what_is_possible_now_is_offered(tmp_path: Path) -> None:
-    writer = sessions.running(tmp_path, experiments=5)
+    writer = sessions.running(tmp_path, experiments=5).here()
     with sessions.engine(writer):
         async with watching(writer) as (app, _):
             assert {"app.pause", "app.stop", "app.idea"} <= ids(app)

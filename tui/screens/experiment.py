@@ -167,7 +167,9 @@ class ExperimentScreen(SessionPage):
             try:
                 text = diff_of(place, session, number, found.parent, found.sha)
             except Exception as error:  # whatever git or its library says, the page stays
-                why = f"git gave no diff: {clean(str(error))[:200]}"
+                said = clean(str(error))[:200]
+                lost = said.startswith("/")  # the library says only which folder it found no repository in
+                why = "Its repository is not there any more." if lost else f"git gave no diff: {said}"
             self.app.call_from_thread(self._take_diff, number, text, why)
 
         self.run_worker(ask, thread=True, exclusive=True, group="diff", exit_on_error=False)
