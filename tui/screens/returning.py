@@ -27,6 +27,8 @@ _PREVIEW_FROM = 150
 _SHOWN = 40
 """Of each list; the ideas screen has all."""
 _LAST_WORDS = 6
+_TALL = 30
+"""Lines of a terminal in which so many last words leave room for what can be changed."""
 
 
 class ReturningScreen(SessionPage):
@@ -99,7 +101,9 @@ class ReturningScreen(SessionPage):
         if facts.fix:
             yield self._line(facts.fix)
         if lost:
-            for words in last_words(self.viewer.session.engine_log, _LAST_WORDS):
+            for words in last_words(
+                self.viewer.session.engine_log, _LAST_WORDS if self.app.size.height >= _TALL else 3
+            ):
                 yield Pick("", "|", palette.quiet, words, palette.quiet)
         yield self._heading("What goes on")
         for sentence in facts.in_flight or ("Nothing was in flight: it goes on with the next proposal.",):
