@@ -40,8 +40,13 @@ class TextList(LineView):
             self._items = items
             self._wrap()
 
+    @property
+    def _room(self) -> int:
+        """Beside a scrollbar, whether it is shown or not: it appears a moment after the lines that call for it."""
+        return self.content_region.width - self.styles.scrollbar_size_vertical
+
     def _wrap(self) -> None:
-        width = self.scrollable_content_region.width
+        width = self._room
         if width < 8:
             return
         known = self._known if width == self._width else {}
@@ -65,7 +70,7 @@ class TextList(LineView):
             yield [Segment(lead, mark_style), Segment(part, style)]
 
     def on_resize(self, event: Resize) -> None:
-        if self.scrollable_content_region.width != self._width:
+        if self._room != self._width:
             self._wrap()
         self.changed()
 
