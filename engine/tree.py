@@ -290,13 +290,17 @@ class Tree:
             self._write_head(sha)
         pointer = self.root / ".git"
         want = f"gitdir: {self.admin}\n"
+        found = ""
         try:
-            is_file = stat.S_ISREG(pointer.lstat().st_mode)
-            if is_file and pointer.read_text() == want:
-                return
+            if stat.S_ISREG(pointer.lstat().st_mode):
+                found = pointer.read_text(errors="replace")
         except OSError:
             pass
-        self._warn(f"The .git file of the {self.role} tree was changed; it was written again.")
+        if found == want:
+            return
+        # Ours, too: the git directory of an agent's CLI, during whose call the engine was killed (`agents.owngit`).
+        if found != f"gitdir: {self.root.with_name(self.root.name + '.git')}\n":
+            self._warn(f"The .git file of the {self.role} tree was changed; it was written again.")
         remove(pointer)
         pointer.write_text(want)
         self._clean = False

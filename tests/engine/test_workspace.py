@@ -417,6 +417,22 @@ def test_a_damaged_tree_is_made_whole_and_no_other_repository_is_touched(
     assert (outer / "precious.txt").read_text() == "the user's"
 
 
+@pytest.mark.parametrize("killed", [True, False], ids=["an agent's", "another"])
+def test_a_git_file_is_written_again_and_only_a_strangers_is_said(
+    killed: bool, tmp_path: Path, open_workspace: Open
+) -> None:
+    """A kill during an agent's call leaves the pointer to the git directory that the agent had of its own."""
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    base = head_of(workspace.place)
+    tree = workspace.propose
+    tree.at(base)
+    other = tree.root.with_name(f"{tree.root.name}.git") if killed else tmp_path / "elsewhere"
+    (tree.root / ".git").write_text(f"gitdir: {other}\n")
+    tree.at(base)
+    assert git(tree.root, "rev-parse", "HEAD").strip() == base
+    assert bool(open_workspace.warnings) is not killed  # type: ignore[attr-defined]
+
+
 def test_merge_puts_a_change_onto_a_moved_incumbent_or_says_conflict(tmp_path: Path, open_workspace: Open) -> None:
     repo = make_target(tmp_path / "r")
     write(repo, {"other.py": "OTHER = 1\n"})
