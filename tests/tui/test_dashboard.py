@@ -244,8 +244,9 @@ async def test_a_missing_journal_is_one_sentence_and_no_crash(tmp_path: Path) ->
     app = Dashboard(writer.place, writer.session, clock=lambda: writer.now)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "The session is gone" in text(pilot))
+        await pilot.pause()
         await pilot.press("w")
-        await until(pilot, lambda: "deleted or moved" in text(pilot))
+        await until(pilot, lambda: app.screen is app.board)
         writer.session.journal.write_bytes(data)
         await until(pilot, lambda: "PAUSED" in text(pilot))
         assert "deleted or moved" not in text(pilot)
