@@ -8,8 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch.engine import confine, repository
-from autoresearch.engine.opening import RunOptions, open_or_create, read_config, refuse_untrusted, resolved
+from autoresearch.engine.opening import RunOptions, opened_for
 from autoresearch.engine.output import cap_engine_log
 from autoresearch.state.session import Locked, Place, Session, SessionError
 
@@ -21,12 +20,7 @@ def start_detached(place: Place, options: RunOptions) -> Session:
 
     Raises SessionError with the engine's last words when it ends before that.
     """
-    options = resolved(place, options)
-    config = read_config(place, options)
-    refuse_untrusted(place, options)
-    confine.refuse_weak(config)
-    opened = open_or_create(place, config, options)
-    repository.refuse_held_branch(place, opened)
+    options, _, opened = opened_for(place, options)
     running = opened.engine_pid()
     if running is not None:
         raise Locked(opened.name, running)

@@ -36,16 +36,7 @@ from autoresearch.engine.git import GitError
 from autoresearch.engine.linked import Linked
 from autoresearch.engine.loop import Ended, Loop
 from autoresearch.engine.notify import Notifier
-from autoresearch.engine.opening import (
-    RunOptions,
-    header_for,
-    is_time,
-    linked_inputs,
-    open_or_create,
-    read_config,
-    refuse_untrusted,
-    resolved,
-)
+from autoresearch.engine.opening import RunOptions, header_for, is_time, linked_inputs, opened_for
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Observe, OnLive, Recorder
 from autoresearch.engine.researcher import Researcher
@@ -76,12 +67,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     signal.signal(signal.SIGHUP, lambda *_: None)
     process.become_subreaper()
     confine.shield()
-    options = resolved(place, options)
-    config = read_config(place, options)
-    refuse_untrusted(place, options)
-    confine.refuse_weak(config)
-    opened = open_or_create(place, config, options)
-    repository.refuse_held_branch(place, opened)
+    options, config, opened = opened_for(place, options)
     _refuse_elsewhere(opened)
     with opened.lock(), _journal(opened) as journal:
         history = opened.history()

@@ -39,6 +39,17 @@ class RunOptions:
     """A person or script said that this target's commands may run, wherever they came from."""
 
 
+def opened_for(place: Place, options: RunOptions) -> tuple[RunOptions, Config, Session]:
+    """All that has to be right before an engine may start: what was said, the config, and the session, made if new."""
+    options = resolved(place, options)
+    config = read_config(place, options)
+    refuse_untrusted(place, options)
+    confine.refuse_weak(config)
+    opened = open_or_create(place, config, options)
+    repository.refuse_held_branch(place, opened)
+    return options, config, opened
+
+
 def resolved(place: Place, options: RunOptions) -> RunOptions:
     """`--replay` as it means where the person stands: an absolute folder, or commits instead of names like HEAD."""
     if not options.replay:

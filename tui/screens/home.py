@@ -32,6 +32,7 @@ from autoresearch.tui.screens.leaving import LeftOnce
 from autoresearch.tui.widgets.keys import KeyLine
 from autoresearch.tui.widgets.lines import LineView
 from autoresearch.tui.widgets.spark import spark
+from autoresearch.tui.widgets.state_line import cut
 
 if TYPE_CHECKING:
     from autoresearch.tui.app import Dashboard
@@ -84,7 +85,8 @@ class SessionList(Reasoned, LineView):
         known = self.read.get(session.name)
         parts = self._standing(session, known, width) if number % 2 == 0 else self._doing(known, width)
         lead = [Segment(" > " if here and number % 2 == 0 else "   ", self.palette.key)]
-        line = _cut([*lead, *parts], width)
+        fitting = cut([(part.text, part.style) for part in (*lead, *parts)], width)
+        line = [Segment(text, style) for text, style in fitting]
         if here:
             plain = Style.null()
             line = [
@@ -469,15 +471,3 @@ def _is_starred(known: Overview | str | None) -> bool:
 def _fixed(text: str, width: int) -> str:
     """Exactly so many cells and at least one blank at the end."""
     return set_cell_size(text if cell_len(text) < width else set_cell_size(text, width - 2) + "…", width)
-
-
-def _cut(parts: list[Segment], width: int) -> list[Segment]:
-    kept = []
-    for part in parts:
-        size = cell_len(part.text)
-        if size > width:
-            kept.append(Segment(set_cell_size(part.text, max(0, width - 1)) + "…", part.style))
-            break
-        kept.append(part)
-        width -= size
-    return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -163,17 +163,21 @@ def _fit(left: list[Part], right: list[Part], width: int) -> list[tuple[str, Sty
             return [*shown, (" " * gap, Style.null()), *edge]
         last = max((rank for rank, _, _ in left if rank < limit), default=0)
         if not edge and left[-1][0] == last > 0 and gap + cell_len(shown[-1][0]) >= _WORTH:
-            return _cut(shown, width)
-    return _cut([(text, style) for rank, text, style in left if rank == 0], width)
+            return cut(shown, width)
+    return cut([(text, style) for rank, text, style in left if rank == 0], width)
 
 
-def _cut(parts: list[tuple[str, Style]], width: int) -> list[tuple[str, Style]]:
-    cut = []
+_Style = TypeVar("_Style", bound="Style | None")
+
+
+def cut(parts: list[tuple[str, _Style]], width: int) -> list[tuple[str, _Style]]:
+    """As much of the parts as fits, the last one with an ellipsis."""
+    kept = []
     for text, style in parts:
         size = cell_len(text)
         if size > width:
-            cut.append((set_cell_size(text, max(0, width - 1)) + "…", style) if width > 0 else ("", style))
+            kept.append((set_cell_size(text, max(0, width - 1)) + "…", style) if width > 0 else ("", style))
             break
-        cut.append((text, style))
+        kept.append((text, style))
         width -= size
-    return cut
+    return kept
