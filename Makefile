@@ -9,12 +9,13 @@ ARGS ?=
 # The templates demo is there for a first look: it must not wait for torch, which is some gigabytes.
 DEMO_NEEDS := $(if $(findstring templates,$(ARGS)),.installed-small,.installed)
 
-.PHONY: help demo test check bench screens clean
+.PHONY: help demo test search check bench screens clean
 
 help:
 	@echo "make demo                     install into $(VENV) and run the demo in the terminal app"
 	@echo 'make demo ARGS="--headless"   the same, one line per event'
 	@echo "make test                     all tests"
+	@echo "make search                   the property tests on examples that nobody has tried"
 	@echo "make check                    formatting, lint, types, import directions"
 	@echo "make bench                    every figure of docs/benchmarks.md, beside its floor"
 	@echo "make screens                  the pictures of docs/tour.md, from the running app"
@@ -36,6 +37,9 @@ demo: $(VENV)/$(DEMO_NEEDS)
 
 test: $(VENV)/.installed
 	"$(BIN)/python" -m pytest -n 2 $(ARGS)
+
+search: $(VENV)/.installed
+	"$(BIN)/python" -m pytest -n 2 -m hypothesis --hypothesis-profile=search $(ARGS)
 
 check: $(VENV)/.installed
 	"$(BIN)/ruff" format --check state engine tui targets tests docs

@@ -111,15 +111,20 @@ class _Engine:
 
     async def run(self) -> int:
         try:
+            code = await self._to_its_end()
+            await self._notifier.close()
+        finally:
+            self._workspace.close()
+        return code
+
+    async def _to_its_end(self) -> int:
+        try:
             ended = await self._until_ended()
             self._end(ended)
-            await self._notifier.close()
         except JournalLost:
             raise
         except Exception as error:
             return self._failed(error)
-        finally:
-            self._workspace.close()
         return ended.code
 
     async def _until_ended(self) -> Ended:

@@ -7,6 +7,10 @@ warning in the journal.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +24,8 @@ from autoresearch.state import records
 from autoresearch.state.history import History
 
 TIMEOUT_S = 30.0
+LAST_S = 2 * TIMEOUT_S
+"""For what is left when the engine ends: the notice under way, and the one that tells the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +55,26 @@ def notice_of(record: records.Record, history: History, session: str) -> Notice 
 
 
 class Notifier:
+    """One notice after the other, in the order of the journal."""
+
     def __init__(self, command: str | tuple[str, ...], folder: Path, warn: Callable[[str], None]) -> None:
         self._command = command
         self._folder = folder
         self._warn = warn
-        self._running: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Notice] = deque()
+        self._sending: asyncio.Task[None] | None = None
 
     def see(self, record: records.Record, history: History, session: str) -> None:
         notice = notice_of(record, history, session) if self._command else None
-        if notice is not None:
-            task = asyncio.get_running_loop().create_task(self._send(notice))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        if notice is None:
+            return
+        self._waiting.append(notice)
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.get_running_loop().create_task(self._send_waiting())
+
+    async def _send_waiting(self) -> None:
+        while self._waiting:
+            await self._send(self._waiting.popleft())
 
     async def _send(self, notice: Notice) -> None:
         argv = environment.argv(self._command)
@@ -83,12 +97,19 @@ class Notifier:
             if child.returncode:
                 self._warn(f"notify.command ended with exit code {child.returncode}")
         except TimeoutError:
-            child.kill()
-            await child.wait()
             self._warn(f"notify.command took longer than {TIMEOUT_S:.0f} s and was ended")
         finally:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                await child.wait()
             disown(child.pid)
 
     async def close(self) -> None:
         """Wait for what is under way: the notice of a pause is sent as the engine ends."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        if self._sending is None:
+            return
+        try:
+            await asyncio.wait_for(self._sending, LAST_S)
+        except TimeoutError:
+            self._warn(f"notify.command is too slow: {len(self._waiting) + 1} notices were not sent")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -38,7 +38,7 @@ def scan(text: str) -> list[Line]:
         if not raw:
             continue
         line = part.removesuffix("\r")
-        heading = " ".join(line.split())
+        heading = " ".join(without_ids(line).split())
         if heading in KNOWN:
             section, until = heading, ""
         elif not until and re.match(r"##? ", line) and n:
@@ -47,6 +47,13 @@ def scan(text: str) -> list[Line]:
         found = ID.search(line)
         lines.append(Line(raw, line, found[1] if found else "", section, inside))
     return lines
+
+
+def without_ids(text: str, among: Container[str] | None = None) -> str:
+    """Text without the ids at its end: a heading with a pasted id is still that heading. `among`: only these."""
+    while (found := ID.search(text)) and (among is None or found[1] in among):
+        text = text[: found.start()]
+    return text
 
 
 def _verbatim(line: str, until: str) -> tuple[bool, str]:

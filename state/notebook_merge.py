@@ -24,7 +24,20 @@ from pathlib import Path
 from typing import Literal
 
 from autoresearch.state.notebook import DEAD_ENDS, HEADINGS, IDEAS, LISTS, NOTES, STAMP, WORKED, plain, stamped
-from autoresearch.state.notebook_lines import ID, ITEM, KNOWN, Line, blanks, box, in_order, keys, longest, scan, words
+from autoresearch.state.notebook_lines import (
+    ID,
+    ITEM,
+    KNOWN,
+    Line,
+    blanks,
+    box,
+    in_order,
+    keys,
+    longest,
+    scan,
+    without_ids,
+    words,
+)
 from autoresearch.state.session import write_atomic
 
 Kind = Literal["idea", "dead_end", "note", "veto", "close", "change", "first"]
@@ -298,9 +311,7 @@ class _Merging:
 
     def _without_ids(self, line: Line) -> str:
         """A foreign line without the ids of ours at its end: they were pasted, and name another line."""
-        text = line.text
-        while (found := ID.search(text)) and (found[1] in self.entries or found[1] in self.today):
-            text = text[: found.start()]
+        text = without_ids(line.text, self.entries.keys() | self.today.keys())
         return line.raw if text == line.text else line.raw.replace(line.text, text)
 
     def _passage(self, text: str, last: int, following: int | None) -> Passage:

@@ -17,10 +17,14 @@ from autoresearch.state import config as configs
 CONFIG = configs.from_dict(
     {"name": "t", "metric": {"name": "loss"}, "scope": {"edit": ["a.py"]}, "measure": {"run": "python a.py"}}, "t.toml"
 )
+# Differences well above what a float near 50 can hold.
+runs_that_differ = st.lists(
+    st.integers(1_000, 100_000).map(lambda value: value / 1_000), min_size=3, max_size=8
+).filter(lambda values: len(set(values)) > 1)
 
 
 @given(
-    values=st.lists(st.floats(1.0, 100.0), min_size=3, max_size=8).filter(lambda values: len(set(values)) > 1),
+    values=runs_that_differ,
     odds=st.sampled_from([3.0, 10.0, 100.0]),
     max_runs=st.integers(3, 12),
     share=st.sampled_from([0.0, 0.5, 3.0]),
@@ -40,7 +44,7 @@ def test_the_least_gain_is_what_the_rule_can_just_prove(
     assert action(seen.least * 0.999) == "discard"
 
 
-@given(st.lists(st.floats(1.0, 100.0), min_size=3, max_size=8).filter(lambda values: len(set(values)) > 1))
+@given(runs_that_differ)
 def test_a_gain_of_delta_is_proven_in_two_or_three_runs(values: list[float]) -> None:
     noise, settings = Noise.pool([values]), Settings()
     seen = outlook(values, 1.0, settings)

@@ -17,9 +17,11 @@ def go(tmp_path: Path, command: str) -> Path:
     return repo
 
 
-def test_keeps_and_the_end_are_told(tmp_path: Path) -> None:
+def test_keeps_and_the_end_are_told_in_their_order(tmp_path: Path) -> None:
+    """However long the first takes: what tells the end does not overtake it."""
     told = tmp_path / "told"
-    repo = go(tmp_path, f'printf "%s\\n" "$(cat)" >> {told}')
+    slow_first = f"test -e {tmp_path}/slow || {{ touch {tmp_path}/slow; sleep 1; }}"
+    repo = go(tmp_path, f'{slow_first}; printf "%s\\n" "$(cat)" >> {told}')
     notices = [json.loads(line) for line in told.read_text().splitlines()]
     assert [notice["event"] for notice in notices] == ["keep", "pause"]
     assert notices[0]["experiment"] == 2
@@ -33,3 +35,12 @@ def test_a_failing_command_is_a_warning_and_no_more(command: str, words: str, tm
     history = session(repo).history()
     assert [row.status for row in history.rows] == ["keep", "keep"]
     assert any(words in notice.text for notice in history.notices)
+
+
+def test_an_engine_that_fails_tells_it(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    repo = make_target(tmp_path / "r", toml=f"{TOML}\n[notify]\ncommand = 'cat > {told}'\n")
+    run(repo, expect=2)  # nobody said what is to be replayed
+    notice = json.loads(told.read_text())
+    assert notice["event"] == "stop"
+    assert "the engine failed" in notice["text"]

@@ -174,6 +174,14 @@ def test_the_only_idea_can_be_deleted() -> None:
     assert kinds(merge(pure, pure.replace("- [ ] one <!-- i1 -->\n", ""), pure).edits) == [("veto", "i1")]
 
 
+def test_a_heading_with_a_pasted_id_is_a_heading_at_once() -> None:
+    """The id goes in the next rendering: what stands below must not turn into an idea only then."""
+    found = merge(PURE, "## Ideas <!-- i1 -->\n- look at the loader\n" + PURE, PURE)
+    assert kinds(found.edits) == [("idea", "look at the loader", True)]
+    again = weave(PURE, found.prose)
+    assert merge(PURE, again, PURE).edits == ()
+
+
 def test_what_is_so_already_is_not_an_edit() -> None:
     done = View("nanogpt", ideas=(Idea("i3", "z-loss 1e-4"),))
     text = PURE.replace("z-loss", "z-loss 1e-4").replace("- [ ] try GQA <!-- i1 -->\n", "")
