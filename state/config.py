@@ -17,6 +17,7 @@ import orjson
 
 from autoresearch.state import validate
 from autoresearch.state.config_rules import RULES, contradictions
+from autoresearch.state.text import clean_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,12 @@ def load(path: Path) -> Config:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(str(path), [f"line {line}: not UTF-8; save the file as UTF-8"]) from error
-    return loads(text, str(path), path.absolute().parent.name or "target")
+    return loads(text, str(path), name_of(path.absolute().parent))
+
+
+def name_of(folder: Path) -> str:
+    """What a target is called that does not say: its folder's name, of which any byte may be part."""
+    return "".join(letter for letter in clean_line(folder.name) if letter.isprintable()).strip() or "target"
 
 
 def loads(text: str, path: str = "config.toml", name: str = "") -> Config:

@@ -118,7 +118,7 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
         Binding("ctrl+o", "home", "sessions", show=False, id="app.home", tooltip="Every session of this repository"),
         Binding("ctrl+c", "copy", "copy", show=False, id="app.copy", tooltip="Copy the selected text"),
         Binding("ctrl+r", "redraw", "redraw", show=False, id="app.redraw", tooltip="Draw the whole screen again"),
-        Binding("q", "leave", "quit", id="app.leave", tooltip="Leave; the engine can go on"),
+        Binding("q", "leave", "quit", id="app.leave", tooltip="Quit; the engine can go on"),
     ]
 
     def __init__(

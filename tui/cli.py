@@ -209,8 +209,10 @@ class Root(click.Group):
                 traceback.print_exc()
             code, message = explain(error, where)
             if message:
+                from autoresearch.tui.console import echo
+
                 with contextlib.suppress(BrokenPipeError):
-                    click.echo(message, err=True)
+                    echo(message, err=True)
         sys.exit(code)
 
 

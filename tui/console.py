@@ -6,6 +6,7 @@ Everything that came from outside (descriptions, log lines, ideas) goes through 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from typing import Any, TextIO
 import click
 import orjson
 
+from autoresearch.state.text import clean as clean_text
 from autoresearch.state.text import clean_line
 
 GLYPHS = {"keep": "KEEP ✓", "discard": "DISCARD ×", "crash": "CRASH !", "checks_failed": "CHECKS !", "run": "RUN >"}
@@ -31,6 +33,7 @@ _SGR = {
     "removed": "\x1b[38;5;215m",
 }
 _RESET = "\x1b[0m"
+_COLOURS = re.compile(f"({'|'.join(re.escape(code) for code in {*_SGR.values(), _RESET})})")
 _LEAST_LAST = 24
 """Cells that a table's last column gets before the widest other one is cut."""
 
@@ -75,9 +78,19 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
+def harmless(text: str) -> str:
+    """Text of any origin in which nothing commands the terminal but the colours of ours: a folder's name may try."""
+    return "".join(part if n % 2 else clean_text(part) for n, part in enumerate(_COLOURS.split(text)))
+
+
+def echo(text: str = "", err: bool = False, nl: bool = True) -> None:
+    """Write for a person; every command does by this or by a `Console`."""
+    click.echo(harmless(text), nl=nl, err=err)  # noqa: TID251
+
+
 def emit_json(document: Any) -> None:
     """One JSON document on stdout."""
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), nl=False)
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), nl=False)  # noqa: TID251
 
 
 class Console:
@@ -93,7 +106,7 @@ class Console:
         return f"{_SGR[style]}{text}{_RESET}" if self.colour and text and style in _SGR else text
 
     def say(self, text: str = "") -> None:
-        self.stream.write(text + "\n")
+        self.stream.write(harmless(text) + "\n")
 
     def prose(self, text: str) -> None:
         """Sentences, broken between words where a terminal would break within them."""

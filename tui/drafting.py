@@ -72,7 +72,7 @@ def value_of(key: str, answer: str) -> Any:
 
 def config_of(folder: Path, values: Values) -> Config:
     """The validated config. Raises ConfigError with all problems at once."""
-    data: Values = {"name": folder.name or "target"}
+    data: Values = {"name": configs.name_of(folder)}
     for key, value in values.items():
         *tables, leaf = key.split(".")
         place = data

@@ -31,6 +31,8 @@ _HIGHER = re.compile(
     re.IGNORECASE,
 )
 ENVIRONMENTS = (".venv", "venv", "node_modules")
+_PLAIN = re.compile(r"[\w.+-]+", re.ASCII)
+"""Names that stand for themselves as a glob among others."""
 _DATA = ("data", "datasets", "dataset")
 
 
@@ -237,13 +239,14 @@ def _sources(folder: Path, script: str) -> list[str]:
     if (folder / "src").is_dir():
         return ["src/**"]
     packages = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
-    packages = [name for name in packages if name not in ("tests", "test")]
+    packages = [name for name in packages if name not in ("tests", "test") and _PLAIN.fullmatch(name)]
     if len(packages) == 1:
         return [f"{packages[0]}/**"]
     if script == "train.py":
         return [script]
     others = [path.name for path in folder.glob("*.py") if path.name not in (script, "setup.py", "conftest.py")]
     others = [name for name in others if not (name.startswith("test_") or name.endswith("_test.py"))]
+    others = [name for name in others if _PLAIN.fullmatch(name)]
     return others if script and len(others) == 1 else []
 
 

@@ -6,6 +6,7 @@ What the viewer wrote is taken apart: all but text, colours, cursor places and t
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import time
@@ -15,12 +16,22 @@ from pathlib import Path
 import hostile
 import pytest
 import sessions
+from engines import command, environment
 from every_screen import OF_SESSION
 from hostile import SAID, commanded
+from repos import make_repo
 from terminals import Terminal
 from test_terminal import present, viewed
 
-NAMES = {"escape": "\x1b[27u", "enter": "\r", "slash": "/", "question_mark": "?", "ctrl+p": "\x10", "ctrl+o": "\x0f"}
+NAMES = {
+    "escape": "\x1b[27u",
+    "enter": "\r",
+    "slash": "/",
+    "question_mark": "?",
+    "ctrl+p": "\x10",
+    "ctrl+o": "\x0f",
+    "ctrl+r": "\x12",
+}
 """Escape as terminals with the kitty protocol send it: a bare one with a key behind it would be alt."""
 SIGNS = {
     "log": "2 Log", "ideas pane": "3 Ideas", "dead ends pane": "4 Dead ends", "now": "5 Now", "chart": "fail",
@@ -59,6 +70,18 @@ def arrives(terminal: Terminal, sign: str, start: int, name: str) -> None:
         terminal.read(0.05)
 
 
+def to_dashboard(terminal: Terminal, name: str) -> None:
+    """However many pages lie above it. A key that comes while a page closes is not for what lies below."""
+    start, deadline = len(terminal.written), time.monotonic() + 30
+    while "1-6 panes" not in shown(terminal.written[start:]):
+        assert time.monotonic() < deadline, f"{name} did not close: {shown(terminal.written[start:])}"
+        press(terminal, "escape", "1", "ctrl+r")
+        quiet = False
+        while not quiet and "1-6 panes" not in shown(terminal.written[start:]):
+            quiet = not terminal.read(0.2)
+        assert not terminal.ended(), f"{name} ended the viewer"
+
+
 def visit(terminal: Terminal, names: list[str], hostile: frozenset[str] = frozenset()) -> dict[str, str]:
     """Each screen in turn; what was written for it. Those in `hostile` come with such a text."""
     seen = {}
@@ -77,8 +100,7 @@ def visit(terminal: Terminal, names: list[str], hostile: frozenset[str] = frozen
             arrives(terminal, SAID, start, name)
         terminal.read(0.1)
         seen[name] = shown(terminal.written[start:])
-        press(terminal, "escape", "escape", "1")
-        assert not terminal.ended(), f"{name} ended the viewer"
+        to_dashboard(terminal, name)
     return seen
 
 
@@ -202,3 +224,48 @@ def test_a_log_that_floods_the_terminal_with_escapes_while_it_is_watched(tmp_pat
                 file.write(hostile.EVIL.encode() + b"step %d\r" % number + hostile.BROKEN)
         terminal.until(lambda: f"[red]{SAID}" in shown(terminal.written) or "caf" in shown(terminal.written))
     assert commanded(terminal.written) == []
+
+
+def target(folder: Path) -> Path:
+    """A project that nothing is set up for, with hostile names, whose command prints such words and fails."""
+    return make_repo(
+        folder / f"mine{hostile.NAME}",
+        {
+            "train.py": f"evil = {hostile.EVIL!r}\nprint(evil)\nprint(evil + 'loss: 0.5')\nraise SystemExit(evil)\n",
+            f"knob{hostile.NAME}.py": "VALUE = 10.0\n",
+            "Makefile": f"test{hostile.EVIL}:\n\ttrue\n",
+            "package.json": json.dumps({"name": hostile.EVIL, "scripts": {"test": f"node {hostile.EVIL}"}}),
+            "pyproject.toml": f"[project]\nname = {json.dumps(hostile.EVIL)}\n",
+        },
+    )
+
+
+@contextlib.contextmanager
+def at(repo: Path, *args: str) -> Iterator[Terminal]:
+    terminal = Terminal(["env", "-C", str(repo), *command(*args)], (100, 40), **environment())
+    try:
+        yield terminal
+    finally:
+        terminal.kill()
+
+
+def test_setting_a_hostile_project_up_commands_nothing(tmp_path: Path) -> None:
+    repo = target(tmp_path)
+    with at(repo) as terminal:
+        terminal.until(lambda: "n sets this target up" in shown(terminal.written))
+        press(terminal, "n")
+        terminal.until(lambda: "At how many dollars" in shown(terminal.written))
+        # The command is found; the metric is asked; better is lower; what may change; no guard.
+        press(terminal, "enter", *"loss", "enter", "enter", "\x15", *"knob*", "enter", "\x15", *["enter"] * 3)
+        arrives(terminal, "autoresearch.toml", 0, "what will be written")
+        press(terminal, "w")
+        arrives(terminal, "a dry run: does it measure", 0, "the offer of a dry run")
+        press(terminal, "d")
+        arrives(terminal, f"[red]{SAID}[/red]", 0, "what the command printed")
+        terminal.read(0.3)
+        press(terminal, "escape", "escape", "escape", "q")
+    assert commanded(terminal.written) == []
+    with at(repo, "doctor") as terminal:
+        assert terminal.wait(60) == 1
+    assert f"[red]{SAID}" in shown(terminal.written)
+    assert commanded(terminal.written.replace(b"\r\x1b[K", b"")) == []  # its own line of progress

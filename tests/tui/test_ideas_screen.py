@@ -157,6 +157,7 @@ async def test_filters_narrow_the_list_and_escape_shows_all(night: sessions.Writ
         await pilot.press("slash", *"vocabularies", "enter")
         await until(pilot, lambda: "only “vocabularies”" in text(pilot))
         assert "Unproven" not in text(pilot)
+        assert "1 Ideas (0) · 2 Dead ends (1) · 3 Families (0) · 4 Search" in text(pilot)
         await pilot.press("slash", "ctrl+u", *"zzz", "enter")
         await until(pilot, lambda: "Nothing here is “zzz”; esc shows all." in text(pilot))
         await pilot.press("escape", "w", "3")

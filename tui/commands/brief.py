@@ -7,7 +7,7 @@ import click
 from autoresearch.state.history import History
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import emit_json
+from autoresearch.tui.console import echo, emit_json
 
 
 @click.command()
@@ -23,7 +23,7 @@ def brief(where: Where, chars: int | None, as_json: bool) -> None:
     if as_json:
         emit_json({"text": written, "chars": len(written)})
     else:
-        click.echo(written, nl=False)
+        echo(written, nl=False)
 
 
 def written_brief(place: Place, session: Session, history: History, chars: int | None = None) -> str:

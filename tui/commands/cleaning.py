@@ -10,7 +10,7 @@ import click
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import NoSession, Place, Session, SessionError, list_sessions, open_session
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, clean, emit_json, is_terminal, plural
+from autoresearch.tui.console import Console, clean, echo, emit_json, is_terminal, plural
 
 if TYPE_CHECKING:
     from autoresearch.engine.cleaning import Item
@@ -47,7 +47,7 @@ def gc(
     left = []
     if acts:
         if not yes and not _sure(f"Remove {_size(sum(item.bytes for item in chosen))}?", "--yes"):
-            click.echo("Nothing was removed.")
+            echo("Nothing was removed.")
             return
         left = cleaning.carry_out(place, chosen)
     freed = sum(item.bytes for item in chosen if item not in left) if acts else 0
@@ -56,9 +56,9 @@ def gc(
         emit_json({"items": [{key: getattr(item, key) for key in keys} for item in items], "freed_bytes": freed})
         return
     for item in left:
-        click.echo(f"The trees of {item.session} stay: an engine has started on it.")
+        echo(f"The trees of {item.session} stay: an engine has started on it.")
     if acts:
-        click.echo(f"Removed {_size(freed)}.")
+        echo(f"Removed {_size(freed)}.")
 
 
 def _show(console: Console, items: list[Item], chosen: list[Item], asked: bool) -> None:
@@ -96,7 +96,7 @@ def delete(where: Where, name: str | None, yes: bool) -> None:
     place, name = where.place(), name or where.session
     if name is not None and not any(found.name == name for found in list_sessions(place)):
         if deletion.finish(place, name):
-            click.echo(f"Session {name} is deleted; an earlier call had begun it.")
+            echo(f"Session {name} is deleted; an earlier call had begun it.")
             return
         restored = saved.restore(place, name)
         if restored is None:
@@ -111,10 +111,10 @@ def delete(where: Where, name: str | None, yes: bool) -> None:
     repository.refuse_held_branch(place, session)
     _say_loss(place, session)
     if not yes and not _sure(f"Delete session {session.name}? It cannot be undone.", "--yes"):
-        click.echo("Nothing was deleted.")
+        echo("Nothing was deleted.")
         return
     deletion.delete(place, session)
-    click.echo(f"Session {session.name} is deleted.")
+    echo(f"Session {session.name} is deleted.")
 
 
 def _no_session(place: Place, name: str) -> SessionError:

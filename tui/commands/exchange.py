@@ -21,7 +21,7 @@ from autoresearch.state.imports import Commit, Imported
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import clean, plural
+from autoresearch.tui.console import clean, echo, plural
 
 if TYPE_CHECKING:
     from autoresearch.engine.git import Git
@@ -41,9 +41,9 @@ def import_(where: Where, file: Path) -> None:
     """
     place = where.place()
     for sentence in import_history(place, where.start() / file, where.session):
-        click.echo(clean(sentence))
+        echo(clean(sentence))
     at = "" if where.repo is None else f" -C {shlex.quote(str(where.repo))}"
-    click.echo(f"Next: autoresearch{at} run")
+    echo(f"Next: autoresearch{at} run")
 
 
 def import_history(place: Place, file: Path, name: str | None) -> list[str]:

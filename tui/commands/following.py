@@ -95,5 +95,5 @@ def follow_log(session: Session, count: int, draw: Callable[[list[Row], History]
 
 
 def _emit_line(document: dict[str, Any]) -> None:
-    click.echo(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE), nl=False)
+    click.echo(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE), nl=False)  # noqa: TID251
     sys.stdout.flush()

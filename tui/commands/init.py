@@ -16,7 +16,7 @@ from autoresearch.state.config import Config
 from autoresearch.state.session import SessionError
 from autoresearch.tui import layouts
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, clean, is_terminal, plural
+from autoresearch.tui.console import Console, clean, echo, is_terminal, plural
 from autoresearch.tui.drafting import QUESTIONS, Values, config_of, git_in, has_commit, text_of, tracked_in, value_of
 from autoresearch.tui.layouts import Found
 
@@ -91,7 +91,7 @@ def init(
         _say_first_commit(folder)
         return 0
     good = _prove(where, config, folder, dry_run, asking)
-    click.echo(f"Next: autoresearch{_at(folder)} {'run' if good else 'doctor'}")
+    echo(f"Next: autoresearch{_at(folder)} {'run' if good else 'doctor'}")
     return 0 if good else 1
 
 
@@ -178,7 +178,7 @@ def _in_repository(folder: Path) -> bool:
 
 
 def _ask_for_repository(folder: Path) -> bool:
-    click.echo(f"{folder} is not in a git repository, and experiments are commits on a branch of their own.")
+    echo(f"{folder} is not in a git repository, and experiments are commits on a branch of their own.")
     return click.confirm("Make a repository here (git init) and commit what is in it?", default=True)
 
 
@@ -200,9 +200,9 @@ def _make_repository(folder: Path) -> None:
         make_repository(folder, FIRST_COMMIT)
     except SessionError as error:
         # The config is written and good, so what is left to do is said instead of failing.
-        click.echo(clean(f"Not committed: {error}"))
+        echo(clean(f"Not committed: {error}"))
     else:
-        click.echo(f"Made a git repository in {folder} and committed what is in it.")
+        echo(f"Made a git repository in {folder} and committed what is in it.")
 
 
 def _offer_first_commit(top: Path) -> None:
@@ -212,7 +212,7 @@ def _offer_first_commit(top: Path) -> None:
     count = sum(1 for name in names if name)
     if (top / ".git").is_dir() and click.confirm(f"Make the first commit, of {plural(count, 'file')}?", default=False):
         commit_all(top, FIRST_COMMIT)
-        click.echo("Made the first commit.")
+        echo("Made the first commit.")
 
 
 # -- afterwards
@@ -222,11 +222,11 @@ def _import(where: Where, history: Path) -> None:
     from autoresearch.tui.commands.exchange import import_history
 
     if not has_commit(where.start()):
-        click.echo(f"{history.name} holds earlier experiments: after the first commit, import it as below.")
+        echo(f"{history.name} holds earlier experiments: after the first commit, import it as below.")
         return
     place = where.place()
     if any(sessions.target_of(session) == place.prefix for session in sessions.list_sessions(place)):
-        click.echo(f"{history.name} is not imported: this target has a session (`autoresearch import {history.name}`).")
+        echo(f"{history.name} is not imported: this target has a session (`autoresearch import {history.name}`).")
         return
     try:
         sentences = import_history(place, history, None)
@@ -234,7 +234,7 @@ def _import(where: Where, history: Path) -> None:
         # The config is written and good; a history that cannot be read is no reason to call that a failure.
         sentences = [f"{history.name} was not imported: {error}"]
     for sentence in sentences:
-        click.echo(clean(sentence))
+        echo(clean(sentence))
 
 
 def _prove(where: Where, config: Config, folder: Path, wanted: bool | None, asking: bool) -> bool:
@@ -248,20 +248,20 @@ def _prove(where: Where, config: Config, folder: Path, wanted: bool | None, aski
         wanted = click.confirm("Prove now that this measures what it claims?", default=True)
     if not wanted:
         if wanted is None:
-            click.echo(f"Whether it measures what it claims: autoresearch{_at(folder)} doctor")
+            echo(f"Whether it measures what it claims: autoresearch{_at(folder)} doctor")
         return True
     from autoresearch.tui.proving import prove
 
     report = prove(where.place(), config, Console())
     if not report.good:
-        click.echo("What is marked × has to be mended before a session is worth its night.")
+        echo("What is marked × has to be mended before a session is worth its night.")
     return report.good
 
 
 def _say_first_commit(folder: Path) -> None:
     git = f"git{_at(folder)}"
-    click.echo(f"Next: `{git} add -A && {git} commit -m start`, for experiments start from a commit; then")
-    click.echo(f"  autoresearch{_at(folder)} doctor   and   autoresearch{_at(folder)} run")
+    echo(f"Next: `{git} add -A && {git} commit -m start`, for experiments start from a commit; then")
+    echo(f"  autoresearch{_at(folder)} doctor   and   autoresearch{_at(folder)} run")
 
 
 def _at(folder: Path) -> str:

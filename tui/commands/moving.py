@@ -13,7 +13,7 @@ import click
 
 from autoresearch.state.session import CONFIG_FILE
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import clean, emit_json, is_terminal, plural
+from autoresearch.tui.console import clean, echo, emit_json, is_terminal, plural
 
 if TYPE_CHECKING:
     from autoresearch.engine.transfer import Moved
@@ -41,9 +41,9 @@ def push(where: Where, remote: str, name: str | None, as_json: bool) -> None:
         emit_json(asdict(moved))
         return
     if moved.did == "nothing":
-        click.echo(f"{moved.remote} has all of session {moved.session} already ({_whole(moved)}).")
+        echo(f"{moved.remote} has all of session {moved.session} already ({_whole(moved)}).")
         return
-    click.echo(
+    echo(
         f"Pushed session {moved.session} to {moved.remote}: {_new(moved)}; it has {_whole(moved)}. "
         f"Set {plural(moved.refs, 'ref')}. Logs stay here."
     )
@@ -72,9 +72,9 @@ def pull(where: Where, remote: str, name: str | None, as_json: bool) -> None:
         emit_json(asdict(moved))
         return
     if moved.did == "nothing":
-        click.echo(f"Session {moved.session} here has all that {moved.remote} has ({_whole(moved)}).")
+        echo(f"Session {moved.session} here has all that {moved.remote} has ({_whole(moved)}).")
         return
-    click.echo(
+    echo(
         f"Pulled session {moved.session} from {moved.remote}: {_new(moved)}; it has {_whole(moved)}. "
         f"Set {plural(moved.refs, 'ref')}. Logs do not move; on another host the next start opens a new segment."
     )
@@ -82,8 +82,8 @@ def pull(where: Where, remote: str, name: str | None, as_json: bool) -> None:
     folder = place.top / moved.target
     at = "" if folder == place.folder and where.repo is None else f" -C {shlex.quote(str(folder))}"
     if not (folder / CONFIG_FILE).is_file():
-        click.echo(f"There is no {CONFIG_FILE} in {folder} yet: commit and fetch it from where this came.")
-    click.echo(f"Next: autoresearch{at} run --session {moved.session}")
+        echo(f"There is no {CONFIG_FILE} in {folder} yet: commit and fetch it from where this came.")
+    echo(f"Next: autoresearch{at} run --session {moved.session}")
 
 
 def _named(where: Where, name: str | None) -> str | None:
@@ -103,7 +103,7 @@ def _whole(moved: Moved) -> str:
 
 def _say_missing(moved: Moved) -> None:
     if moved.missing:
-        click.echo(f"{plural(moved.missing, 'commit')} of the session could not be moved: git does not have them.")
+        echo(f"{plural(moved.missing, 'commit')} of the session could not be moved: git does not have them.")
 
 
 @contextlib.contextmanager

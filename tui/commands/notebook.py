@@ -9,6 +9,7 @@ import click
 from autoresearch.state.history import LISTS, History, IdeaState
 from autoresearch.tui.cli import Where, common, did_you_mean
 from autoresearch.tui.commands.requests import ask, finished, say
+from autoresearch.tui.console import echo
 from autoresearch.tui.facts import ideas as facts
 
 
@@ -21,7 +22,7 @@ def restore(where: Where, id: str) -> None:
     _, session = where.open()
     idea = known_idea(session.history(), id)
     if idea.state != "vetoed":
-        click.echo(f"{id} is {idea.state}, it was not vetoed.")
+        echo(f"{id} is {idea.state}, it was not vetoed.")
         return
     say(f"{id} is back on the list.", ask(session, "idea", id=id, text=idea.text))
 
@@ -50,7 +51,7 @@ def order(where: Where, id: str, place: str | None, after: str | None) -> None:
     else:
         args = {"id": id, "first": True} if place == "first" else facts.moved(history, id, -1 if place == "up" else 1)
     if args is None:
-        click.echo(f"{id} stands at that end of the list already.")
+        echo(f"{id} stands at that end of the list already.")
         return
     say(f"{id} is moved.", ask(session, "idea", **args))
 

@@ -11,7 +11,7 @@ from autoresearch.state.config import ConfigError, Limits
 from autoresearch.state.history import NOTHING_TAKEN, History, Row
 from autoresearch.state.session import Locked, Request, Session, SessionError
 from autoresearch.tui.cli import Where, common, did_you_mean
-from autoresearch.tui.console import clean, emit_json
+from autoresearch.tui.console import clean, echo, emit_json
 
 WAIT_S = 3.0
 """A running engine takes a request within a second; longer only while it is busy with git or a slow disk."""
@@ -64,7 +64,7 @@ def _sentence(text: str) -> str:
 def say(done: str, how: str) -> None:
     """What was done, and that it is still to come where the engine is busy."""
     later = " The engine is busy and takes it up as soon as it can." if how == "waiting" else ""
-    click.echo(done + later)
+    echo(done + later)
 
 
 @click.command()
@@ -109,10 +109,10 @@ def stop(where: Where) -> None:
 def _already(session: Session, before: History) -> None:
     state = before.control.state
     if state == "running":
-        click.echo(f"No engine runs on session {session.name}: it ended without a word. `autoresearch resume` goes on.")
+        echo(f"No engine runs on session {session.name}: it ended without a word. `autoresearch resume` goes on.")
     else:
         why = f" ({clean(before.control.reason)})" if before.control.reason else ""
-        click.echo(f"Session {session.name} is {state} already{why}; `autoresearch resume` goes on.")
+        echo(f"Session {session.name} is {state} already{why}; `autoresearch resume` goes on.")
 
 
 def _open_experiment(session: Session) -> str:
@@ -147,9 +147,9 @@ def _list_messages(session: Session, as_json: bool) -> None:
         emit_json({"session": session.name, "messages": messages.as_documents(found)})
         return
     if not found:
-        click.echo("No message was given yet.")
+        echo("No message was given yet.")
     for message in found:
-        click.echo(f"{clean(message.text)}\n    {messages.fate(message, agent=history.agent[0])}")
+        echo(f"{clean(message.text)}\n    {messages.fate(message, agent=history.agent[0])}")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # "-1" is a value, and told to be a wrong one
@@ -177,7 +177,7 @@ def limit(where: Where, name: str, value: str) -> None:
     from autoresearch.engine import detached, opening
 
     started = detached.start_detached(place, opening.RunOptions(session=session.name))
-    click.echo(f"Session {started.name} goes on (engine pid {started.engine_pid()}).")
+    echo(f"Session {started.name} goes on (engine pid {started.engine_pid()}).")
 
 
 def limit_value(name: str, text: str) -> object:
@@ -228,7 +228,7 @@ def veto(where: Where, id: str, reason: str) -> None:
             f"There is no idea, dead end or note {id!r}{did_you_mean(id, known)}; `autoresearch ideas` lists them"
         )
     if id in history.ideas and history.ideas[id].state == "vetoed":
-        click.echo(f"{id} is vetoed already.")
+        echo(f"{id} is vetoed already.")
         return
     say(f"{id} is off the list.", ask(session, "veto", id=id, reason=reason))
 

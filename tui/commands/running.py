@@ -23,7 +23,7 @@ from autoresearch.state.session import (
     open_session,
 )
 from autoresearch.tui.cli import Where, common, on_screen, only_reading
-from autoresearch.tui.console import Console, interactive, is_terminal
+from autoresearch.tui.console import Console, echo, interactive, is_terminal
 
 if TYPE_CHECKING:
     from autoresearch.engine.opening import RunOptions
@@ -120,7 +120,7 @@ def resume(where: Where, headless: bool, trust: bool) -> int:
         from autoresearch.tui.commands.requests import ask
 
         ask(session, "unpause")
-        click.echo(f"Session {session.name} runs already (pid {pid}); watch it with `autoresearch attach`.", err=True)
+        echo(f"Session {session.name} runs already (pid {pid}); watch it with `autoresearch attach`.", err=True)
         return view(where, place, session) if interactive() and not headless else 0
     return start(where, place, RunOptions(session=session.name, trust=trust), headless)
 
@@ -221,7 +221,7 @@ def _place_or_new(where: Where, git_init: bool) -> Place:
     from autoresearch.tui.repository import make_repository
 
     make_repository(folder, "The state autoresearch starts from")
-    click.echo(f"Made a git repository in {folder} and committed what is in it.", err=True)
+    echo(f"Made a git repository in {folder} and committed what is in it.", err=True)
     return where.place()
 
 

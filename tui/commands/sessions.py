@@ -9,7 +9,7 @@ from autoresearch.state.records import now_ms
 from autoresearch.state.session import SessionError, list_sessions, open_session
 from autoresearch.tui import wording
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, clean, emit_json
+from autoresearch.tui.console import Console, clean, echo, emit_json
 from autoresearch.tui.overview import Overview, old, overview_of
 
 
@@ -55,12 +55,12 @@ def archive(where: Where, undo: bool) -> None:
     session = open_session(where.place(), where.session)
     if undo:
         session.archive_mark.unlink(missing_ok=True)
-        click.echo(f"Session {session.name} is in the lists again.")
+        echo(f"Session {session.name} is in the lists again.")
         return
     if session.engine_pid() is not None:
         raise SessionError(f"Session {session.name} is running; pause or stop it first.")
     session.archive_mark.touch()
-    click.echo(
+    echo(
         f"Session {session.name} is archived and all of it kept; "
         f"`autoresearch archive --undo -s {session.name}` takes it back."
     )

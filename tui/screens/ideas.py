@@ -98,11 +98,23 @@ class IdeasScreen(SessionPage):
         if not shown and self.chosen and self.tab != "search":
             picks.message = f"Nothing here is {self.chosen.said()}; esc shows all."
         picks.show(shown)
-        names = (f"[b $tab-on]{n} {_TITLES[t]}[/]" if t == self.tab else f"[$tab-off]{n} {_TITLES[t]}[/]"
+        names = (f"[b $tab-on]{n} {self._title(t)}[/]" if t == self.tab else f"[$tab-off]{n} {self._title(t)}[/]"
                  for n, t in enumerate(TABS, 1))  # fmt: skip
         picks.border_title = "[$tab-off] · [/]".join(names)
         picks.border_subtitle = literal(f"only {self.chosen.said()}") if self.chosen else ""
         self._detail()
+
+    def _title(self, tab: Tab) -> str:
+        """With the number that a filter leaves: what is looked for may be in another list."""
+        if not self.chosen or tab == "search":
+            return _TITLES[tab]
+        if tab == "families":
+            return f"{_TITLES[tab]} ({len(self._families_left())})"
+        found = (
+            facts.dead_ends(self.history, self.chosen) if tab == "dead" else facts.ideas(self.history, self.pending())
+        )
+        left = sum(tab == "dead" or self._passes(entry) for entries in found.values() for entry in entries)
+        return f"{_TITLES[tab]} ({left})"
 
     def _ideas(self) -> list[Pick]:
         history, palette = self.history, self.palette
@@ -175,9 +187,7 @@ class IdeasScreen(SessionPage):
 
     def _family_picks(self) -> list[Pick]:
         palette = self.palette
-        words = self.chosen.words.lower().split()
-        found = [each for each in facts.families(self.history) if all(word in each.name.lower() for word in words)]
-        self._families = {f"={family.name}": family for family in found}
+        self._families = {f"={family.name}": family for family in self._families_left()}
         picks = []
         for key, family in self._families.items():
             counts = ((family.kept, "✓"), (family.refuted, "×"), (family.unproven, "~"), (family.crashed, "!"))
@@ -186,6 +196,10 @@ class IdeasScreen(SessionPage):
             style = palette.keep if family.kept else palette.quiet
             picks.append(Pick(key, f"{family.tried:>3}", style, line, palette.text, tail=fates))
         return picks
+
+    def _families_left(self) -> list[facts.Family]:
+        words = self.chosen.words.lower().split()
+        return [each for each in facts.families(self.history) if all(word in each.name.lower() for word in words)]
 
     def _found(self) -> list[Pick]:
         palette = self.palette
