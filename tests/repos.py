@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 TOML = """\
 name = "knob"
@@ -114,3 +118,16 @@ def snapshot(repo: Path, *, session: str = "") -> dict[str, str]:
     seen["refs"] = "\n".join(line for line in refs if "autoresearch/" not in line)
     seen["stash"] = git(repo, "stash", "list")
     return seen
+
+
+@contextmanager
+def small_disk(folder: Path, options: str = "size=40m") -> Iterator[Path]:
+    """A file system of a few megabytes at `folder`, which nobody else fills; the test is skipped where none can be."""
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no rights to mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

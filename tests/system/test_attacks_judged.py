@@ -11,14 +11,15 @@ import importlib.util
 import marshal
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from attacks import APART, Attack, Seen, has_won, make_attacked, measure_all
 from engines import processes_of
+from repos import small_disk
 
 from autoresearch.engine import confine
+from autoresearch.engine.process import MOST_PROCESSES
 
 MEASURED = ("discard", "worse")
 UNCONFINED = f'{APART}\nconfine = "off"'
@@ -268,9 +269,9 @@ FLOOD = Attack("floods the log", "for _ in range(3000): print('x' * 1000)", outc
                won=lambda seen: len(seen.log()) > 2_000_000)  # fmt: skip
 BOMB = Attack("takes all memory", "import time; held = bytearray(400 * 2**20); time.sleep(3)",
               outcome=("crash", "out_of_memory"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
-CROWD = Attack("multiplies without end", """
+CROWD = Attack("multiplies without end", f"""
 import os, time
-for _ in range(700):
+for _ in range({MOST_PROCESSES + 188}):
     if os.fork() == 0:
         time.sleep(5)
         os._exit(0)
@@ -328,21 +329,15 @@ with open('big', 'wb', buffering=0) as file:
 """, outcome=("crash", "disk_limit"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
 @pytest.mark.parametrize("least_mb", [20, 0], ids=["watched", "not watched"])
 def test_a_full_disk_ends_the_run_and_not_the_session(least_mb: int, tmp_path: Path) -> None:
-    trees = tmp_path / "small"
-    trees.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(trees)], check=True)
-    try:
+    with small_disk(tmp_path / "small") as trees:
         repo = make_attacked(tmp_path / "r", run="python train.py", measure=APART)
         variables = {"AUTORESEARCH_TREES": str(trees), "AUTORESEARCH_MIN_FREE_MB": str(least_mb)}
         seen = measure_all(tmp_path, repo, [FILLS], **variables)[FILLS.name]
-        if least_mb:
-            assert (seen.line.status, seen.line.cause) == FILLS.outcome
-        assert has_won(FILLS, seen) == (not least_mb)
-    finally:
-        subprocess.run(["umount", "-l", str(trees)], check=True)
+    if least_mb:
+        assert (seen.line.status, seen.line.cause) == FILLS.outcome
+    assert has_won(FILLS, seen) == (not least_mb)
 
 
 MULTITUDE = Attack("fills the disk with empty files", """
@@ -356,16 +351,10 @@ time.sleep(3)
 """, outcome=("crash", "disk_limit"), says="more files")  # fmt: skip
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
 def test_a_disk_full_of_files_ends_the_run_and_not_the_session(tmp_path: Path) -> None:
-    trees = tmp_path / "small"
-    trees.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m,nr_inodes=3000", "tmpfs", str(trees)], check=True)
-    try:
+    with small_disk(tmp_path / "small", "size=40m,nr_inodes=3000") as trees:
         repo = make_attacked(tmp_path / "r", run="python train.py", measure=APART)
         seen = measure_all(tmp_path, repo, [MULTITUDE, IN_PROCESS[0]], AUTORESEARCH_TREES=str(trees))
-        assert (seen[MULTITUDE.name].line.status, seen[MULTITUDE.name].line.cause) == MULTITUDE.outcome
-        assert MULTITUDE.says in seen[MULTITUDE.name].line.reason
-        assert (seen[IN_PROCESS[0].name].line.status, seen[IN_PROCESS[0].name].line.cause) == MEASURED
-    finally:
-        subprocess.run(["umount", "-l", str(trees)], check=True)
+    assert (seen[MULTITUDE.name].line.status, seen[MULTITUDE.name].line.cause) == MULTITUDE.outcome
+    assert MULTITUDE.says in seen[MULTITUDE.name].line.reason
+    assert (seen[IN_PROCESS[0].name].line.status, seen[IN_PROCESS[0].name].line.cause) == MEASURED

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from engines import lines, run, session
-from repos import BENCH, TOML, git, make_target, snapshot
+from repos import BENCH, TOML, git, make_target, small_disk, snapshot
 
 from autoresearch.engine import confine, process
 from autoresearch.state import records
@@ -101,14 +101,11 @@ def test_a_fork_bomb_ends_with_its_cause(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fills_the_disk_ends_and_its_files_go(tmp_path: Path) -> None:
-    import os
-
-    info = os.statvfs(tmp_path)
-    free_mb = info.f_bavail * info.f_frsize / 1e6
-    bench = "import time\nopen('big', 'wb').write(b'x' * 300_000_000)\ntime.sleep(60)\n"
-    _, said = one_run(tmp_path, bench, expect=1, AUTORESEARCH_MIN_FREE_MB=str(free_mb - 150))
-    assert "disk" in said
-    assert not list((tmp_path / "trees").rglob("big"))
+    bench = "import time\nopen('big', 'wb').write(b'x' * 30_000_000)\ntime.sleep(60)\n"
+    with small_disk(tmp_path / "small") as trees:
+        _, said = one_run(tmp_path, bench, expect=1, AUTORESEARCH_TREES=str(trees), AUTORESEARCH_MIN_FREE_MB="20")
+        assert "the disk had less than 20 MB left while it ran" in said
+        assert not list(trees.rglob("big"))
 
 
 def test_the_kernel_takes_a_run_before_the_engine_when_memory_runs_out(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from engines import check_agreement, command, environment, place, refs, run, session, start, until
-from repos import BENCH, TOML, git, make_target, patch, write
+from repos import BENCH, TOML, git, make_target, patch, small_disk, write
 from terminals import Terminal
 
 from autoresearch.engine import arrivals, remotes, saved, transfer, workspace
@@ -498,15 +498,9 @@ def test_ctrl_c_in_the_middle_of_a_push_leaves_the_remote_as_it_was(boxes: Boxes
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("no rights to mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def small(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "size=4m") as folder:
+        yield folder
 
 
 def fill(folder: Path) -> Path:
@@ -517,19 +511,19 @@ def fill(folder: Path) -> Path:
     return full
 
 
-def test_a_disk_that_is_full_leaves_both_sides_whole(boxes: Boxes, small_disk: Path) -> None:
-    git(small_disk, "clone", "-q", "--bare", str(boxes.hub), "hub.git")
-    full, before = fill(small_disk), picture(small_disk / "hub.git")
-    said = call(boxes.one, "push", str(small_disk / "hub.git"), code=1).stderr
+def test_a_disk_that_is_full_leaves_both_sides_whole(boxes: Boxes, small: Path) -> None:
+    git(small, "clone", "-q", "--bare", str(boxes.hub), "hub.git")
+    full, before = fill(small), picture(small / "hub.git")
+    said = call(boxes.one, "push", str(small / "hub.git"), code=1).stderr
     assert len(said.splitlines()) == 1
     assert "disk is full" in said
-    assert picture(small_disk / "hub.git") == before
+    assert picture(small / "hub.git") == before
     full.unlink()
-    call(boxes.one, "push", str(small_disk / "hub.git"))
-    git(small_disk, "clone", "-q", str(boxes.hub), "two")
-    full = fill(small_disk)
-    said = call(small_disk / "two", "pull", str(small_disk / "hub.git"), code=1).stderr
+    call(boxes.one, "push", str(small / "hub.git"))
+    git(small, "clone", "-q", str(boxes.hub), "two")
+    full = fill(small)
+    said = call(small / "two", "pull", str(small / "hub.git"), code=1).stderr
     assert len(said.splitlines()) == 1
     full.unlink()
-    call(small_disk / "two", "pull", str(small_disk / "hub.git"))
-    check_agreement(small_disk / "two")
+    call(small / "two", "pull", str(small / "hub.git"))
+    check_agreement(small / "two")
