@@ -68,7 +68,7 @@ def refusal(commands: Iterable[Command]) -> SessionError:
     shown = "; ".join(f"{command.key} = `{clean_line(command.text, _SHOWN_CHARS)}`" for command in commands)
     return SessionError(
         f"This target's commands came from elsewhere and nobody has confirmed them here ({shown}); "
-        "look at them and the code they run, then say --trust."
+        "look at them and the code they run, then say `autoresearch run --trust` or `autoresearch resume --trust`."
     )
 
 

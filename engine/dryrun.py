@@ -158,7 +158,7 @@ async def dry_run(
 def _unconfirmed(commands: Iterable[Command]) -> Finding:
     shown = "; ".join(f"{command.key} = `{clean_line(command.text, 100)}`" for command in commands)
     text = f"commands of this target came with a clone or a pull and nobody has confirmed them: {shown}"
-    return Finding("trust", "fail", text, "Look at them and the code they run, then say --trust.")
+    return Finding("trust", "fail", text, "Look at them and the code they run, then say `autoresearch doctor --trust`.")
 
 
 class _DryRun:

@@ -128,6 +128,12 @@ def test_a_target_in_a_folder_and_a_linked_worktree_ask_as_well(tmp_path: Path) 
 # -- through the program
 
 
+def call(folder: Path, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command(*args), cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
 def test_without_a_terminal_the_run_is_refused_and_nothing_ran(clone: Path, tmp_path: Path) -> None:
     patches = tmp_path / "patches"
     write(patches, {"1.patch": patch("better", "VALUE = 10.0", "VALUE = 9.0")})
@@ -145,6 +151,26 @@ def test_without_a_terminal_the_run_is_refused_and_nothing_ran(clone: Path, tmp_
     run(clone, "--replay", str(patches), "--max-experiments", "1", "--trust", expect=3)
     assert BENCH in trust.confirmed(place(clone).common_dir)
     run(clone, "--replay", str(patches), "--max-experiments", "1", expect=3)
+
+
+def test_a_raised_limit_asks_and_names_a_call_that_goes_on(clone: Path, theirs: Path) -> None:
+    run(clone, "--agent", "tuner", "--max-experiments", "1", "--trust", expect=3)
+    call(clone, "limit", "experiments", "1")
+    run(clone, "--agent", "tuner", expect=3)
+    write(theirs, {"autoresearch.toml": with_run("python bench.py --theirs")})
+    commit(theirs)
+    git(clone, "pull", "-q")
+    done = call(clone, "limit", "experiments", "2", code=2)
+    assert "`autoresearch resume --trust`" in done.stderr
+    terminal = Terminal(["env", "-C", str(clone), *command("limit", "experiments", "2")], **environment())
+    try:
+        terminal.until(lambda: b"Run them here?" in terminal.written)
+        terminal.press("n\r")
+        assert terminal.wait() == 2
+    finally:
+        terminal.close()
+    call(clone, "resume", "--headless", "--trust", code=3)
+    assert pending(clone) == []
 
 
 def test_escape_sequences_of_a_command_do_not_reach_the_terminal(theirs: Path, tmp_path: Path) -> None:

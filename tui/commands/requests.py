@@ -175,8 +175,9 @@ def limit(where: Where, name: str, value: str) -> None:
     if how != "done" or before.control.state != "paused" or before.control.limit != name:
         return
     from autoresearch.engine import detached, opening
+    from autoresearch.tui.trusting import ask_or_refuse
 
-    started = detached.start_detached(place, opening.RunOptions(session=session.name))
+    started = detached.start_detached(place, ask_or_refuse(place, opening.RunOptions(session=session.name)))
     echo(f"Session {started.name} goes on (engine pid {started.engine_pid()}).")
 
 
