@@ -154,7 +154,8 @@ shown = {p.as_posix(): p.read_text(errors="replace") for p in pathlib.Path(".").
 shown = {name: text for name, text in shown.items() if "held.py" not in name and ".git" not in name}
 shown["brief"] = pathlib.Path(sys.argv[2]).read_text() if pathlib.Path(sys.argv[2]).is_file() else sys.argv[2]
 for args in (["status"], ["summary"], ["summary", "--json"], ["status", "--json"], ["show", "1"], ["log"],
-             ["show", "1", "--holdout"], ["search", "knob"]):
+             ["show", "1", "--holdout"], ["search", "knob"], ["show", "1", "--json"], ["log", "--json"],
+             ["log", "--recompute"], ["export", "--jsonl"], ["export", "--tsv"], ["review", "--json"]):
     done = subprocess.run([sys.executable, "-P", "-m", "autoresearch", *args, "-C", sys.argv[3]], capture_output=True,
                           text=True)
     shown[" ".join(args)] = done.stdout + done.stderr

@@ -20,6 +20,7 @@ from autoresearch.state.history import History
 from autoresearch.state.imports import Commit, Imported
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import Place, Session, SessionError
+from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.console import clean, echo, plural
 
@@ -125,10 +126,19 @@ def export(where: Where, form: str | None, output: Path | None) -> None:
         if form == "tsv":
             file.write(results_of(session).encode())
         else:
-            from autoresearch.state.journal import Reader
+            file.writelines(line + b"\n" for line in _journal_of(session))
 
-            for _, line in Reader(session.journal).lines():
-                file.write(line + b"\n")
+
+def _journal_of(session: Session) -> Iterator[bytes]:
+    """Every line, as it stands; for an agent the readable ones that tell nothing of the holdout."""
+    from autoresearch.state.journal import Reader, read_objects
+
+    lines = Reader(session.journal).lines()
+    if not answers.for_people():
+        told = read_objects(session.journal, 0, session.journal.stat().st_size)
+        shown = {at for at, data in told if data.get("arm") != "holdout"}
+        lines = ((at, line) for at, line in lines if at in shown)
+    yield from (line for _, line in lines)
 
 
 def results_of(session: Session) -> str:
