@@ -31,7 +31,7 @@ from autoresearch.engine import (
 from autoresearch.engine.dryrun_words import Around, Failure, Outlook
 from autoresearch.engine.environment import Scratch
 from autoresearch.engine.machine import Check
-from autoresearch.engine.measure import Job, LocalSlot
+from autoresearch.engine.measure import SPOILED, Job, LocalSlot
 from autoresearch.engine.opening import header_for
 from autoresearch.engine.removal import remove
 from autoresearch.engine.repository import head_of
@@ -55,6 +55,9 @@ QUICK_S = 20.0
 MOST_LONG_CANARIES = 3
 LONG_S = 60.0
 """A canary that the run does not notice costs a whole run: of such long ones only a few are tried."""
+OF_A_BREAK = ("nonzero_exit", "no_metric", "not_finite", "timeout", "over_budget", "stalled", "output_limit")
+"""How a run may end because a file of it cannot be parsed; with another cause (a full disk, somebody else on the GPU)
+the machine may be to blame, and the run proves nothing."""
 CANARY = "}{)( broken on purpose by a dry run of autoresearch\n"
 """No Python, no JSON, YAML or TOML, no shell, no C: whatever parses a file that begins so fails."""
 _LOG_CHARS = 40_000
@@ -177,7 +180,9 @@ class _DryRun:
         self._spent_s: list[float] = []
         """Of each good sample, from its start to its end."""
         self._noticed = False
-        """The run came to no good end with one of the in-scope files broken."""
+        """The run came to no good end with one of the in-scope files broken; perhaps because of the machine."""
+        self._took_s = 0.0
+        """The last measurement, from its start to its end."""
 
     async def run(self, canaries: bool, runs: int, network: bool) -> None:
         await self._prepare()
@@ -231,7 +236,7 @@ class _DryRun:
         """One run with the network on says whether that was it. Raises _Over when it was."""
         self._tell(Progress("the same run with the network on"))
         slot = self._slot_for(replace(self._config, measure=replace(self._config.measure, network="on")))
-        sample = await slot.sample(self._job(1, "network"))
+        sample = await self._measured(self._job(1, "network"), slot)
         if sample.cause is None:
             text = f"`{failure.command}` needs the network: without it the run fails, with it on it gives its metric"
             fix = 'Set network = "on" under [measure], or fetch what it needs beforehand.'
@@ -260,7 +265,7 @@ class _DryRun:
         if not self._config.holdout.run:
             return
         self._tell(Progress("the holdout", self._spent_s[0]))
-        sample = await self._slot.sample(replace(self._job(1, "holdout"), arm="holdout", constraints=()))
+        sample = await self._measured(replace(self._job(1, "holdout"), arm="holdout", constraints=()))
         if sample.cause is None:
             self._tell(Finding("holdout", "ok", "its command gives the metric too"))
             return
@@ -276,7 +281,8 @@ class _DryRun:
             if sample.cause is not None:
                 failure = self._failure_of(sample, f"sample-{k}")
                 text = f"run {k} failed where earlier ones did not: {sample.detail}"
-                fix = f"A baseline has to run every time; seed {k} may be what it cannot take (AUTORESEARCH_SEED)."
+                seed = f"A baseline has to run every time; seed {k} may be what it cannot take (AUTORESEARCH_SEED)."
+                fix = dryrun_words.remedy(sample.cause, sample.detail) or seed
                 self._tell(Finding("run", "fail", text, fix, dryrun_words.last_lines(failure.output)))
                 raise _Over
 
@@ -294,26 +300,32 @@ class _DryRun:
         files = dryrun_checks.scope_files(self._place, self._config, self._head)
         noticed: list[str] = []
         unnoticed: list[_Unnoticed] = []
+        undecided: list[tuple[str, Sample]] = []
         tried, began = 0, time.monotonic()
         for file in files:
             if tried >= MOST_CANARIES and time.monotonic() - began > QUICK_S:
                 break
-            if len(unnoticed) >= MOST_LONG_CANARIES and self._spent_s[0] > LONG_S:
+            if len(unnoticed) + len(undecided) >= MOST_LONG_CANARIES and self._spent_s[0] > LONG_S:
                 break
             self._tell(Progress(f"does a broken {file} break the run? ({tried + 1} of {len(files)})", self._spent_s[0]))
-            sample = await self._slot.sample(self._job(1, f"canary-{tried}", self._broken(file), self._spent_s[0]))
+            sample = await self._measured(self._job(1, f"canary-{tried}", self._broken(file), self._spent_s[0]))
             tried += 1
-            if sample.cause is not None or sample.metric is None:
+            if sample.cause is None and sample.metric is not None:
+                unnoticed.append(_Unnoticed(file, sample.metric))
+            elif sample.cause in OF_A_BREAK:
                 noticed.append(file)
             else:
-                unnoticed.append(_Unnoticed(file, sample.metric))
+                undecided.append((file, sample))
         if noticed:
             self._tell(Finding("measured", "ok", f"a break in {dryrun_checks.listed(noticed)} is noticed by the run"))
+        for file, sample in undecided:
+            text = f"whether a break in {file} is noticed could not be told: {sample.detail}"
+            self._tell(Finding("measured", "warn", text, dryrun_words.remedy(sample.cause or "", sample.detail)))
         if files[tried:]:
             self._tell(
                 Finding("measured", "note", f"not tried by breaking them: {dryrun_checks.listed(files[tried:])}")
             )
-        self._noticed = bool(noticed)
+        self._noticed = bool(noticed or undecided)
         return unnoticed
 
     def _broken(self, file: str) -> str:
@@ -364,11 +376,15 @@ class _DryRun:
         self._tell(Progress(f"is a change to {file} during a run caught?"))
         writes = ("sh", "-c", 'printf "# changed by a dry run\\n" >> "$1"', "sh", file)
         measure = replace(self._config.measure, run=writes, build="", evaluate="", metrics_file="", artifacts=())
-        sample = await self._slot_for(replace(self._config, measure=measure)).sample(self._job(1, "tampering"))
+        slot = self._slot_for(replace(self._config, measure=measure))
+        sample = await self._measured(self._job(1, "tampering"), slot)
         if sample.cause == "tampered":
             self._tell(Finding("protection", "ok", f"a run that changes {file} is caught"))
         elif sample.cause == "nonzero_exit":
             self._tell(Finding("protection", "ok", f"a run cannot change {file}"))
+        elif sample.cause not in (None, "no_metric"):
+            text = f"whether a change to {file} is caught could not be told: {sample.detail}"
+            self._tell(Finding("protection", "warn", text, dryrun_words.remedy(sample.cause, sample.detail)))
         else:
             text = f"a run changed {file}, which is protected, and was not caught"
             self._tell(Finding("protection", "fail", text, "This is a defect of ours; please report it."))
@@ -398,11 +414,21 @@ class _DryRun:
 
     async def _sample(self, k: int) -> Sample:
         """One of the target's commit, as the baseline would take it."""
-        began = time.monotonic()
-        sample = await self._slot.sample(self._job(k, f"sample-{k}"))
+        sample = await self._measured(self._job(k, f"sample-{k}"))
         if sample.cause is None:
             self.samples.append(sample)
-            self._spent_s.append(time.monotonic() - began)
+            self._spent_s.append(self._took_s)
+        return sample
+
+    async def _measured(self, job: Job, slot: LocalSlot | None = None) -> Sample:
+        """A sample; again where something beside the commit spoiled it, as often as a session would."""
+        for _ in range(SPOILED):
+            began = time.monotonic()
+            sample = await (slot or self._slot).sample(job)
+            self._took_s = time.monotonic() - began
+            if not sample.again:
+                break
+            self._tell(Progress(f"it is measured again: {sample.detail}"))
         return sample
 
     def _job(self, seed: int, name: str, sha: str = "", expected_s: float | None = None) -> Job:

@@ -86,11 +86,9 @@ def _why(failure: Failure, config: Config, around: Around) -> tuple[str, str]:
     if failure.cause in ("no_metric", "not_finite"):
         return _no_metric(failure, config)
     if failure.cause == "timeout":
-        text = f"{command} was not finished in its time ({failure.detail})"
-        return text, "Make one run shorter, or set measure.timeout_s to seconds that suffice."
+        return f"{command} was not finished in its time ({failure.detail})", remedy(failure.cause)
     if failure.cause != "nonzero_exit":
-        fix = _GPU_FIX if failure.cause == "contaminated" and "GPU" in failure.detail else _FIXES.get(failure.cause, "")
-        return f"{command} gave no value: {failure.detail}", fix
+        return f"{command} gave no value: {failure.detail}", remedy(failure.cause, failure.detail)
     missed = _missed(failure, config, around)
     if missed is not None:
         return missed
@@ -105,9 +103,16 @@ def _why(failure: Failure, config: Config, around: Around) -> tuple[str, str]:
     return f"{command} failed in a clean checkout: {said}", "Make it run by hand in a fresh clone, then commit that."
 
 
+def remedy(cause: str, detail: str = "") -> str:
+    """What helps against a cause that says by itself what is wrong; "" for one that does not."""
+    return _GPU_FIX if cause == "contaminated" and "GPU" in detail else _FIXES.get(cause, "")
+
+
 _GPU_FIX = "Wait until it is done or end it, or choose another GPU with CUDA_VISIBLE_DEVICES."
 _NOUNS = {"evaluate": "evaluation"}
 _FIXES = {
+    "timeout": "Make one run shorter, or set measure.timeout_s to seconds that suffice.",
+    "disk_limit": "Make room on that disk.",
     "stalled": "Raise measure.stall_s, or let the command say something from time to time.",
     "output_limit": "Let it print less, or raise measure.output_mb.",
     "out_of_memory": "Let it use less memory, or raise measure.memory_mb.",

@@ -16,7 +16,7 @@ from autoresearch.engine import holdout, stopping, suspicion, verdict
 from autoresearch.engine.agents import Blocked, Exhausted
 from autoresearch.engine.concluding import Verdict, experiment_line
 from autoresearch.engine.judging import good, judge_open, mean, noise_of, values_of
-from autoresearch.engine.measure import Job, Slot
+from autoresearch.engine.measure import SPOILED, Job, Slot
 from autoresearch.engine.noise import Noise
 from autoresearch.engine.proposals import Proposals
 from autoresearch.engine.recorder import Recorder
@@ -30,8 +30,6 @@ from autoresearch.state.records import Arm
 
 DIED_TWICE = 2
 SILENCES = 3
-SPOILED = 3
-"""So often in a row a run may be spoiled by others before the session pauses."""
 NOISY = 0.2
 """A baseline whose smallest provable gain is more than this part of its value gets a warning."""
 

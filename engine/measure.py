@@ -33,6 +33,8 @@ BUDGET_SLACK = 0.2
 KEEP_MB = 100.0
 FEEDBACK_MB = 1.0
 GPU_BACK_S = 10.0
+SPOILED = 3
+"""Runs in a row that something beside the commit may spoil (`Sample.again`) before nobody measures on."""
 
 
 class Tree(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from repos import TOML, make_target
 
 from autoresearch.engine import dryrun, dryrun_kept
 from autoresearch.engine.dryrun import Finding, Progress, Report, dry_run
+from autoresearch.engine.measure import Job, LocalSlot
 from autoresearch.engine.tree import Tree
 from autoresearch.state import config as configs
+from autoresearch.state.records import Sample
 from autoresearch.state.session import Session, find_place
 
 
@@ -70,6 +73,23 @@ def test_a_check_that_finds_nothing_is_found_out(tmp_path: Path, monkeypatch: py
     assert states(report, "protection") == ["fail"]
     assert not report.good
     assert not report.kept
+
+
+def test_a_check_that_the_machine_kept_from_its_end_is_no_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writing run is over in milliseconds, before a limit or a stranger could be seen: so that is put in here."""
+    sample = LocalSlot.sample
+
+    async def kept_from_it(slot: LocalSlot, job: Job) -> Sample:
+        made = await sample(slot, job)
+        return replace(made, cause="disk_limit", detail="the disk was full") if job.folder.name == "tampering" else made
+
+    monkeypatch.setattr(LocalSlot, "sample", kept_from_it)
+    report = examine(make_target(tmp_path / "repo"))
+    (found,) = (finding for finding in report.findings if finding.name == "protection")
+    assert (found.state, found.text.split(" told: ")[1]) == ("warn", "the disk was full")
+    assert found.fix
 
 
 def test_beside_a_running_session_nothing_is_kept(tmp_path: Path) -> None:

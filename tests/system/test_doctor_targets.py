@@ -439,6 +439,69 @@ def test_a_busy_gpu_is_named_with_who_computes_on_it(tmp_path: Path) -> None:
     assert "CUDA_VISIBLE_DEVICES" in found["fix"]
 
 
+GPU_BENCH = """\
+import json, os, pathlib, time
+driver, scene = pathlib.Path({driver!r}), {scene!r}
+me, stranger = {{"pid": os.getpid(), "mb": 3000, "sm": 50}}, {{"pid": {stranger}, "mb": 5000, "sm": 70}}
+here = scene == ("broken" if "broken on purpose" in open("knob.py").read() else os.environ["AUTORESEARCH_SEED"])
+visits = driver / "visits"
+if here and (not visits.exists() or {stays}):
+    visits.touch()
+else:
+    here = False
+
+def devices(*processes):
+    made = driver / f"devices.{{os.getpid()}}"
+    made.write_text(json.dumps([{{"used": 500, "processes": list(processes)}}]))
+    made.rename(driver / "devices.json")
+
+devices(me, *([stranger] if here else []))
+calls = driver / "calls"
+before, deadline = calls.stat().st_size, time.monotonic() + 30
+while here and calls.stat().st_size < before + 40:
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+devices()
+print("METRIC score=1")
+"""
+"""It does not read the knob. Somebody else is on the GPU while the knob is broken, or with one of the seeds."""
+
+
+def shared_gpu(tmp_path: Path, scene: str, *, stays: bool) -> tuple[Path, FakeDriver]:
+    driver = FakeDriver(tmp_path / "driver", {"used": 500})
+    bench = GPU_BENCH.format(driver=str(driver.folder), scene=scene, stranger=os.getpid(), stays=stays)
+    toml = TOML.replace("budget_s = 0", 'budget_s = 0\nconfine = "off"')
+    return make_target(tmp_path / "repo", toml=toml, bench=bench), driver
+
+
+def test_a_spoiled_run_with_a_broken_file_proves_nothing(tmp_path: Path) -> None:
+    repo, driver = shared_gpu(tmp_path, "broken", stays=True)
+    (found,) = findings(doctor(repo, "--runs", "3", code=0, **driver.env), "measured")
+    assert found["state"] == "warn"
+    assert "whether a break in knob.py is noticed could not be told: somebody else computed" in found["text"]
+    assert "CUDA_VISIBLE_DEVICES" in found["fix"]
+
+
+def test_a_run_with_a_broken_file_is_repeated_when_it_was_spoiled(tmp_path: Path) -> None:
+    repo, driver = shared_gpu(tmp_path, "broken", stays=False)
+    (found,) = findings(doctor(repo, "--runs", "3", code=1, **driver.env), "measured")
+    assert found["state"] == "fail"
+    assert "although knob.py is broken" in found["text"]
+
+
+def test_a_spoiled_repeat_is_repeated_and_no_seed_is_to_blame(tmp_path: Path) -> None:
+    repo, driver = shared_gpu(tmp_path, "2", stays=False)
+    document = doctor(repo, "--no-canaries", "--runs", "3", code=0, **driver.env)
+    assert (driver.folder / "visits").exists()
+    assert len(document["target"]["samples"]) == 3
+    (tmp_path / "again").mkdir()
+    repo, driver = shared_gpu(tmp_path / "again", "2", stays=True)
+    found = the(doctor(repo, "--no-canaries", "--runs", "3", code=1, **driver.env), "run", "fail")
+    assert "run 2 failed where earlier ones did not: somebody else computed" in found["text"]
+    assert "CUDA_VISIBLE_DEVICES" in found["fix"]
+    assert "seed" not in found["fix"]
+
+
 # -- interrupted
 
 
