@@ -206,9 +206,11 @@ class Loop:
                 self._conclude(opened, Verdict("crash", sample.cause, f"the baseline does not run: {sample.detail}"))
                 raise Ended(_broken(f"The baseline crashed twice ({sample.cause}): {sample.detail}"), code=1)
         failure = await self._guards(opened, "before") or await self._guards(opened, "better")
-        if failure:
-            self._conclude(opened, Verdict("crash", "nonzero_exit", f"the baseline does not pass its guard: {failure}"))
-            raise Ended(_broken(f"The guard fails on the baseline: {failure}"), code=1)
+        if failure is not None:
+            cause = failure.cause if failure.status == "crash" else "nonzero_exit"
+            reason = f"the baseline does not pass its guard: {failure.reason}"
+            self._conclude(opened, Verdict("crash", cause, reason))
+            raise Ended(_broken(f"The guard fails on the baseline: {failure.reason}"), code=1)
         values = values_of(opened.of("candidate"))
         spread = Noise.pool([values]).sd if len(values) > 1 else 0.0
         reason = verdict.describe_baseline(values, spread) + self._of_dry_run(opened)
@@ -243,9 +245,9 @@ class Loop:
         if waiting.agent == "overrule":
             await self._keep(opened, Verdict("keep", "overruled", waiting.hypothesis or "a person decided so"))
             return
-        failure = "" if opened.of("candidate") else await self._guards(opened, "before")
-        if failure:
-            self._conclude(opened, Verdict("checks_failed", "guard", failure))
+        failure = None if opened.of("candidate") else await self._guards(opened, "before")
+        if failure is not None:
+            self._conclude(opened, failure)
             return
         guarded = False
         noise = noise_of(self._history)
@@ -260,8 +262,10 @@ class Loop:
                 return
             if opened.of("candidate") and not guarded:
                 failure = await self._guards(opened, "better")
-                if failure:
-                    self._conclude(opened, Verdict("checks_failed", "guard", failure, decision))
+                if failure is not None:
+                    # As with a sample that crashes, no judgement goes with a crash.
+                    crashed_there = failure.status == "crash"
+                    self._conclude(opened, failure if crashed_there else replace(failure, decision=decision))
                     return
                 guarded = True
             if decision.action == "keep":
@@ -395,8 +399,8 @@ class Loop:
         self._recorder.phase("measuring", arm="incumbent", k=1, of=1)
         await self._sample_incumbent(None)
 
-    async def _guards(self, opened: Open, when: str) -> str:
-        """Run the guards of that kind on a clean checkout; the first failure as a sentence, or ""."""
+    async def _guards(self, opened: Open, when: str) -> Verdict | None:
+        """Run the guards of that kind on a clean checkout; what the first failure makes of the experiment."""
         for guard in self._config.guard:
             if guard.when != when:
                 continue
@@ -407,9 +411,11 @@ class Loop:
                 metric=self._config.metric.name, constraints=(),
             )  # fmt: skip
             result = await self._slot.guard(job, guard)
+            if result.crashed:
+                return Verdict("crash", result.cause or "", result.detail)
             if not result.passed:
-                return result.detail
-        return ""
+                return Verdict("checks_failed", "guard", result.detail)
+        return None
 
     # -- the record
 

@@ -35,6 +35,8 @@ FEEDBACK_MB = 1.0
 GPU_BACK_S = 10.0
 SPOILED = 3
 """Runs in a row that something beside the commit may spoil (`Sample.again`) before nobody measures on."""
+_REFUSALS = ("nonzero_exit", "timeout", "stalled")
+"""How a guard says no. Whatever else ends it is a crash of the candidate."""
 
 
 class Tree(Protocol):
@@ -95,6 +97,8 @@ class GuardResult:
     cause: str | None = None
     detail: str = ""
     duration_s: float = 0.0
+    crashed: bool = False
+    """Not the guard said no: there was no build to look at, or the run changed or took what it may not."""
 
 
 class Slot(Protocol):
@@ -203,9 +207,7 @@ class LocalSlot:
         except _Crash as crash:
             cause, detail, again = crash.cause, crash.detail, crash.again
             ended = crash.exited or ended
-            if cause == "disk_limit":  # at once: what it wrote would keep the session from going on
-                self._scratch.make_empty()
-                self._measure.at(job.sha)
+            self._make_room(job.sha, crash.exited)
         if ran is not None and job.arm != "holdout":  # what the holdout wrote would be shown to agents
             self._keep(job)
         return Sample(
@@ -233,22 +235,36 @@ class LocalSlot:
             await self._prepare_again(job)
             self._measure.at(job.sha)
             await self._build(job)
+            return await self._guarded(job, guard)
         except _Crash as crash:
-            return GuardResult(False, crash.cause, crash.detail)
+            self._make_room(job.sha, crash.exited)
+            return GuardResult(False, crash.cause, crash.detail, crashed=True)
+
+    # -- the parts of both
+
+    async def _guarded(self, job: Job, guard: Guard) -> GuardResult:
+        """The guard's command on what is there. Raises _Crash."""
         command = self._command(
             job, self._measure, guard.run, "guard.log", f"guard · {_short(guard.run)}", guard.timeout_s
         )
         exited = await self._run(command)
-        try:
-            self._refuse_tampering(self._measure, exited, "the guard")
-        except _Crash as crash:
-            return GuardResult(False, crash.cause, crash.detail, exited.duration_s)
+        self._refuse_tampering(self._measure, exited, "the guard")
         if exited.cause is None:
             return GuardResult(True, duration_s=exited.duration_s)
         detail = f"the guard `{_short(guard.run)}` failed: {self._explain(exited, command.output)}"
+        if exited.cause not in _REFUSALS:
+            raise _Crash(exited.cause, detail, exited)
         return GuardResult(False, exited.cause, detail, exited.duration_s)
 
-    # -- the parts of a sample
+    def _make_room(self, sha: str, exited: Exit | None) -> None:
+        """After a command that filled the disk, at once: what it wrote would keep the session from going on."""
+        if exited is None or exited.cause != "disk_limit":
+            return
+        self._scratch.make_empty()
+        for tree in (self._measure, self._evaluate):
+            if tree is not None:
+                tree.distrust()
+                tree.at(sha)
 
     async def _prepare_again(self, job: Job) -> None:
         """A candidate that spoiled what `setup` had left must not be the end of those that follow. Raises _Crash."""

@@ -250,6 +250,8 @@ class _Run:
             duration_s = time.monotonic() - self.began
             leftovers, survivors = self._end_family()
             code, rusage_mb = self._reap()
+            if self.cause is None and command.free_mb:
+                self._is_disk_full()
         except BaseException:  # an error of ours still leaves nothing behind
             descendants.end(self._family, command.grace_s, group=self.process.pid)
             self._reap()
@@ -353,6 +355,7 @@ class _Run:
             command.watch(family.keys())
 
     def _is_disk_full(self) -> bool:
+        """Looked at when it has ended, too: one that fills the disk may be over before the next look."""
         for place in (self.command.cwd, self.log):
             try:
                 info = os.statvfs(place)

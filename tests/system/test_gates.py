@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from engines import check_agreement, lines, run, session
-from repos import TOML, make_repo, write
+from repos import TOML, make_repo, small_disk, write
 
 from autoresearch.engine.recompute import recompute
 from autoresearch.state import records
@@ -23,10 +24,15 @@ print(f"METRIC speed={VALUE * 3}")
 
 
 def tried(
-    folder: Path, changes: list[dict[str, str]], toml: str = TOML, bench: str = EXACT, **files: str
+    folder: Path,
+    changes: list[dict[str, str]],
+    toml: str = TOML,
+    bench: str = EXACT,
+    files: Mapping[str, str] | None = None,
+    **variables: str,
 ) -> tuple[Path, list[tuple[str, str]]]:
     """The repository after its changes were tried, and how each ended."""
-    all_files = {"knob.py": KNOB, "bench.py": bench, **files}
+    all_files = {"knob.py": KNOB, "bench.py": bench, **(files or {})}
     repo = make_repo(folder / "r", {"autoresearch.toml": toml, **all_files})
     for n, change in enumerate(changes, 1):
         text = f"Subject: change {n}\n\n---\n"
@@ -35,7 +41,7 @@ def tried(
             body = difflib.unified_diff(old, new.splitlines(True), f"a/{name}", f"b/{name}", n=1)
             text += f"diff --git a/{name} b/{name}\n" + "".join(body)
         write(folder / "patches", {f"{n:02d}.patch": text})
-    run(repo, "--replay", str(folder / "patches"), expect=0)
+    run(repo, "--replay", str(folder / "patches"), expect=0, **variables)
     history = check_agreement(repo)
     assert all(one.agrees for one in recompute(session(repo).journal))
     return repo, [(row.status, row.cause) for row in history.rows[1:]]
@@ -87,6 +93,57 @@ def test_a_guard_has_its_own_time_limit_and_its_output_is_kept(tmp_path: Path) -
     assert "0.5" in conclusion(repo, 2).reason
 
 
+def in_guard(code: str, when: str = "better") -> tuple[str, str]:
+    """A target with a guard, and a better knob that does this in it."""
+    guard = f"""[[guard]]\nrun = "python -c 'import knob; knob.guarded()'"\nwhen = "{when}"\n"""
+    return TOML + guard, f"VALUE = 9.0\ndef guarded():\n    {code}\n"
+
+
+HONEST = "VALUE = 10.0\ndef guarded():\n    pass\n"
+
+
+@pytest.mark.parametrize("when", ["better", "before"])
+def test_tampering_in_a_guard_is_a_crash_that_names_the_file(when: str, tmp_path: Path) -> None:
+    toml, hostile = in_guard("from pathlib import Path; Path('bench.py').write_text('print()')", when)
+    better = HONEST.replace("10.0", "9.0")
+    repo, ended = tried(tmp_path, [{"knob.py": hostile}, {"knob.py": better}], toml, files={"knob.py": HONEST})
+    assert ended == [("crash", "tampered"), ("keep", "better")]
+    assert "the guard changed protected files, which were restored: bench.py" in conclusion(repo, 2).reason
+    assert conclusion(repo, 2).verdict == {}, "it was not judged"
+
+
+def test_a_candidate_that_does_not_build_is_a_crash_before_the_guard_too(tmp_path: Path) -> None:
+    toml = guards(("echo guarded", 'when = "before"')).replace("[agent]", 'build = "! grep -q 9.0 knob.py"\n\n[agent]')
+    repo, ended = tried(tmp_path, [knob(9.0), knob(8.0)], toml)
+    assert ended == [("crash", "nonzero_exit"), ("keep", "better")]
+    assert "the build failed" in conclusion(repo, 2).reason
+    assert not (session(repo).run(2) / "guard.log").exists()
+
+
+def test_a_guard_that_a_limit_ends_is_a_crash_by_that_limit(tmp_path: Path) -> None:
+    toml, hostile = in_guard("print('x' * (3 << 20))")
+    toml = toml.replace("budget_s = 0", "budget_s = 0\noutput_mb = 1")
+    _, ended = tried(tmp_path, [{"knob.py": hostile}], toml, files={"knob.py": HONEST})
+    assert ended == [("crash", "output_limit")]
+
+
+@pytest.mark.parametrize("where", ["build", "guard", "run", "evaluate"])
+def test_a_candidate_that_fills_the_disk_anywhere_does_not_end_the_night(where: str, tmp_path: Path) -> None:
+    commands = {"build": "true", "guard": "true", "run": "true", "evaluate": "true"}
+    commands[where] = "! grep -q 9.0 knob.py || head -c 30M /dev/zero > big"
+    toml = TOML.replace(
+        'run = "python bench.py"',
+        f'build = "{commands["build"]}"\nrun = "{commands["run"]}"\n'
+        f'evaluate = "python bench.py; {commands["evaluate"]}"',
+    )
+    toml += f'\n[[guard]]\nrun = "{commands["guard"]}"\n'
+    with small_disk(tmp_path / "small"):
+        variables = {"AUTORESEARCH_TREES": str(tmp_path / "small"), "AUTORESEARCH_MIN_FREE_MB": "20"}
+        repo, ended = tried(tmp_path, [knob(9.0), knob(8.0)], toml, **variables)
+    assert ended == [("crash", "disk_limit"), ("keep", "better")]
+    assert "less than 20 MB left" in conclusion(repo, 2).reason
+
+
 # -- constraints
 
 
@@ -116,7 +173,7 @@ def test_only_lines_in_scope_count_for_simplicity(tmp_path: Path) -> None:
     files = {"knob.py": long, "other.py": other}
     fewer_outside = {"knob.py": long + "z = 1\n", "other.py": ""}
     fewer_inside = {"knob.py": KNOB + "x = 1\n"}
-    repo, ended = tried(tmp_path, [fewer_outside, fewer_inside], **files)
+    repo, ended = tried(tmp_path, [fewer_outside, fewer_inside], files=files)
     assert ended == [("discard", "worse"), ("keep", "simpler")]
     assert "5 lines shorter" in conclusion(repo, 3).reason
 
