@@ -17,7 +17,7 @@ from autoresearch.state.session import SessionError
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.keys import commands_of
 from autoresearch.tui.screens.experiment import ExperimentScreen
-from autoresearch.tui.screens.modals import Page
+from autoresearch.tui.screens.modals import Choice, Page
 from autoresearch.tui.widgets.log import LogView
 from autoresearch.tui.widgets.table import Experiments
 
@@ -105,6 +105,19 @@ async def test_stop_asks_first(tmp_path: Path) -> None:
                 assert asked(writer) == []
             await pilot.press("s", "y")
             await until(pilot, lambda: asked(writer) == [("stop", {})])
+
+
+async def test_escape_in_a_question_leaves_what_is_below_as_it_is(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path, experiments=5)
+    with sessions.engine(writer):
+        async with watching(writer) as (app, pilot):
+            await pilot.press("z")
+            await until(pilot, lambda: app.board.zoomed)
+            await pilot.press("q")
+            await until(pilot, lambda: isinstance(app.screen, Choice))
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is app.board)
+            assert app.board.zoomed
 
 
 async def test_limits_are_the_configs_with_what_people_have_set_since(tmp_path: Path) -> None:

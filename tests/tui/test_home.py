@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sessions
 from journals import told
-from test_dashboard import text, until
+from test_dashboard import text, until, watching
 from textual.pilot import Pilot
 
 from autoresearch.state import records
@@ -23,6 +23,7 @@ from autoresearch.tui.keys import commands_of
 from autoresearch.tui.overview import age
 from autoresearch.tui.palette import COLOUR
 from autoresearch.tui.screens.home import HomeScreen
+from autoresearch.tui.screens.modals import Choice
 from autoresearch.tui.widgets.spark import spark
 
 
@@ -210,6 +211,22 @@ async def test_a_new_session_asks_which_agent_and_starts_nothing_without_a_yes(t
         await pilot.press("n", "2")
         await until(pilot, lambda: starter.began == [("new", "claude")])
         await until(pilot, lambda: app.has_session and app.session.name == "new")
+
+
+async def test_escape_in_a_question_comes_back_to_the_list(tmp_path: Path) -> None:
+    from autoresearch.tui.commands.choosing import Offer
+
+    found = several(tmp_path)
+    found["nov20"].place.config_file.write_text("")
+    starter = sessions.Starts(lambda: None, [Offer("tuner", "tuner", "no cost"), Offer("claude", "claude", "")])
+    async with watching(found["nov20"], starter=starter) as (app, pilot):
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: app.showing_home)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, Choice))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, Choice))
+        assert app.showing_home, "above the dashboard, where escape would leave it"
 
 
 async def test_a_reading_screen_changes_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from autoresearch.state import records
 from autoresearch.state.journal import Reader
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.screens.ideas import ExperimentsOf, IdeasScreen
+from autoresearch.tui.screens.modals import Choice
 from autoresearch.tui.widgets.picks import Picks
 
 
@@ -65,6 +66,16 @@ async def test_with_an_engine_a_change_waits_in_the_inbox_and_is_shown_as_that(n
             await pilot.press("i", *"mine", "enter")
             await until(pilot, lambda: "… waits in the inbox" in text(pilot))
             assert asked(night)[1] == ("idea", {"text": "mine"})
+
+
+async def test_escape_in_a_question_comes_back_to_the_ideas(night: sessions.Writer) -> None:
+    async with watching(night) as (app, pilot):
+        await at(app, pilot, "i1")
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, Choice))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, Choice))
+        assert isinstance(app.screen, IdeasScreen)
 
 
 async def test_an_idea_is_edited_given_up_and_put_back(night: sessions.Writer) -> None:

@@ -194,6 +194,17 @@ async def test_keys_in_a_burst_leave_each_screen_once(tmp_path: Path) -> None:
         assert app.is_running
 
 
+async def test_escape_in_a_question_comes_back_to_the_page(tmp_path: Path) -> None:
+    async with watching(sessions.rich(tmp_path)) as (app, pilot):
+        app.open_returning()
+        await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, Choice))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, Choice))
+        assert isinstance(app.screen, ReturningScreen)
+
+
 async def test_nothing_is_offered_that_would_change_a_session_that_is_only_read(tmp_path: Path) -> None:
     writer, starter = sessions.rich(tmp_path), sessions.Starts(lambda: None)
     before = writer.session.journal.read_bytes()

@@ -21,6 +21,7 @@ from autoresearch.state.session import find_place
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.drafting import value_of
 from autoresearch.tui.keys import commands_of
+from autoresearch.tui.screens.modals import Choice
 from autoresearch.tui.screens.setup import Field, SetupScreen
 
 FILES = {"bench.py": BENCH, "knob.py": "VALUE = 10.0\n", ".gitignore": "__pycache__/\n"}
@@ -143,9 +144,14 @@ async def test_the_file_is_shown_then_written_as_shown_with_its_comments(repo: P
         assert config.limits.dollars == 3
         assert [guard.run for guard in config.guard] == ["python -c pass"]
         assert starter.began == [], "nothing was started"
-        await pilot.press("n", "n")
-        await pilot.pause()
-        assert starter.began == []
+        for no in ("n", "escape"):
+            await pilot.press("n")
+            await until(pilot, lambda: isinstance(app.screen, Choice))
+            await pilot.press(no)
+            await until(pilot, lambda: not isinstance(app.screen, Choice))
+            assert app.screen is screen
+            assert screen.reviewing, "what was proved is still there"
+            assert starter.began == []
         await pilot.press("n", "y")
         await until(pilot, lambda: starter.began == [("new", None)])
         assert app.session.name == "new"

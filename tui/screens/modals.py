@@ -69,8 +69,17 @@ class Options(LineView):
         self.screen.dismiss(self.options[self.cursor].value)
 
 
-class Choice(LeftOnce[str], ModalScreen[str]):
-    """One of a few answers, by its key or with the arrows; escape is the last one."""
+class Question(LeftOnce[str], ModalScreen[str]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "give_up", "give up", show=False, id="question.leave", tooltip="Give it up")
+    ]
+
+    def action_give_up(self) -> None:
+        self.dismiss(None)
+
+
+class Choice(Question):
+    """One of a few answers, by its key or with the arrows; given up, it is the last one."""
 
     def __init__(self, palette: Palette, title: str, text: str, options: list[Option], default: str) -> None:
         super().__init__(classes="question")
@@ -89,7 +98,7 @@ class Choice(LeftOnce[str], ModalScreen[str]):
             options.styles.height = len(self.options)
             yield options
 
-    def key_escape(self) -> None:
+    def action_give_up(self) -> None:
         self.dismiss(self.options[-1].value)
 
     def on_key(self, event: Key) -> None:
@@ -100,12 +109,8 @@ class Choice(LeftOnce[str], ModalScreen[str]):
                 self.dismiss(option.value)
 
 
-class Ask(LeftOnce[str], ModalScreen[str]):
+class Ask(Question):
     """A line of text; None when it was given up."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "give up", show=False, id="question.leave", tooltip="Give it up")
-    ]
 
     def __init__(self, title: str, text: str, placeholder: str, value: str = "") -> None:
         super().__init__(classes="question")
