@@ -4,7 +4,8 @@ A flag is one of `records.FLAGS` with a sentence for people. It changes no verdi
 more runs before it is a keep (`verdict`), and is listed. Two things raise flags. A *jump*: a gain far outside what the
 segment's experiments have differed by. A *touched* seed, time budget or printing of the metric in the diff, where an
 agent can gain on the number without gaining on the thing; the words looked for are few and exact, because a flag that
-is often wrong is soon read by nobody. A line that only moved, or whose telling part stayed the same, raises none.
+is often wrong is soon read by nobody. A line that only moved, or whose telling part stayed the same, raises none. What
+is *long* is not looked at to its end, and that is a flag as well: nothing hides behind it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import statistics
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
 
 from autoresearch.state import text
@@ -30,7 +32,7 @@ _SHOWN = 70
 _PROSE = frozenset({".md", ".rst", ".txt"})
 _MOST_LINES = 20_000
 _LINE_CHARS = 400
-"""Of a diff; a longer one is looked at only so far, so that no candidate can make the looking take minutes."""
+"""A longer diff is looked at only so far, so that no candidate can make the looking take minutes. It is flagged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,38 +96,48 @@ def touched(diff: str, metrics: Collection[str], metrics_file: str = "") -> tupl
     where `evaluate` prints them, out of reach of the diff. `metrics_file` is `measure.metrics_file`.
     """
     patterns = {"seed": _SEED, "budget": _BUDGET, "score": _score(metrics, metrics_file)}
-    added: dict[str, list[_Touch]] = {code: [] for code in patterns}
-    removed: dict[str, list[_Touch]] = {code: [] for code in patterns}
-    for sign, path, number, line in _changed(diff):
-        for code, pattern in patterns.items():
-            touches = [_Touch(what, line.strip(), path, number) for what in _telling(pattern, line)] if pattern else []
-            (added if sign == "+" else removed)[code].extend(touches)
+    added: dict[str, list[_Touch]] = {code: [] for code in (*patterns, "long")}
+    removed: dict[str, list[_Touch]] = {code: [] for code in added}
+    for looked_at, (sign, path, number, line) in enumerate(_changed(diff), 1):
+        found = added if sign == "+" else removed
+        if looked_at > _MOST_LINES:
+            found["long"].append(_Touch(line, "", path, number))
+            continue
+        code = line[:_LINE_CHARS]
+        for name, pattern in patterns.items():
+            touches = [_Touch(what, line.strip(), path, number) for what in _telling(pattern, code)] if pattern else []
+            found[name].extend(touches)
+        if code != line:
+            found["long"].append(_Touch(line.strip(), "", path, number))
     flags = []
-    for code in patterns:
-        changed = _unmatched(added[code], removed[code])
+    for name in added:
+        changed = _unmatched(added[name], removed[name])
         if changed:
-            flags.append(Flag(code, _sentence(code, changed)))
+            flags.append(Flag(name, _too_long(changed[0]) if name == "long" else _sentence(name, changed)))
     return tuple(flags)
 
 
 def prints_score(source: str, metrics: Collection[str], metrics_file: str = "") -> bool:
     """Whether a file's text prints one of the metrics in a form that is read, or names the metrics file."""
     pattern = _score(metrics, metrics_file)
-    return pattern is not None and any(_telling(pattern, line) for line in source.splitlines())
+    return pattern is not None and any(_telling(pattern, line[:_LINE_CHARS]) for line in source.splitlines())
 
 
-_ASSIGN = r"\s*(?::[^=\n]{1,40})?(?<![=!<>])=(?!=)\s*"
+_ASSIGN = r"\s*(?::[^=\n]{0,40})?[-+*/%&|^?]{0,2}(?<![=!<>])=(?!=)\s*"
+_NAME = r"(?:(?:\w+_)?(?:seed|random_state)|(?-i:[a-z]\w{0,30}Seed))"
 _SEED = re.compile(
-    r"""
+    rf"""
       \bAUTORESEARCH_SEED\b .*
     | \b(?:manual_seed(?:_all)?|set_seed|seed_everything|set_random_seed|seed_all|RandomState|default_rng
-        |PRNGKey|srand|srandom|setseed|set\.seed) \s*\( [^)\n]*
-    | \b(?:random|rng|rnd|np|numpy|torch|cuda|jax|tf)\.seed \s*\( [^)\n]*
-    | (?<![\w.]) (?:\w+_)? seed """
-    + _ASSIGN
-    + r""" (?!(?:\w+\.)*(?:\w+_)?seed\s*(?:[,)\n;]|$)) [^,)\n;]+
-    | ["'](?:\w+_)?seed["'] \s*: \s* [^,}\n]+
-    | --seed\b [\s=]* \S*
+        |PCG64(?:DXSM)?|MT19937|Philox|SFC64|SeedSequence|random\.Random|new[ ]Random|random\.key|PRNGKey
+        |srand(?:om|48)?|setseed|set\.seed|seed_from_u64|from_seed|rand\.NewSource|NewPCG) \s*\( [^)\n]*
+    | \b(?:\w{{0,20}}(?:random|rng|rnd|rand)|gen|generator|engine|np|numpy|torch|cuda|jax|tf)\.seed!? \s*\( [^)\n]*
+    | \bmt19937(?:_64)? \s+ \w+ \s* [({{] [^)}}\n]+
+    | (?<!\w) {_NAME} {_ASSIGN} (?!\s*(?:\w+\.)*{_NAME}\s*(?:[,)\n;]|$)) [^,)\n;]+
+    | (?<![\w."']) {_NAME} \s*:\s* (?:[-+]?\d|~|\$|null\s*(?:$|[,}}])) [^,}}\n]*
+    | ["']{_NAME}["'] \s*(?::|\]\s*=(?!=))\s* [^,}}\n]+
+    | \#\s*define \s+ {_NAME} \s .*
+    | --(?:random-)?seed\b [\s=]* \S*
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -176,7 +188,7 @@ _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 def _changed(diff: str) -> Iterator[tuple[str, str, int, str]]:
     """(sign, path, line number, text) of each changed line of code; prose and lines of comment are left out."""
     path, before, after, in_hunk, old = "", 0, 0, False, ""
-    for raw in diff.split("\n")[:_MOST_LINES]:
+    for raw in diff.split("\n"):
         hunk = _HUNK.match(raw)
         if hunk is not None:
             before, after, in_hunk = int(hunk[1]), int(hunk[2]), True
@@ -190,17 +202,39 @@ def _changed(diff: str) -> Iterator[tuple[str, str, int, str]]:
         elif raw[:1] in ("+", "-"):
             number = after if raw[0] == "+" else before
             before, after = before + (raw[0] == "-"), after + (raw[0] == "+")
-            if PurePosixPath(path).suffix.lower() not in _PROSE and not _is_comment(raw[1:]):
+            suffix = PurePosixPath(path).suffix.lower()
+            if suffix not in _PROSE and not _comment(suffix).match(raw, 1):
                 yield raw[0], path, number, raw[1:]
 
 
-def _is_comment(line: str) -> bool:
-    return line.lstrip().startswith(("#", "//", "/*", "* ", "--", ";", "%"))
+_OF_C = r"//|/\*(?!.*\*/\s*\S)|\*(?:[\s/]|$)"
+_COMMENTS = {
+    **dict.fromkeys(
+        (".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".cu", ".cuh", ".cl", ".m", ".java", ".js", ".jsx", ".mjs", ".ts",
+         ".tsx", ".go", ".rs", ".swift", ".kt", ".scala", ".cs", ".zig", ".glsl", ".metal", ".proto"), _OF_C),
+    **dict.fromkeys((".php",), rf"\#|{_OF_C}"),
+    **dict.fromkeys((".lua", ".sql", ".hs", ".adb"), "--"),
+    **dict.fromkeys((".ini", ".cfg"), "[#;]"),
+    **dict.fromkeys((".lisp", ".scm", ".clj", ".el"), ";"),
+    **dict.fromkeys((".tex", ".erl"), "%"),
+    **dict.fromkeys((".f90", ".f95", ".f"), "!"),
+}  # fmt: skip
+"""How a line of comment begins, where it does not begin with #."""
+
+
+@cache
+def _comment(suffix: str) -> re.Pattern[str]:
+    return re.compile(rf"\s*(?:{_COMMENTS.get(suffix, '#')})")
+
+
+_TRAILING = re.compile(r"[^\"'`]*?(?=  #)")
+"""Code before a comment at its end; behind a quotation mark a # may be part of a string."""
 
 
 def _telling(pattern: re.Pattern[str], line: str) -> list[str]:
     """The parts of a line that match, without spaces, so that a new indentation or an added argument is no change."""
-    code = line[:_LINE_CHARS].split("  #", 1)[0]
+    before_comment = _TRAILING.match(line)
+    code = before_comment[0] if before_comment else line
     return ["".join(found[0].split()) for found in pattern.finditer(code)]
 
 
@@ -232,3 +266,10 @@ def _sentence(code: str, touches: Sequence[_Touch]) -> str:
     places = [f"`{text.clean_line(line, _SHOWN)}` in {text.clean_line(path, 80)}:{n}" for line, path, n in distinct]
     more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
     return f"The change touches {_TOUCHES[code]}: {', '.join(places[:_PLACES])}{more}."
+
+
+def _too_long(first: _Touch) -> str:
+    what = (
+        f"a line of {len(first.what):,} characters" if len(first.what) > _LINE_CHARS else f"over {_MOST_LINES:,} lines"
+    )
+    return f"The change is too long to look at all of it: {what}, at {text.clean_line(first.path, 80)}:{first.line}."

@@ -20,6 +20,7 @@ FLAG_WORDS = {
     "seed": "touches the seed",
     "budget": "touches the evaluation's time or budget",
     "score": "touches the printing of the metric",
+    "long": "too long to look at all of it",
 }
 """Of `records.FLAGS`, as a list says them."""
 LISTED = 25

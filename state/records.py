@@ -44,9 +44,9 @@ CRASH_CAUSES = (
     "conflict",
     "interrupted",
 )
-FLAGS = ("jump", "seed", "budget", "score")
+FLAGS = ("jump", "seed", "budget", "score", "long")
 """A gain far outside history; a diff that touches the seed, the evaluation's budget or time, the printing of the
-metric."""
+metric; one that is too long to look at all of it."""
 
 
 def now_ms() -> int:

@@ -46,6 +46,22 @@ def codes(before: str, after: str, path: str = "train.py", metrics_file: str = "
         '"seed": 12,',
         "srand(time(NULL));",
         "python train.py --seed 3",
+        "self.seed=7",
+        "args.seed = 7",
+        "self.config.data_seed += 1",
+        "cfg['seed'] = 7",
+        "Forest(trees, random_state=7)",
+        "rng = np.random.Generator(np.random.PCG64(7))",
+        "order = random.Random(7)",
+        "self.rng.seed(7)",
+        "    rand.Seed(7)",
+        "rand.New(rand.NewSource(7))",
+        "seed := int64(7)",
+        "let rng = StdRng::seed_from_u64(7);",
+        "Random.seed!(7)",
+        "std::mt19937 gen(7);",
+        "seed: 7",
+        "  - {name: a, randomSeed: 7}",
     ],
 )
 def test_a_seed_is_seen(line: str) -> None:
@@ -112,6 +128,16 @@ def test_a_key_of_json_counts_only_where_json_is_read() -> None:
         "proceed = True",
         'log.info("my_val_bpb: 3")',
         "timeout = 30",
+        "seedling = 7",
+        "plants: list = [seedling(7)]",
+        "reseeding = 3",
+        "speed: 7",
+        "self.seed = seed",
+        "self.seed = config.train_seed",
+        "def run(seed: int, width: int):",
+        "the_seed: Seed | None",
+        "    # seed: 7 was no better, nor was reseeding with self.seed = 8",
+        "x = 1  # the seed = 7",
     ],
 )
 def test_ordinary_lines_raise_nothing(line: str) -> None:
@@ -169,11 +195,51 @@ def test_any_text_is_a_diff(text: str) -> None:
     suspicion.touched(diff("", text), ("val_bpb",), "m.json")
 
 
-def test_of_a_line_only_its_beginning_is_looked_at() -> None:
-    """No candidate can make the looking take minutes."""
-    whole = "".join(f"print '{'time.seed ' * 400}'\n" for _ in range(50))
-    cut = "".join(f"print '{'time.seed ' * 400}'"[:400] + "\n" for _ in range(50))
-    assert suspicion.touched(diff("", whole), ("val_bpb",)) == suspicion.touched(diff("", cut), ("val_bpb",))
+@pytest.mark.parametrize(
+    ("line", "path", "seen"),
+    [
+        ("#define SEED 7", "fast.c", True),
+        ("# define DATA_SEED 7u", "include/fast.h", True),
+        ("// srand(7);", "fast.c", False),
+        (" * srand(7) was here", "fast.c", False),
+        ("/* srand(7) */", "fast.cu", False),
+        ("/* */ srand(7);", "fast.cu", True),
+        ("#define SEED 7", "train.py", False),
+        ("  # seed: 7", "conf/train.yaml", False),
+        ("-- seed = 7", "train.lua", False),
+        ("--seed 7 \\", "train.sh", True),
+        ("; seed = 7", "train.ini", False),
+        ("% seed = 7", "train.py", True),
+        ("# srand(7)", "Makefile", False),
+    ],
+)
+def test_what_is_a_comment_depends_on_the_language(line: str, path: str, seen: bool) -> None:
+    assert codes("", line, path) == (["seed"] if seen else [])
+
+
+def test_a_mark_of_comment_in_a_string_hides_nothing() -> None:
+    assert codes("", 'print("a  # b"); random.seed(7)') == ["seed"]
+
+
+def test_what_is_too_long_is_looked_at_only_so_far_and_flagged() -> None:
+    """No candidate can make the looking take minutes, nor hide a seed behind what is not looked at."""
+    long = f"x = '{'time.seed ' * 40}'; random.seed(7)"
+    [flag] = suspicion.touched(diff("", f"a = 1\n{long}\n"), ("val_bpb",))
+    assert flag.code == "long"
+    assert flag.text.endswith(f"a line of {len(long)} characters, at train.py:2.")
+    assert codes(long, "") == ["long"]
+    assert codes(f"{long}\n", f"if True:\n    {long}\n") == [], "it only moved"
+    assert codes("", long, path="notes.md") == []
+
+
+def test_lines_beyond_many_are_flagged() -> None:
+    many = "".join(f"x = {n}\n" for n in range(20_000))
+    header = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -0,0 +1,20001 @@\n"
+    added = "".join(f"+{line}\n" for line in many.splitlines())
+    assert suspicion.touched(header + added, ("val_bpb",)) == ()
+    [flag] = suspicion.touched(header + added + "+random.seed(7)\n", ("val_bpb",))
+    assert flag.code == "long"
+    assert flag.text.endswith("over 20,000 lines, at train.py:20001.")
 
 
 # -- a jump
