@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from autoresearch.state import records
+from autoresearch.state import knobs, records
 
 _LARGEST = 1e150
 """A candidate that prints 1e308 must not overflow a square, here or at any later reading of its line."""
@@ -97,9 +97,14 @@ class Row:
     line_at: int
 
     @property
+    def knobs(self) -> dict[str, Any]:
+        """The knobs it turned, with the values they got."""
+        return knobs.values(self.params)
+
+    @property
     def family(self) -> str:
         """What to group by: the tuner's knobs, else the category."""
-        return ", ".join(self.params) if self.params else self.category
+        return ", ".join(self.knobs) or self.category
 
     @property
     def flagged(self) -> bool:

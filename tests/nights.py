@@ -10,6 +10,7 @@ from typing import Any
 from repos import git, make_repo, write
 
 from autoresearch.engine.agents import Mend
+from autoresearch.engine.agents.trials import params_of
 from autoresearch.engine.brief import render
 from autoresearch.engine.dossier import Dossier, gather
 from autoresearch.engine.git import Git
@@ -256,7 +257,7 @@ def example(folder: Path) -> Night:
     night.idea("i3", "cosine decay to a tenth in the last third")
     for n, (lr, value) in enumerate(((0.001, 3.2410), (0.0018, 3.1702), (0.0028, 3.1431), (0.0026, 3.1467))):
         night.discard(f"LR 0.003 to {lr}", value, f"worse by {value - 3.1425:.4f} ±0.0049 (1 run)",
-                      agent="tuner", params={"LR": lr}, cost_usd=None)  # fmt: skip
+                      agent="tuner", params=params_of({"train.py:LR": (0.003, lr)}), cost_usd=None)  # fmt: skip
         if n == 0:
             night.lesson(2, "Smaller steps only get less far in a minute", "the budget is ten times as long")
     night.steer("Memory is tight on this box: nothing that needs more of it, please.")

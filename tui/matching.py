@@ -44,5 +44,5 @@ def _fits(word: str, row: Row) -> bool:
         or word in row.category.casefold()
         or word in row.cause.replace("_", " ")
         or word in row.agent
-        or (row.params is not None and any(word in f"{name}={value}".casefold() for name, value in row.params.items()))
+        or any(word in f"{name}={value}".casefold() for name, value in row.knobs.items())
     )

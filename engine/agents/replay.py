@@ -18,8 +18,8 @@ from autoresearch.engine.agents import Brief, Exhausted, Lesson, Outcome, Propos
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.scope import Scope
 from autoresearch.state.history import History
+from autoresearch.state.knobs import REPLAYED
 
-_KEY = "replay"
 _SUFFIXES = (".patch", ".diff")
 _APPLY = ("-c", "apply.ignoreWhitespace=no", "apply", "--3way", "--whitespace=nowarn")
 _BRACKETS = re.compile(r"^(?:\[[^\]]*\]\s*)+")
@@ -72,8 +72,8 @@ class Replay:
         return Proposal(
             description=change.subject,
             hypothesis=change.body,
-            category=_KEY,
-            params={_KEY: change.id},
+            category=REPLAYED,
+            params={REPLAYED: change.id},
             problem=problem,
             reason=reason,
         )
@@ -213,7 +213,7 @@ def fixed_range(git: Git, source: str) -> str:
 
 
 def _ids(params: Iterable[dict[str, Any] | None]) -> set[str]:
-    return {str(entry[_KEY]) for entry in params if entry and _KEY in entry}
+    return {str(entry[REPLAYED]) for entry in params if entry and REPLAYED in entry}
 
 
 def _escaped(path: str) -> str:

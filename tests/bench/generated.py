@@ -153,7 +153,8 @@ def _experiment(n: int, base: str) -> list[records.Record]:
     hypothesis = "A lower value should help, since the score is the value itself."
     proposal = records.Proposal(
         id=n - 1, base=base, sha=base, agent="tuner", hypothesis=hypothesis, files=("knob.py",), lines=(1, 1),
-        description=f"VALUE 10.0 → {10 + n % 97}", category="optimizer", params={"knob.py:VALUE": 10 + n % 97},
+        description=f"VALUE 10.0 → {10 + n % 97}", category="optimizer",
+        params={"knob.py:VALUE": {"from": 10.0, "to": 10 + n % 97}},
     )  # fmt: skip
     experiment = records.Experiment(
         run=n, commit=base[:7], metric=10.1 + n % 7 / 10, status="discard", cause="worse", sha=base,

@@ -18,6 +18,7 @@ from nights import EXAMPLE, NET, TOML, TRAIN, Night, example, example_page
 from repos import git
 
 from autoresearch.engine.agents import Mend
+from autoresearch.engine.agents.trials import params_of
 from autoresearch.engine.brief import render
 from autoresearch.engine.dossier import Dossier, Output, SourceFile, Words
 from autoresearch.engine.fitting import Section, fit
@@ -75,13 +76,14 @@ def test_dead_ends_carry_lesson_and_condition_and_older_ones_fold(tmp_path: Path
     night = Night(tmp_path / "repo")
     night.baseline()
     for n in range(2, 40):
-        night.discard(f"setting {n}", 3.2, "worse by 0.06 ±0.004 (1 run)", agent="tuner", params={"LR": n})
+        night.discard(f"setting {n}", 3.2, "worse by 0.06 ±0.004 (1 run)", agent="tuner",
+                      params=params_of({"train.py:LR": (1, n)}))  # fmt: skip
     night.lesson(20, "it forgets the start", "the context grows")
     night.write(records.DeadEnd(id="d1", text="bigger batches", experiment=3, retry_if="there is a second GPU"))
     dead = section(night.brief(), "Dead ends")
     assert "#3: bigger batches. Again only if there is a second GPU." in dead
     assert re.search(r"#20 setting 20: 3\.2.*worse by 0\.06.*Lesson: it forgets the start\. Again only if", dead)
-    assert "13 older of the family LR, from #2 on (worse, the best 3.2" in dead
+    assert "13 older of the family train.py:LR, from #2 on (worse, the best 3.2" in dead
     assert "setting 14" not in dead
     assert "setting 39" not in dead, "the last ones are told whole in a section of their own"
     assert "#39 setting 39" in section(night.brief(), "The last experiments")

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from autoresearch.engine.agents.trials import params_of
 from autoresearch.state import records
 from autoresearch.state.session import Live, Place, Session, write_live
 
@@ -248,7 +249,7 @@ class Writer:
             )
         )  # fmt: skip
 
-    def turn(self, knob: str, value: Any, gain: float = -0.01) -> None:
+    def turn(self, knob: str, value: Any, gain: float = -0.01, before: Any = 0, file: str = "train.py") -> None:
         """An experiment of the tuner: one value of one knob, `gain` (a part of the best) better."""
         self.proposals += 1
         self.number += 1
@@ -257,7 +258,7 @@ class Writer:
         self.add(
             records.Proposal(
                 id=self.proposals, base=self.incumbent, sha=commit, agent="tuner", description=about[0],
-                category=about[1], params={knob: value}, files=("train.py",), lines=(1, 1),
+                category=about[1], params=params_of({f"{file}:{knob}": (before, value)}), files=(file,), lines=(1, 1),
             )
         )  # fmt: skip
         self.add(records.Intent(experiment=self.number, proposal=self.proposals, parent=self.incumbent, sha=commit))
@@ -395,7 +396,7 @@ def rich(folder: Path, experiments: int = 40) -> Writer:
         (0.01, -0.02),
         (0.03, -0.3),
     ):
-        writer.turn("LR", value, gain)
+        writer.turn("LR", value, gain, before=0.006)
     writer.add(records.Stop(reason="stopped by ann", by="ann"))
     writer.add(records.Resume(by="ann"), 600)
     while writer.number < experiments:

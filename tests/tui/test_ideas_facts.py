@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,33 @@ def test_a_knobs_line_whatever_its_values_are(tmp_path: Path, values: list[Any],
     for at, value in enumerate(values):
         writer.turn("x", value, gain=-0.01 * (at + 1))
     writer.flush()
-    assert facts.knob_line(history_of(writer).rows[1:]) == line
+    history = history_of(writer)
+    assert facts.knob_line(history.rows[1:], facts.knob_names(history)) == line
+
+
+def test_knobs_of_one_name_in_two_files_are_told_apart(tmp_path: Path) -> None:
+    writer = sessions.Writer(tmp_path)
+    writer.begin()
+    writer.baseline()
+    for value in (3, 4, 5):
+        writer.turn("DEPTH", value)
+        writer.turn("DEPTH", value, file="small.py")
+        writer.turn("WIDTH", value)
+    writer.flush()
+    texts = {entry.text.partition(" ")[0] for entry in facts.dead_ends(history_of(writer))["refuted"]}
+    assert texts == {"train.py:DEPTH:", "small.py:DEPTH:", "WIDTH:"}
+    assert {each.called for each in facts.families(history_of(writer))} == {"train.py:DEPTH", "small.py:DEPTH", "WIDTH"}
+
+
+def test_replayed_changes_are_no_knob(tmp_path: Path) -> None:
+    writer = sessions.Writer(tmp_path)
+    writer.begin()
+    writer.baseline()
+    for name in ("1.patch", "2.patch", "3.patch"):
+        writer.turn("", name)
+    writer.lines = [re.sub(rb'"params":{.*?}}', b'"params":{"replay":"x"}', line) for line in writer.lines]
+    writer.flush()
+    assert [entry.kind for entry in facts.dead_ends(history_of(writer))["refuted"]] == ["experiment"] * 3
 
 
 def test_three_lists_with_estimates_reasons_and_conditions(night: sessions.Writer) -> None:

@@ -151,7 +151,7 @@ async def test_a_reading_screen_changes_nothing(night: sessions.Writer) -> None:
 
 async def test_enter_shows_the_experiments_of_a_knob_and_of_a_family(night: sessions.Writer) -> None:
     async with watching(night) as (app, pilot):
-        await at(app, pilot, "refuted=LR", "2")
+        await at(app, pilot, "refuted=train.py:LR", "2")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ExperimentsOf))
         assert text(pilot).count("LR 0.") == 6

@@ -97,7 +97,7 @@ def ideas(where: Where, as_json: bool) -> None:
         _section(console, title, [(idea.id, _tried(idea), clean(idea.text)) for idea in by_state.get(state, [])])
     dead = answers.dead_ends(history)
     _section(console, "Dead ends", [_dead_end(end) for end in dead])
-    tried = [(family.name, f"{family.tried} tried, {family.kept} kept", family.line) for family in families(history)]
+    tried = [(family.called, f"{family.tried} tried, {family.kept} kept", family.line) for family in families(history)]
     _section(console, "Families", [(clean(name), counted, clean(line)) for name, counted, line in tried])
     _section(console, "Notes", [(note.id, clean(note.by), clean(note.text)) for note in history.notes.values()])
     if not (history.ideas or dead or history.notes):

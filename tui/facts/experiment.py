@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoresearch.state import numbers, records
+from autoresearch.state import knobs, numbers, records
 from autoresearch.state.history import History, Open, Row
 from autoresearch.state.journal import read_line, read_objects
 from autoresearch.state.model import FLAG_WORDS
 from autoresearch.state.session import Session
 from autoresearch.state.text import clean_line
 from autoresearch.tui import answers
+from autoresearch.tui.facts.ideas import knob_names
 
 LOGS = ("output.log", "build.log", "evaluate.log", "guard.log", "agent.log", "brief.md")
 
@@ -115,7 +116,7 @@ def read(session: Session, history: History, item: Row | Open) -> Experiment:
         files=tuple(map(clean_line, (proposal.files if proposal else line.files if line else ()))),
         dropped=tuple(map(clean_line, proposal.dropped)) if proposal else (),
         lines=proposal.lines if proposal else (0, 0),
-        params="  ".join(f"{name} = {value}" for name, value in proposal.params.items()) if proposal else "",
+        params=_params(proposal, history),
         race=_values(samples, "candidate"),
         fresh=_values(samples, "fresh"),
         against=_against(journal, parent, item, samples),
@@ -137,6 +138,13 @@ def read(session: Session, history: History, item: Row | Open) -> Experiment:
 def _proposal(journal: Path, at: int) -> records.Proposal | None:
     line = read_line(journal, at) if at >= 0 else None
     return line if isinstance(line, records.Proposal) else None
+
+
+def _params(proposal: records.Proposal | None, history: History) -> str:
+    """ "LR = 0.003  DEPTH = 6"."""
+    called = knob_names(history)
+    values = knobs.values(proposal.params) if proposal is not None else {}
+    return "  ".join(f"{called.get(name, name)} = {value}" for name, value in values.items())
 
 
 def _samples(journal: Path, start: int, end: int, number: int) -> list[records.Sample]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from autoresearch.state import numbers
 from autoresearch.state.history import History, IdeaState, Row, list_of
+from autoresearch.state.knobs import short_names
 from autoresearch.state.text import clean_line
 from autoresearch.tui.facts.pending import Pending
 
@@ -165,20 +166,23 @@ def dead_ends(history: History, chosen: Filter = NO_FILTER, since: int = 0) -> d
             found[entry.where].append(entry)
     mended = {row.mends for row in history.rows if row.mends is not None}
     rows = [row for row in history.rows[since:] if row.status != "keep" and row.number not in told | mended]
-    many = Counter((list_of(row), row.family) for row in rows if row.params)
+    many = Counter((list_of(row), row.family) for row in rows if row.knobs)
     knobs: dict[tuple[str, str], list[Row]] = {}
     for row in reversed(rows):
         name = list_of(row)
         key = (name, row.family)
-        if row.params and many[key] > _ONE_BY_ONE:
+        if row.knobs and many[key] > _ONE_BY_ONE:
             if key not in knobs:
                 knobs[key] = []
                 found[name].append(Entry(f"={row.family}", "knob", "", name))
             knobs[key].append(row)
         elif len(found[name]) < _MOST and chosen.passes(entry := _experiment(row, history)):
             found[name].append(entry)
+    called = knob_names(history)
     for name, entries in found.items():
-        whole = [_knob(entry, knobs[name, entry.id[1:]]) if entry.kind == "knob" else entry for entry in entries]
+        whole = [
+            _knob(entry, knobs[name, entry.id[1:]], called) if entry.kind == "knob" else entry for entry in entries
+        ]
         found[name] = [entry for entry in whole if entry.kind != "knob" or chosen.passes(entry)]
     return found
 
@@ -207,10 +211,10 @@ def _estimate(row: Row) -> str:
     return f"{numbers.signed(row.estimate, row.interval)} {numbers.plus_minus(row.interval)}".strip()
 
 
-def _knob(entry: Entry, rows: list[Row]) -> Entry:
+def _knob(entry: Entry, rows: list[Row], called: Mapping[str, str]) -> Entry:
     return replace(
         entry,
-        text=knob_line(rows),
+        text=knob_line(rows, called),
         category=clean_line(rows[0].category),
         cause=rows[0].cause if len({row.cause for row in rows}) == 1 else "",
         status=rows[0].status,
@@ -219,11 +223,16 @@ def _knob(entry: Entry, rows: list[Row]) -> Entry:
     )
 
 
-def knob_line(rows: Sequence[Row]) -> str:
+def knob_names(history: History) -> dict[str, str]:
+    """What the session's knobs are called, by the names on record."""
+    return short_names(name for row in history.rows if row.params for name in row.knobs)
+
+
+def knob_line(rows: Sequence[Row], called: Mapping[str, str]) -> str:
     """ "lr: 14 values 0.0003–0.1, best 0.02 (+0.3%)": how much better, or worse, it was than the best of its time."""
-    names = list(rows[0].params or {})
-    tried = [(row.params or {}).get(names[0]) for row in rows] if len(names) == 1 else []
-    head = ", ".join(map(clean_line, names))
+    names = list(rows[0].knobs)
+    tried = [row.knobs.get(names[0]) for row in rows] if len(names) == 1 else []
+    head = _called(names, called)
     if len(names) == 1:
         line = f"{head}: {len(rows)} {'value' if len(rows) == 1 else 'values'} {_range(tried)}"
     else:
@@ -232,8 +241,12 @@ def knob_line(rows: Sequence[Row]) -> str:
     if not judged:
         return f"{line}, none gave a value"
     best = max(judged, key=lambda row: row.estimate or 0.0)
-    value = " ".join(_value(each) for each in (best.params or {}).values())
+    value = " ".join(_value(each) for each in best.knobs.values())
     return f"{line}, best {value}{_percent(best)}"
+
+
+def _called(names: Iterable[str], called: Mapping[str, str]) -> str:
+    return ", ".join(clean_line(called.get(name, name)) for name in names)
 
 
 def _range(values: Iterable[Any]) -> str:
@@ -269,6 +282,8 @@ def _percent(row: Row) -> str:
 @dataclass(frozen=True, slots=True)
 class Family:
     name: str
+    called: str
+    """The name, of a knob without its file where that is plain."""
     tried: int
     kept: int
     refuted: int
@@ -287,22 +302,24 @@ def families(history: History) -> list[Family]:
     for row in history.rows:
         if row.cause != "baseline":
             groups.setdefault(clean_line(row.family) or "other", []).append(row)
-    found = [_family(name, rows) for name, rows in groups.items()]
+    called = knob_names(history)
+    found = [_family(name, rows, called) for name, rows in groups.items()]
     return sorted(found, key=lambda family: (-family.tried, family.name))
 
 
-def _family(name: str, rows: list[Row]) -> Family:
+def _family(name: str, rows: list[Row], called: Mapping[str, str]) -> Family:
     fates = Counter(list_of(row) for row in rows)
     judged = [row for row in rows if row.estimate is not None and row.status in ("keep", "discard")]
     best = max(judged, key=lambda row: row.estimate or 0.0, default=None)
-    if rows[0].params:
-        line = knob_line(rows)
+    if rows[0].knobs:
+        line = knob_line(rows, called)
     elif best is not None:
         line = f"best {_estimate(best)} (#{best.number})"
     else:
         line = "none gave a value"
     return Family(
         name=name,
+        called=_called(rows[0].knobs, called) or name,
         tried=len(rows),
         kept=fates["worked"],
         refuted=fates["refuted"],

@@ -42,7 +42,7 @@ def details_of_family(family: Family, history: History, palette: Palette) -> lis
              ("crashed or blocked", family.crashed))  # fmt: skip
     said = ", ".join(f"{count} {name}" for name, count in fates if count)
     return [
-        ("", palette.title, f"{family.name}, {family.tried} tried", palette.title),
+        ("", palette.title, f"{family.called}, {family.tried} tried", palette.title),
         ("·", palette.quiet, family.line, palette.strong),
         ("·", palette.quiet, said, palette.text),
         *_experiments(family.experiments, history, palette),

@@ -192,7 +192,7 @@ class IdeasScreen(SessionPage):
         for key, family in self._families.items():
             counts = ((family.kept, "✓"), (family.refuted, "×"), (family.unproven, "~"), (family.crashed, "!"))
             fates = " ".join(f"{count}{mark}" for count, mark in counts if count)
-            line = family.line if family.line.startswith(family.name) else f"{family.name}: {family.line}"
+            line = family.line if family.line.startswith(family.called) else f"{family.called}: {family.line}"
             style = palette.keep if family.kept else palette.quiet
             picks.append(Pick(key, f"{family.tried:>3}", style, line, palette.text, tail=fates))
         return picks
@@ -250,7 +250,7 @@ class IdeasScreen(SessionPage):
             return
         if self.tab == "families":
             family = self._families[message.key]
-            title, numbers = family.name, family.experiments
+            title, numbers = family.called, family.experiments
         else:
             entry = self._entries[message.key]
             title, numbers = entry.text, entry.experiments
