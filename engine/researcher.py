@@ -185,8 +185,7 @@ class Researcher:
 
     async def _tell(self, line: records.Experiment) -> None:
         async with self._busy:
-            metric = line.metric if line.status != "crash" else None
-            outcome = Outcome(line.run, line.status, line.cause, line.reason, metric, self._feedback(line.run))
+            outcome = Outcome(line.run, line.status, line.cause, line.reason, line.value, self._feedback(line.run))
             lesson = await self._agent.learn(outcome)
         if lesson is not None:
             self._recorder.write(

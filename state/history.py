@@ -464,7 +464,7 @@ class History:
         row.parent = data.get("parent", "")
         row.status = status if status in records.STATUSES else "discard"
         row.cause = data.get("cause", "")
-        row.metric = None if row.status == "crash" else _finite(data.get("metric"))
+        row.metric = records.value_of(data)
         row.first = race[0].metric if race else row.metric
         row.estimate = data.get("estimate")
         row.interval = data.get("interval")

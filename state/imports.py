@@ -302,7 +302,8 @@ def _result(columns: _Columns, row: list[str], number: int) -> dict[str, Any]:
     if status not in records.STATUSES:
         raise ValueError(f"the status {row[columns.status]!r} is none of keep, discard and crash, left out")
     value = _number(row[columns.metric])
-    if status == "discard" and description.endswith(_CHECKS_FAILED):
+    unmeasured = status == "crash"
+    if status in ("discard", "crash") and description.endswith(_CHECKS_FAILED):
         status, description = "checks_failed", description.removesuffix(_CHECKS_FAILED).rstrip()
     if value is None and status in ("keep", "discard"):
         raise ValueError(f"{status} without a number for {columns.name}, left out")
@@ -313,9 +314,10 @@ def _result(columns: _Columns, row: list[str], number: int) -> dict[str, Any]:
     return {
         "run": number,
         "commit": row[columns.commit],
-        "metric": 0.0 if value is None or status == "crash" else value,
+        "metric": 0.0 if value is None or unmeasured else value,
         "metrics": metrics,
         "status": status,
+        **({"cause": "guard"} if unmeasured and status == "checks_failed" else {}),
         "description": description,
         "timestamp": 0,
         "segment": 0,
@@ -324,18 +326,25 @@ def _result(columns: _Columns, row: list[str], number: int) -> dict[str, Any]:
 
 
 def render_results(metric: str, lines: Iterable[Mapping[str, Any]], vram_mb: Mapping[int, float] | None = None) -> str:
-    """Experiment lines as a results.tsv: six decimals of the metric, one of the memory, 0 for a crash.
+    """Experiment lines as a results.tsv: six decimals of the metric, one of the memory.
 
+    What has no value is a crash with 0 there, a guard that failed before the first run too.
     `vram_mb` gives the measured GPU memory of experiments whose commands did not print `peak_vram_mb`.
     """
     rows = ["\t".join(("commit", metric, *RESULTS_COLUMNS[2:]))]
     for line in lines:
         status, description = line.get("status"), str(line.get("description") or "")
-        value = 0.0 if status == "crash" else _finite(line.get("metric"))
+        value = records.value_of(line)
         memory = _finite((line.get("metrics") or {}).get("peak_vram_mb")) or (vram_mb or {}).get(line["run"], 0.0)
         if status == "checks_failed":
-            status, description = "discard", f"{description} {_CHECKS_FAILED}"
-        cells = (str(line.get("commit") or ""), f"{value:.6f}", f"{memory / _MB_PER_GB:.1f}", str(status), description)
+            status, description = "crash" if value is None else "discard", f"{description} {_CHECKS_FAILED}"
+        cells = (
+            str(line.get("commit") or ""),
+            f"{value or 0.0:.6f}",
+            f"{memory / _MB_PER_GB:.1f}",
+            str(status),
+            description,
+        )
         rows.append("\t".join(" ".join(cell.split()) for cell in cells))
     return "\n".join(rows) + "\n"
 

@@ -30,8 +30,8 @@ from autoresearch.state import records
 from autoresearch.state.journal import Reader
 from autoresearch.state.notebook import plain
 
-VERSION = 1
-"""Of the tables below; a database with another one is built anew."""
+VERSION = 2
+"""Of the tables below and what is put in them; a database with another one is built anew."""
 
 _WAIT_S = 30.0
 _BATCH = 2000
@@ -389,7 +389,7 @@ def _row(session: str, record: records.Experiment) -> dict[str, Any]:
     return {
         "session": session,
         "run": record.run,
-        "metric": None if record.status == "crash" else record.metric,
+        "metric": record.value,
         "timestamp": record.timestamp,
         "description": plain(record.description),
         "hypothesis": plain(record.hypothesis) or noted("hypothesis"),

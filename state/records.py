@@ -193,7 +193,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A finished experiment with its verdict. `metric` 0 beside `crash` means "no value" (pi's convention)."""
+    """A finished experiment with its verdict. A `metric` of 0 can mean "no value" (pi's convention): see `value`."""
 
     run: int
     commit: str
@@ -223,6 +223,10 @@ class Experiment:
     warnings: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     """Of `FLAGS`: what makes the result worth a second look; each has its sentence in `warnings`."""
+
+    @property
+    def value(self) -> float | None:
+        return value_of({"metric": self.metric, "status": self.status, "cause": self.cause, "verdict": self.verdict})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -575,6 +579,18 @@ def kind_of(data: Mapping[str, Any]) -> type[Any]:
         run = data.get("run")
         return Experiment if isinstance(run, (int, float)) and not isinstance(run, bool) else Other
     return _TYPED.get(kind, Other) if isinstance(kind, str) else Other
+
+
+def value_of(line: Mapping[str, Any]) -> float | None:
+    """The metric of an experiment's JSON object; None where nothing was measured, though its line says 0.
+
+    That is so for a crash, and for a guard that failed before the first run, which no figures of a verdict go with.
+    """
+    metric = line.get("metric")
+    if isinstance(metric, bool) or not isinstance(metric, (int, float)) or not math.isfinite(metric):
+        return None
+    unmeasured = metric == 0 and line.get("cause") == "guard" and not line.get("verdict")
+    return None if unmeasured or line.get("status") == "crash" else metric
 
 
 def _pi_defaults(values: dict[str, Any]) -> None:

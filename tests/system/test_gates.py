@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import orjson
 import pytest
-from engines import check_agreement, lines, run, session
+from engines import check_agreement, command, environment, lines, run, session
 from repos import TOML, make_repo, small_disk, write
 
 from autoresearch.engine.recompute import recompute
@@ -55,6 +57,11 @@ def conclusion(repo: Path, number: int) -> records.Experiment:
     return next(line for line in lines(repo) if isinstance(line, records.Experiment) and line.run == number)
 
 
+def told(repo: Path, *args: str) -> str:
+    done = subprocess.run(command(*args), cwd=repo, env=environment(), capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def samples(repo: Path, number: int) -> list[records.Sample]:
     return [line for line in lines(repo) if isinstance(line, records.Sample) and line.experiment == number]
 
@@ -99,7 +106,26 @@ def in_guard(code: str, when: str = "better") -> tuple[str, str]:
     return TOML + guard, f"VALUE = 9.0\ndef guarded():\n    {code}\n"
 
 
+READERS = ("log", "show 2", "search --status checks_failed")
 HONEST = "VALUE = 10.0\ndef guarded():\n    pass\n"
+
+
+def test_a_guard_that_fails_before_the_first_run_leaves_no_value_to_any_reader(tmp_path: Path) -> None:
+    toml = guards(("! grep -q 9.0 knob.py", 'when = "before"'))
+    repo, ended = tried(tmp_path, [knob(9.0), knob(8.0)], toml)
+    assert ended == [("checks_failed", "guard"), ("keep", "better")]
+    assert conclusion(repo, 2).metric == 0.0, "the journal keeps pi's format"
+    asked = {name: orjson.loads(told(repo, *name.split(), "--json")) for name in READERS}
+    row = asked["log"]["experiments"][1]
+    assert (row["metric"], row["first"], row["runs"]) == (None, None, 0)
+    assert asked["show 2"]["metric"] is None
+    assert [hit["metric"] for hit in asked["search --status checks_failed"]["found"]] == [None]
+    assert [family.best for (where, _), family in session(repo).history().families.items() if where == "crashed"] == [
+        None
+    ]
+    assert "- #2 change 1 (guard) <!--" in session(repo).notebook.read_text()
+    table = told(repo, "export", "--tsv").splitlines()
+    assert table[2].split("\t")[1:] == ["0.000000", "0.0", "crash", "change 1 [checks failed]"]
 
 
 @pytest.mark.parametrize("when", ["better", "before"])

@@ -271,6 +271,22 @@ def test_our_own_journal_goes_through_export_and_import(target: Path) -> None:
     assert [line for line in journal(target) if "run" in line] == before
 
 
+def test_a_guard_that_failed_before_the_first_run_has_no_value_in_either_format(target: Path) -> None:
+    ours = {"run": 4, "commit": "ccccccc", "metric": 0.0, "status": "checks_failed", "cause": "guard", "verdict": {}}
+    zero = {**ours, "run": 5, "verdict": {"rule": "race", "r": 1}}
+    call(target, "import", str(written(target, [*PI, {**ours, "description": "a"}, {**zero, "description": "b"}])))
+    assert [row.metric for row in session_of(target).history().rows[3:]] == [None, 0.0], "a measured 0 is a value"
+    done = call(target, "export", "--tsv", "-o", "results.tsv")
+    assert done.code == 0, done.err
+    assert (target / "results.tsv").read_text().splitlines()[-2:] == [
+        "ccccccc\t0.000000\t0.0\tcrash\ta [checks failed]",
+        "ccccccc\t0.000000\t0.0\tdiscard\tb [checks failed]",
+    ]
+    assert call(target, "import", "results.tsv", "--session", "back").code == 0
+    rows = session_of(target).history().rows[3:]
+    assert [(row.status, row.metric) for row in rows] == [("checks_failed", None), ("checks_failed", 0.0)]
+
+
 # -- refusals
 
 
