@@ -19,7 +19,7 @@ from autoresearch.engine.dossier import limits_in_force
 from autoresearch.engine.loop import Ended
 from autoresearch.engine.output import cap_engine_log
 from autoresearch.engine.recorder import Recorder
-from autoresearch.state import records
+from autoresearch.state import numbers, records
 from autoresearch.state.config import Config, Limits
 from autoresearch.state.session import Request
 
@@ -163,6 +163,7 @@ class Attendant:
         stagnant = stopping.stagnant(since, self.limits.stagnation_after)
         if stagnant and not self._stagnant:
             self._recorder.warn(
-                f"No keep in {since} experiments: perhaps another mechanism is needed.", code="stagnation"
+                f"No keep in {numbers.plural(since, 'experiment')}: perhaps another mechanism is needed.",
+                code="stagnation",
             )
         self._stagnant = stagnant

@@ -308,12 +308,10 @@ def _percent(share: float) -> str:
 
 def night_check(seen: Outlook, config: Config) -> Check:
     average = "" if config.verdict.mode == "single" else f" ({RUNS_PER_EXPERIMENT:g} runs on average)"
-    count = f"about {_round(seen.night):,}" if seen.night <= _COUNTED else f"more than {_COUNTED:,}"
+    count = numbers.plural(min(_round(seen.night), _COUNTED), "experiment")
+    count = f"about {count}" if seen.night <= _COUNTED else f"more than {count}"
     run, experiment = numbers.duration(seen.run_s), numbers.duration(seen.experiment_s)
-    text = (
-        f"a run takes {run}, an experiment about {experiment}{average}: "
-        f"{count} experiments in a night of {NIGHT_H:g} hours"
-    )
+    text = f"a run takes {run}, an experiment about {experiment}{average}: {count} in a night of {NIGHT_H:g} hours"
     if seen.night < 10:
         return Check("night", "warn", text, "Shorter runs (a smaller budget, less data) try more ideas.")
     return Check("night", "ok", f"{text}, if the agent keeps up")

@@ -175,7 +175,7 @@ def _stand(history: History, config: Config) -> list[str]:
         said.append(f"Best {numbers.metric(best.metric, step)} (#{best.number}): {better}.")
     counts = history.counts
     said.append(
-        f"{len(history.rows)} experiments: {counts['keep']} kept, {counts['discard']} discarded, "
+        f"{numbers.plural(len(history.rows), 'experiment')}: {counts['keep']} kept, {counts['discard']} discarded, "
         f"{counts['crash']} crashed, {counts['checks_failed']} failed a guard; "
         f"{history.since_keep} since the last keep."
     )

@@ -94,7 +94,11 @@ def _reached(progress: Progress, limits: Limits, metric: Metric, least_free_mb: 
     if 0 < limits.experiments <= progress.experiments:
         yield _experiments(limits.experiments)
     if 0 < limits.hours <= progress.hours:
-        yield Reached("hours", f"time limit reached ({limits.hours:g} hours)", _raise("hours"))
+        yield Reached(
+            "hours",
+            f"time limit reached ({limits.hours:g} {'hour' if limits.hours == 1 else 'hours'})",
+            _raise("hours"),
+        )
     if (end := deadline(progress.started, limits.until)) and progress.now.replace(tzinfo=None) >= end:
         fix = "`autoresearch resume` goes on until then tomorrow; `autoresearch limit until HH:MM` sets another time"
         yield Reached("until", f"time of day reached ({limits.until})", fix)
@@ -105,7 +109,7 @@ def _reached(progress: Progress, limits: Limits, metric: Metric, least_free_mb: 
         yield Reached("tokens", f"token limit reached ({progress.tokens:,} of {limits.tokens:,})", _raise("tokens"))
     if 0 < limits.no_keep <= progress.since_keep:
         fix = f"`autoresearch steer` it elsewhere and {_raise('no_keep')}"
-        yield Reached("no_keep", f"no keep in {progress.since_keep} experiments", fix)
+        yield Reached("no_keep", f"no keep in {numbers.plural(progress.since_keep, 'experiment')}", fix)
 
 
 def _goal_met(best: float, goal: float, metric: Metric) -> bool:

@@ -67,7 +67,7 @@ def stand(dossier: Dossier) -> Iterator[str]:
         counts = history.counts
         kept = sum(row.status == "keep" and row.cause != "baseline" for row in history.rows)
         yield (
-            f"{len(history.rows)} {_plural('experiment', len(history.rows))} so far, baselines included: {kept} kept, "
+            f"{numbers.plural(len(history.rows), 'experiment')} so far, baselines included: {kept} kept, "
             f"{counts['discard']} discarded, {counts['crash']} crashed, {counts['checks_failed']} failed a guard; "
             f"{history.since_keep} since the last keep."
         )
@@ -97,7 +97,7 @@ def _left(dossier: Dossier) -> Iterator[str]:
     limits, history = dossier.limits, dossier.history
     if limits.experiments:
         done = len(history.rows) - history.imported
-        yield f"{max(0, limits.experiments - done)} of {limits.experiments} experiments"
+        yield f"{max(0, limits.experiments - done)} of {numbers.plural(limits.experiments, 'experiment')}"
     if limits.hours:
         seconds = max(0.0, limits.hours * 3600 - history.running_ms / 1000)
         yield f"{numbers.duration(seconds)} of {limits.hours:g}h"
@@ -108,7 +108,7 @@ def _left(dossier: Dossier) -> Iterator[str]:
     if limits.tokens:
         yield f"{max(0, limits.tokens - history.tokens):,} of {limits.tokens:,} tokens"
     if limits.no_keep:
-        yield f"{max(0, limits.no_keep - history.since_keep)} more experiments without a keep"
+        yield f"{numbers.plural(max(0, limits.no_keep - history.since_keep), 'more experiment')} without a keep"
 
 
 def _mix(history: History) -> Counter[str]:
@@ -221,7 +221,3 @@ def _cause(row: Row) -> str:
 
 def _sentence(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"

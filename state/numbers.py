@@ -68,6 +68,11 @@ def duration(seconds: float) -> str:
     return f"{hours // 24}d{hours % 24:02d}h"
 
 
+def plural(count: int, one: str, many: str = "") -> str:
+    """ "1 run", "1,204 runs"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def odds(log_evidence: float) -> str:
     """ "34 to 1" for, "1 to 5" against, from the natural logarithm of the odds; capped at 10,000 either way."""
     if log_evidence < 0:

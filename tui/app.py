@@ -424,10 +424,10 @@ class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
         def answer(value: str | None) -> None:
             if value == "stop":
-                self.ask("stop", "It stops now; the open experiment goes on at its next run.")
+                self.ask("stop", "It stops now; the open experiment goes on at its next sample.")
 
         options = [Option("y", "stop", "yes, stop now"), Option("n", "", "no")]
-        text = "What is being measured is ended. Its finished runs are kept, and it goes on at the next one."
+        text = "What is being measured is ended. Its finished samples are kept, and it goes on at the next one."
         self.push_screen(Choice(self.palette, "Stop now?", text, options, default=""), answer)
 
     def action_idea(self) -> None:

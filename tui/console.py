@@ -172,10 +172,6 @@ def wrap(text: str, width: int | None) -> list[str]:
     return [*lines, line]
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def _is_tty(fd: int) -> bool:
     try:
         return os.isatty(fd)

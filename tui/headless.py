@@ -14,9 +14,10 @@ from typing import Any, TextIO
 
 from autoresearch.state import numbers, records
 from autoresearch.state.history import History
+from autoresearch.state.numbers import plural
 from autoresearch.state.session import Live, Session
 from autoresearch.tui import answers
-from autoresearch.tui.console import GLYPHS, Console, clean, plural, shorten
+from autoresearch.tui.console import GLYPHS, Console, clean, shorten
 
 _ERASE = "\r\x1b[2K"
 _BAR = 8
@@ -203,7 +204,7 @@ class Printer:
         )
 
     def _stop(self, record: records.Stop, history: History) -> None:
-        still = " The open experiment goes on at its next run." if history.open is not None else ""
+        still = " The open experiment goes on at its next sample." if history.open is not None else ""
         reason = clean(record.reason).rstrip(".") or "stopped"
         self._line(record.timestamp, f"STOPPED: {reason}.{still} Go on with `autoresearch resume`.", "strong")
 

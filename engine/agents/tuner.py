@@ -23,6 +23,7 @@ from autoresearch.engine.agents.literals import Knob, Scalar, Value
 from autoresearch.engine.agents.space import Space, space_of, way_of
 from autoresearch.engine.agents.trials import Difference, Memory, Past, Trial, elements, key_of, params_of, single
 from autoresearch.engine.scope import Scope
+from autoresearch.state import numbers
 
 _MOST_BYTES = 1_000_000
 _ENOUGH = 5
@@ -79,7 +80,7 @@ class Tuner:
             if proposal.description not in brief.avoid:
                 _write(tree, sources, [(knob, values[knob.name]) for knob in knobs if knob.name in values])
                 return proposal
-        raise Exhausted(f"Every value of the {len(dials)} tunable literals that the tuner can think of has been tried.")
+        raise Exhausted(f"The tuner has no untried value left ({numbers.plural(len(dials), 'literal')}).")
 
     async def learn(self, outcome: Outcome) -> Lesson | None:
         """Nothing to say: the verdict is in the journal, and that is where the tuner learns."""

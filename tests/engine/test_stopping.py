@@ -57,6 +57,7 @@ def test_without_limits_nothing_stops_a_session() -> None:
             "tokens",
             "token limit reached (1,200,000 of 1,000,000)",
         ),
+        (Limits(hours=1), {"hours": 1.0}, {"hours": 0.99}, "hours", "time limit reached (1 hour)"),
         (Limits(no_keep=20), {"since_keep": 20}, {"since_keep": 19}, "no_keep", "no keep in 20 experiments"),
         (
             Limits(until="07:30"),

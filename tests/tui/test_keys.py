@@ -119,6 +119,7 @@ async def test_help_is_about_the_focused_pane(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, Page))
         assert "What was tried and why it fell so" in text(pilot)
         assert "Go to the end of the log" not in text(pilot)
+        assert "OPEN: begun, and goes on when an engine runs" in text(pilot)
         await pilot.press("escape", "2", "question_mark")
         await until(pilot, lambda: "Go to the end of the log and stay there" in text(pilot))
         assert "What was tried and why it fell so" not in text(pilot)

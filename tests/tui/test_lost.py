@@ -85,7 +85,7 @@ async def test_a_death_is_shown_with_its_last_words_and_one_key_goes_on(tmp_path
             held.close()
             await until(pilot, lambda: "The engine is gone" in text(pilot))
             assert "MemoryError: no room" in text(pilot)
-            assert "goes on at its next run" in " ".join(text(pilot).replace("│", " ").split())
+            assert "goes on at its next sample" in " ".join(text(pilot).replace("│", " ").split())
             await pilot.press("enter")
             await until(pilot, lambda: starter.began == [(writer.session.name, None)])
             assert app.screen is app.board

@@ -216,6 +216,9 @@ async def test_a_dry_run_shows_noise_time_and_what_a_night_gives(repo: Path) -> 
         said = " ".join(screen.proved)
         assert "from run to run" in said
         assert "experiments in a night" in said
+        assert screen.proved[-1].startswith("All good. Start within 3 hours and these ")
+        assert screen.proved[-1].endswith(": n starts it")
+        assert "autoresearch run" not in said
         assert "night" in text(pilot)
     assert not (repo / ".git/autoresearch").exists() or not list((repo / ".git/autoresearch").glob("*/runs/0*"))
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.state.numbers import plural
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import NoSession, Place, Session, SessionError, list_sessions, open_session
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, clean, echo, emit_json, is_terminal, plural
+from autoresearch.tui.console import Console, clean, echo, emit_json, is_terminal
 
 if TYPE_CHECKING:
     from autoresearch.engine.cleaning import Item

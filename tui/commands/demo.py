@@ -13,10 +13,11 @@ import click
 
 import autoresearch
 from autoresearch.state import numbers
+from autoresearch.state.numbers import plural
 from autoresearch.state.session import Place, SessionError, find_place, list_sessions, open_session
 from autoresearch.tui.cli import Where, common, did_you_mean, on_screen
 from autoresearch.tui.commands.running import AGENTS, start, view
-from autoresearch.tui.console import Console, interactive, plural
+from autoresearch.tui.console import Console, interactive
 
 EXPERIMENTS = 25
 """Of a demo in all, unless --max-experiments says how many more."""
@@ -210,7 +211,7 @@ def _announce(name: str, at: Path, fresh: bool, done: int, more: int, facts: Fac
     shown = _short(at)
     if more <= 0:
         return (
-            f"The {name} demo in {shown} has had its {done} experiments; "
+            f"The {name} demo in {shown} has had its {plural(done, 'experiment')}; "
             f"`autoresearch demo {name} --max-experiments 10` goes on, "
             f"and `autoresearch summary -C {shown}` tells what came of it."
         )

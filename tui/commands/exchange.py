@@ -18,11 +18,12 @@ from autoresearch.state import imports, numbers
 from autoresearch.state import session as sessions
 from autoresearch.state.history import History
 from autoresearch.state.imports import Commit, Imported
+from autoresearch.state.numbers import plural
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import clean, echo, plural
+from autoresearch.tui.console import clean, echo
 
 if TYPE_CHECKING:
     from autoresearch.engine.git import Git

@@ -13,10 +13,11 @@ import click
 
 from autoresearch.state import session as sessions
 from autoresearch.state.config import Config
+from autoresearch.state.numbers import plural
 from autoresearch.state.session import SessionError
 from autoresearch.tui import layouts
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, clean, echo, is_terminal, plural
+from autoresearch.tui.console import Console, clean, echo, is_terminal
 from autoresearch.tui.drafting import QUESTIONS, Values, config_of, git_in, has_commit, text_of, tracked_in, value_of
 from autoresearch.tui.layouts import Found
 

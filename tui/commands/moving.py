@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.state.numbers import plural
 from autoresearch.state.session import CONFIG_FILE
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import clean, echo, emit_json, is_terminal, plural
+from autoresearch.tui.console import clean, echo, emit_json, is_terminal
 
 if TYPE_CHECKING:
     from autoresearch.engine.transfer import Moved

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from autoresearch.engine.recompute import recompute
+from autoresearch.state.numbers import plural
 from autoresearch.state.session import Session
-from autoresearch.tui.console import Console, clean, emit_json, plural
+from autoresearch.tui.console import Console, clean, emit_json
 
 
 def show_recomputed(session: Session, as_json: bool) -> int:

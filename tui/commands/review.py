@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from autoresearch.state import records
+from autoresearch.state.numbers import plural
 from autoresearch.tui import answers
 from autoresearch.tui.alive import engine_now, look
 from autoresearch.tui.cli import Where, common
@@ -49,7 +50,7 @@ def _print(console: Console, facts: Returning) -> None:
     section("Warnings", [clean(each.text) for each in facts.warnings])
     section("Ideas to try", [f"{entry.id} {entry.text}" for entry in facts.ideas])
     keeps = [f"#{row.number} {clean(row.description)}: {answers.evidence_text(row)}" for row in facts.keeps]
-    section(f"Kept since the last start ({facts.finished} experiments)", keeps)
+    section(f"Kept since the last start ({plural(facts.finished, 'experiment')})", keeps)
     for name, entries in facts.dead.items():
         section(f"{lists.TITLES[name]}, since the last start", [_dead_end(entry) for entry in entries])
 

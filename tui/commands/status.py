@@ -10,10 +10,11 @@ import click
 from autoresearch.state import numbers, records
 from autoresearch.state.history import SCORE_NOTES, History
 from autoresearch.state.model import FLAG_WORDS
+from autoresearch.state.numbers import plural
 from autoresearch.tui import answers
 from autoresearch.tui.alive import look
 from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, clean, emit_json, plural
+from autoresearch.tui.console import Console, clean, emit_json
 
 _BUSY_FROM_S = 60.0
 """Below this much running the share of measuring says nothing."""

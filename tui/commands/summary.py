@@ -8,6 +8,7 @@ import click
 
 from autoresearch.state import numbers
 from autoresearch.state.history import History
+from autoresearch.state.numbers import plural
 from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.commands.status import (
@@ -18,7 +19,7 @@ from autoresearch.tui.commands.status import (
     say_score_note,
     spend_text,
 )
-from autoresearch.tui.console import Console, clean, emit_json, plural
+from autoresearch.tui.console import Console, clean, emit_json
 
 _KEPT_SHOWN = 20
 

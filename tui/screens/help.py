@@ -16,7 +16,7 @@ _SIGNS = (
     ("×", "DISCARD: worse, or (brighter) a gain that noise hides"),
     ("!", "CRASH: no value; ∞ when the value was not a number"),
     ("c", "CHECKS: better, but a guard failed"),
-    (">", "RUN: being measured"),
+    (">", "RUN: being measured; OPEN: begun, and goes on when an engine runs"),
     ("?", "flagged: a jump, or a change to seed, budget or score; look twice"),
     ("*", "the number is printed by code that the agent may edit"),
     ("↳ #3", "mends experiment 3, which crashed or failed a guard"),

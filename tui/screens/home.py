@@ -342,7 +342,8 @@ class HomeScreen(Reasoned, LeftOnce[None]):
 
     def _nothing(self, hidden: int) -> str:
         if hidden:
-            return f"All {hidden} sessions are archived; A shows them, n starts another."
+            which = "The only session is" if hidden == 1 else f"All {hidden} sessions are"
+            return f"{which} archived; A shows archived ones, n starts another."
         if self.place.config_file.is_file():
             return "No session yet; n starts the first one.\n`autoresearch doctor` proves the target before."
         return f"There is no autoresearch.toml in {clean(str(self.place.folder))}.\nn sets this target up."

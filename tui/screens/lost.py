@@ -58,7 +58,7 @@ class Lost(Choice):
         else:
             title = "The engine is gone"
             text = f"It ended without a word; its last sign was {ago} ago. Nothing that was measured is lost: "
-            text += "the open experiment goes on at its next run."
+            text += "the open experiment goes on at its next sample."
             if can_start:
                 options.append(Option("r", "go on", "go on where it was"))
             options.append(Option("c", "look", "look first; r goes on later"))

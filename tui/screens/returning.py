@@ -11,6 +11,7 @@ from textual.events import Resize
 from textual.widget import Widget
 
 from autoresearch.state.config import Limits
+from autoresearch.state.numbers import plural
 from autoresearch.state.session import SessionError
 from autoresearch.tui import answers
 from autoresearch.tui.facts import ideas as lists
@@ -144,7 +145,9 @@ class ReturningScreen(SessionPage):
     def _since(self, facts: Returning) -> Iterator[Pick]:
         palette = self.palette
         since = f" of {clock(facts.started_ms)}" if facts.started_ms else ""
-        yield self._heading(f"Since the last start{since}: {facts.finished} experiments, {len(facts.keeps)} kept")
+        yield self._heading(
+            f"Since the last start{since}: {plural(facts.finished, 'experiment')}, {len(facts.keeps)} kept"
+        )
         for row in facts.keeps[:_SHOWN]:
             value = answers.metric_text(row.metric, self.history)
             tail = answers.evidence_text(row) or value

@@ -38,6 +38,8 @@ _ROOM_BESIDE = 110
 """Columns from which what is wrong with an answer stands beside it, below it otherwise: it is never cut."""
 _TARGET_LINE = "The target in "
 """Of what `doctor` prints, the dry run begins here."""
+_THEN = "autoresearch run"
+"""What it ends with when all is good; here a key does that."""
 
 
 class Field(Vertical):
@@ -311,7 +313,7 @@ class SetupScreen(Reasoned, LeftOnce[None]):
                 text = clean(line.decode("utf-8", "replace").rstrip("\n"))
                 ours = ours or text.startswith(_TARGET_LINE)
                 if ours and text.strip() and not text.startswith(_TARGET_LINE):
-                    self.proved.append(text)
+                    self.proved.append(f"{text.removesuffix(_THEN)}n starts it" if text.endswith(_THEN) else text)
                     self._say_proved()
             await process.wait()
         finally:
