@@ -48,6 +48,8 @@ class Moved:
     """Experiments whose commit the sending side does not have."""
     target: str
     """The folder in the repository."""
+    left_out: tuple[str, ...] = ()
+    """Of the lines that came, those that cannot be read, each with what is wrong with it."""
 
 
 # -- push
@@ -93,7 +95,7 @@ def _their_journal(git: Git, remote: Remote, state: str | None, session: Session
 
 def _wanted(git: Git, session: Session, history: History) -> tuple[dict[str, str], int]:
     """The refs that go with a journal, by name, and how many experiments have no commit here any more."""
-    wanted = {f"{session.refs}{row.number}": row.sha for row in history.rows if len(row.sha) >= 40}
+    wanted = {f"{session.refs}{row.number}": row.sha for row in history.rows if row.sha}
     if history.open is not None:
         wanted[f"{session.refs}{history.open.number}"] = history.open.sha
     wanted |= {f"{session.refs}p{waiting.id}": waiting.sha for waiting in history.waiting.values() if waiting.sha}
@@ -162,6 +164,14 @@ def pull(place: Place, remote: Remote, name: str | None) -> Moved:
 
 def _pull(place: Place, remote: Remote, session: Session, there: Mapping[str, str]) -> Moved:
     git = Git(place.common_dir)
+    try:
+        return _pull_into(place, git, remote, session, there)
+    finally:
+        if not (session.folder / _MARK).exists():  # else they are what the next call finishes it with
+            _drop_incoming(git, session)
+
+
+def _pull_into(place: Place, git: Git, remote: Remote, session: Session, there: Mapping[str, str]) -> Moved:
     incoming = f"{INCOMING}{session.name}/"
     branch = [f"+{session.branch}:{incoming}branch"] if session.branch in there else []
     remote.fetch(f"+{session.refs}*:{incoming}*", *branch)
@@ -175,10 +185,10 @@ def _pull(place: Place, remote: Remote, session: Session, there: Mapping[str, st
     _refuse_apart(session.name, remote.shown, here, theirs, pushing=False)
     whole = session.journal.is_file() and not (session.folder / _MARK).exists()
     if len(here) > len(theirs) or (here == theirs and whole):
-        _drop_incoming(git, session)
         return _moved(session.name, remote, "nothing", 0, _history(here), here, 0)
     repository.refuse_held_branch(place, session)
     _refuse_users_branch(git, session, history, incoming)
+    _refuse_users_commits(git, remote, session, history, incoming)
     trust.note_pulled(place.common_dir, session.name, remote.shown)
     changed, missing = settle(place, session, state)
     return _moved(session.name, remote, "pulled", changed, history, here, missing)
@@ -260,6 +270,35 @@ def _refuse_users_branch(git: Git, session: Session, history: History, incoming:
         raise SessionError(
             f"The branch {name} here holds commits that are not the session's; "
             f"rename it with `git branch -m {name} OTHER`, then pull again."
+        )
+
+
+def _refuse_users_commits(git: Git, remote: Remote, session: Session, history: History, incoming: str) -> None:
+    """A journal can name any commit, also one that is in this repository and nowhere else.
+
+    Such a one must not become the session's, from where the next push would publish it.
+    """
+    named = {row.sha: f"experiment {row.number}" for row in history.rows}
+    if history.open is not None:
+        named |= {sha: f"experiment {history.open.number}" for sha in (history.open.parent, history.open.sha)}
+    for waiting in history.waiting.values():
+        named |= {sha: f"proposal {waiting.id}" for sha in (waiting.base, waiting.sha)}
+    if history.header is not None:
+        named[history.header.base] = "its beginning"
+    named.pop("", None)
+    asked = "".join(f"{sha}^{{commit}}\n" for sha in named)
+    kinds = git("cat-file", "--batch-check=%(objecttype)", stdin=asked).splitlines() if named else []
+    here = [sha for sha, kind in zip(named, kinds, strict=True) if kind == "commit"]
+    known = git(
+        "for-each-ref", "--format=^%(objectname)", incoming.rstrip("/"), session.refs.rstrip("/"), "refs/remotes"
+    )
+    foreign = set(git("rev-list", "--stdin", stdin="\n".join(here) + f"\n{known}").split()) if here else set()
+    found = [f"{what} ({sha[:12]})" for sha, what in named.items() if sha in foreign]
+    if found:
+        raise SessionError(
+            f"The journal of {session.name} at {remote.shown} names commits of this repository that did not come with "
+            f"it: {', '.join(found[:5])}; nothing was moved.",
+            code=1,
         )
 
 
@@ -350,4 +389,5 @@ def _moved(name: str, remote: Remote, did: str, refs: int, history: History, bef
         proposals=len(history.waiting),
         missing=missing,
         target=history.header.target if history.header is not None else "",
+        left_out=tuple(f"line {line}: {what}" for line, what in history.problems if line > before.count(b"\n")),
     )

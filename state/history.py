@@ -179,6 +179,9 @@ class History:
             fold = _FOLDS.get(kind) if isinstance(kind, str) else None
         if fold is None:
             return
+        if odd := records.odd_commit(data):
+            self.problems.append((self.lines, f"a bad {kind or 'experiment'} line: its {odd} is no commit's full name"))
+            return
         try:
             fold(self, at, data)
         except (LookupError, TypeError, ValueError, AttributeError) as error:

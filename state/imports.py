@@ -220,6 +220,8 @@ def _experiment(data: dict[str, Any], number: int) -> dict[str, Any]:
     assert isinstance(seen, records.Experiment)
     line = {**data, "run": number, "commit": seen.commit, "metric": seen.metric, "status": seen.status}
     line.pop("proposal", None)
+    while odd := records.odd_commit(line):
+        del line[odd]
     return line
 
 

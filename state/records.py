@@ -11,6 +11,7 @@ Timestamps are milliseconds since the epoch. A metric that is missing or not fin
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -21,6 +22,9 @@ import orjson
 Status = Literal["keep", "discard", "crash", "checks_failed"]
 Arm = Literal["candidate", "incumbent", "fresh", "holdout"]
 
+COMMITS = ("sha", "parent", "base")
+"""Where lines name commits: by their full name, or "" for none."""
+_COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})?")
 STATUSES: tuple[Status, ...] = ("keep", "discard", "crash", "checks_failed")
 
 KEEP_CAUSES = ("baseline", "better", "simpler", "bundle", "overruled")
@@ -591,6 +595,18 @@ def value_of(line: Mapping[str, Any]) -> float | None:
         return None
     unmeasured = metric == 0 and line.get("cause") == "guard" and not line.get("verdict")
     return None if unmeasured or line.get("status") == "crash" else metric
+
+
+def odd_commit(data: Mapping[str, Any]) -> str:
+    """The key of a line whose value should be a commit's full name and is not; "" for a good line.
+
+    A pulled or imported line may hold anything there, and git takes branches and options where it takes commits.
+    """
+    for key in COMMITS:
+        value = data.get(key)
+        if value is not None and not (isinstance(value, str) and _COMMIT.fullmatch(value)):
+            return key
+    return ""
 
 
 def _pi_defaults(values: dict[str, Any]) -> None:

@@ -340,6 +340,45 @@ def test_more_refs_than_one_call_can_name_go_in_portions(boxes: Boxes, monkeypat
     assert refs(boxes.two) == refs(boxes.one)
 
 
+def private(boxes: Boxes, sha: str) -> tuple[str, str]:
+    """A commit that only the puller has, and what the pushed journal says in the place of experiment 2's commit."""
+    git(boxes.two, "switch", "-q", "-c", "private")
+    write(boxes.two, {"key.txt": "secret\n"})
+    git(boxes.two, "add", "key.txt")
+    git(boxes.two, "commit", "-q", "-m", "private")
+    made = git(boxes.two, "rev-parse", "HEAD").strip()
+    git(boxes.two, "switch", "-q", "main")
+    told = [json.loads(line) for line in journal(boxes.one).splitlines()]
+    for line in told:
+        line |= {"sha": sha.replace("PRIVATE", made)} if line.get("run") == 2 else {}
+    session(boxes.one).journal.write_text("".join(json.dumps(line) + "\n" for line in told))
+    call(boxes.one, "push", "hub")
+    return made, session(boxes.one).name
+
+
+@pytest.mark.parametrize("sha", ["private", "PRIVATE\n" + "0" * 40, "PRIVATE^0", "--output=owned"])
+def test_a_pulled_journal_names_no_commit_but_by_its_full_name(boxes: Boxes, sha: str) -> None:
+    made, name = private(boxes, sha)
+    told = call(boxes.two, "pull", "hub").stdout
+    assert "Left out: line" in told
+    assert "its sha is no commit's full name" in told
+    assert "its sha is no commit's full name" in call(boxes.two, "status").stdout
+    assert made not in refs(boxes.two).values()
+    assert "refs/autoresearch-incoming/" not in picture(boxes.two)
+    go(boxes, boxes.two, 1)
+    call(boxes.two, "push", "hub", name)
+    assert made not in git(boxes.hub, "rev-list", "--all")
+
+
+def test_a_pulled_journal_takes_no_commit_that_did_not_come_with_it(boxes: Boxes) -> None:
+    made, name = private(boxes, "PRIVATE")
+    before = picture(boxes.two)
+    said = call(boxes.two, "pull", "hub", code=1).stderr
+    assert f"experiment 2 ({made[:12]})" in said
+    assert picture(boxes.two) == before, "nothing of the fetch is left"
+    assert not (boxes.two / ".git" / "autoresearch" / name).exists()
+
+
 @pytest.mark.parametrize(
     ("remote", "code", "says"),
     [

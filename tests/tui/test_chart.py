@@ -146,7 +146,7 @@ async def test_other_metrics_and_live_series_take_turns(tmp_path: Path) -> None:
         writer.number = number
         writer.add(
             records.Experiment(
-                run=number, commit="abc", metric=2.0, status="keep" if number == 2 else "discard", sha="abc",
+                run=number, commit="abc", metric=2.0, status="keep" if number == 2 else "discard", sha="a" * 40,
                 metrics={"val_bpb": 2.0, "memory_mb": 1000.0 + number},
             )
         )  # fmt: skip

@@ -19,6 +19,8 @@ from autoresearch.tui.console import clean, echo, emit_json, is_terminal
 if TYPE_CHECKING:
     from autoresearch.engine.transfer import Moved
 
+_SHOWN = 5
+
 
 @click.command()
 @click.argument("remote")
@@ -105,6 +107,10 @@ def _whole(moved: Moved) -> str:
 def _say_missing(moved: Moved) -> None:
     if moved.missing:
         echo(f"{plural(moved.missing, 'commit')} of the session could not be moved: git does not have them.")
+    for said in moved.left_out[:_SHOWN]:
+        echo(f"Left out: {clean(said)}")
+    if len(moved.left_out) > _SHOWN:
+        echo(f"… and {plural(len(moved.left_out) - _SHOWN, 'more line')} like these; `autoresearch status` names them.")
 
 
 @contextlib.contextmanager
