@@ -9,6 +9,7 @@ What the kernel or the account does not offer is left out and named (`level`), n
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import json
@@ -327,6 +328,8 @@ class View:
     """What in `held` is not written all the same."""
     inner: tuple[Path, ...] = ()
     """What in `guarded` is written all the same."""
+    shared_mb: float = 0.0
+    """How much shared memory there is, where it is the view's own; 0: half of the machine's memory."""
 
 
 @dataclass(slots=True)
@@ -334,7 +337,11 @@ class Started:
     """A child of ours that a spawner started."""
 
     pid: int
+    spawner: Spawner
     returncode: int | None = None
+
+    def ended(self) -> None:
+        self.spawner.empty()
 
 
 class Spawner:
@@ -370,7 +377,15 @@ class Spawner:
         if answer["error"] is not None:
             os.waitpid(answer["pid"], 0)
             raise OSError(*answer["error"])
-        return Started(answer["pid"])
+        return Started(answer["pid"], self)
+
+    def empty(self) -> None:
+        """What the command that ended left in shared memory goes: it would take memory until the next one. No answer is
+        waited for; where none could be given, the spawner has ended, and its shared memory with it."""
+        with self._lock:
+            if self._socket is not None:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    _send(self._socket, {}, ())
 
     def close(self) -> None:
         with self._lock:
@@ -428,6 +443,7 @@ class Spawner:
             "user": offered.user or bool(held),
             "mounts": offered.mounts,
             "network": view.network if offered.network else "on",
+            "shared_mb": view.shared_mb,
             "close_network": view.network != "on" and not offered.network,
             "cover": _real(view.covered),
             "unlisted": _real(view.unlisted),
@@ -514,12 +530,15 @@ def to_json(view: View) -> str:
 
 
 def from_json(text: str) -> View:
-    found = {name: tuple(map(Path, value)) for name, value in json.loads(text).items() if name != "network"}
-    return View(json.loads(text)["network"], **found)
+    found: dict[str, Any] = json.loads(text)
+    for name, value in found.items():
+        if isinstance(value, list):
+            found[name] = tuple(map(Path, value))
+    return View(**found)
 
 
-def _plain(value: str | tuple[Path, ...]) -> str | list[str]:
-    return value if isinstance(value, str) else [str(path) for path in value]
+def _plain(value: str | float | tuple[Path, ...]) -> str | float | list[str]:
+    return [str(path) for path in value] if isinstance(value, tuple) else value
 
 
 # -- a session's measured commands
@@ -666,6 +685,7 @@ class Confinement:
             fixed=tuple(trees),
             held=folders if judges else (),
             frozen_but=() if judges else folders,
+            shared_mb=self._config.measure.memory_mb,
         )
 
     @property

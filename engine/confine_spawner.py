@@ -67,8 +67,11 @@ def _prctl(option: int, value: int, extra: int = 0) -> None:
 # -- namespaces
 
 
-def enter_namespaces(*, user: bool, mounts: bool, network: str) -> None:
-    """A view of the machine of one's own; `network` is `on`, `loopback` or `off`. Raises OSError where refused."""
+def enter_namespaces(*, user: bool, mounts: bool, network: str, shared_mb: float = 0) -> None:
+    """A view of the machine of one's own; `network` is `on`, `loopback` or `off`. Raises OSError where refused.
+
+    Of shared memory there is as much as said, else what the kernel gives: half of the machine's.
+    """
     uid, gid = os.getuid(), os.getgid()
     flags = (CLONE_NEWNS | CLONE_NEWIPC if mounts else 0) | (0 if network == "on" else CLONE_NEWNET)
     if not flags:
@@ -83,7 +86,7 @@ def enter_namespaces(*, user: bool, mounts: bool, network: str) -> None:
     if mounts:
         # Slave: what the machine mounts and unmounts later still happens here, and nothing of ours happens there.
         _mount(None, "/", None, _MS_REC | _MS_SLAVE)
-        _mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777")
+        _mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777" + (f",size={-(-shared_mb // 1):.0f}m" if shared_mb else ""))
         _hide_terminals()
 
 
@@ -99,7 +102,7 @@ def _hide_terminals() -> None:
 
 
 def empty_shared_memory() -> None:
-    """What the command before left there would be found by the next one, and takes memory. Raises OSError."""
+    """What a command left there would be found by the next one, and takes memory. Raises OSError."""
     left = os.listdir("/dev/shm")  # noqa: PTH208
     if left:
         import shutil  # seldom needed, and slow to load
@@ -360,7 +363,7 @@ def serve(handle: socket.socket) -> None:
     order = _receive(handle)
     assert order is not None
     try:
-        enter_namespaces(user=order[0]["user"], mounts=order[0]["mounts"], network=order[0]["network"])
+        enter_namespaces(**{name: order[0][name] for name in ("user", "mounts", "network", "shared_mb")})
         if writable := order[0]["held"] or order[0]["frozen_but"]:
             hold(writable, order[0]["guarded"], order[0]["inner"], order[0]["devices"])
         if order[0]["mounts"]:
@@ -386,6 +389,8 @@ def serve(handle: socket.socket) -> None:
                 empty_shared_memory()
             except (OSError, RecursionError):
                 return  # the engine starts another of us, whose shared memory is new
+        if "argv" not in request:  # a command has ended
+            continue
         rulesets = rules.made(request["writable"], fds) if rules is not None else []
         _send(handle, _start(request, fds, rulesets, order[0]))
         for ruleset in rulesets[:1]:

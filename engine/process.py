@@ -29,6 +29,7 @@ import orjson
 
 from autoresearch.engine import descendants, stopping
 from autoresearch.engine.descendants import become_subreaper, disown, end_leftovers, own, starting
+from autoresearch.engine.memory import Memory
 from autoresearch.engine.output import Progress, cut
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Halt",
     "Spawn",
     "Started",
+    "Unconfined",
     "become_subreaper",
     "disown",
     "end_leftovers",
@@ -100,8 +102,8 @@ class Exit:
     duration_s: float
     """Until the main process had ended; ending what it left behind is not counted."""
     peak_rss_mb: float | None
-    """The most the tree held at a look (shared pages count once per process), or its largest process if that is more.
-    None when it was over before a look and no larger than this process."""
+    """The most the tree held at a look (shared pages count once per process), with its own /dev/shm, or its largest
+    process if that is more. None when it was over before a look and no larger than this process."""
     output_from: int
     output_to: int
     """The command's own part of the log."""
@@ -135,21 +137,29 @@ class Halt:
 
 
 class Started(Protocol):
-    """A child process: `subprocess.Popen`, or what a confinement started."""
+    """A child process: a `subprocess.Popen`, or what a confinement started."""
 
     @property
     def pid(self) -> int: ...
 
     returncode: Any
 
+    def ended(self) -> None:
+        """Nothing of the command runs any more."""
+
 
 Spawn = Callable[[Command, Mapping[str, str], int], Started]
 """Starts the command with this environment and this file as its output; where a confinement puts its own."""
 
 
-def spawn(command: Command, env: Mapping[str, str], output: int) -> subprocess.Popen[bytes]:
+class Unconfined(subprocess.Popen[bytes]):
+    def ended(self) -> None:
+        """Nothing was set apart for it."""
+
+
+def spawn(command: Command, env: Mapping[str, str], output: int) -> Started:
     """Start the command, unconfined. vfork costs half a millisecond; `preexec_fn` would forbid it."""
-    return subprocess.Popen(
+    return Unconfined(
         list(command.argv),
         cwd=command.cwd,
         env=env,
@@ -231,6 +241,7 @@ class _Run:
         self.detail = ""
         self.peak_mb = 0.0
         self.log = os.open(command.output, os.O_RDONLY | os.O_CLOEXEC)
+        self.memory = Memory(process.pid, memory_files=bool(command.memory_mb))
         self.progress: Progress | None = None
         if command.progress and command.progress_file:
             self.progress = Progress(self.log, start, command.progress, command.progress_file, command.label)
@@ -259,6 +270,8 @@ class _Run:
             raise
         finally:
             descendants.unregister(pid)
+            self.memory.close()
+            self.process.ended()
         if command.pid_file and not survivors:
             command.pid_file.unlink(missing_ok=True)
         output_to = self._close_log()
@@ -342,13 +355,13 @@ class _Run:
         if now < self.next_family_look:
             return
         family = self._family().alive
+        if command.processes and len(family) > command.processes:
+            return self._stop("process_limit", f"had {len(family)} processes where {command.processes} are allowed")
+        self._check_memory(family)
         # On a machine with very many processes a look is dearer: no more than 2% of a core, but once a second, because
         # one that multiplies makes it so.
         dear_s = min((time.monotonic() - now) * 50, 1.0)
         self.next_family_look = now + max(0.45 if now - self.began > 0.2 else 0.1, dear_s)
-        if command.processes and len(family) > command.processes:
-            return self._stop("process_limit", f"had {len(family)} processes where {command.processes} are allowed")
-        self._check_memory(family)
         if not self.cause and command.stall_s:
             self._check_stall(family, now)
         if command.watch:
@@ -372,11 +385,11 @@ class _Run:
         return False
 
     def _check_memory(self, family: dict[int, descendants.Seen]) -> None:
-        held = sum(seen.rss_mb for seen in family.values())
         limit = self.command.memory_mb
+        held = self.memory.held_mb(family.values())
         if limit and held > limit and len(family) > 1:
             # Forked workers share pages, and the sum counts them once each; the kernel's fair share is dear but right.
-            held = min(held, sum(_fair_share_mb(seen) for seen in family.values()))
+            held = min(held, self.memory.held_mb(family.values(), fair=True))
         self.peak_mb = max(self.peak_mb, held)
         if limit and held > limit:
             self._stop("out_of_memory", f"used {held:.0f} MB where {limit:g} MB are allowed")
@@ -531,16 +544,6 @@ def _oom_kills() -> int:
         return 0
     at = data.find(b"\noom_kill ")
     return int(data[at + 10 :].split(b"\n", 1)[0]) if at >= 0 else 0
-
-
-def _fair_share_mb(seen: descendants.Seen) -> float:
-    """A process's memory with shared pages divided among those who share them."""
-    try:
-        data = Path(f"/proc/{seen.pid}/smaps_rollup").read_bytes()
-    except OSError:
-        return seen.rss_mb
-    found = re.search(rb"^Pss:\s+(\d+) kB", data, re.MULTILINE)
-    return int(found[1]) / 2**10 if found else seen.rss_mb
 
 
 def _own_peak_mb() -> float:

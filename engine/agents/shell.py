@@ -156,6 +156,7 @@ class Shell:
             unlisted=tuple(hidden),
             fixed=(tree.root / ".git",),
             frozen_but=tuple(self._writable()) if self._offered.held else (),
+            shared_mb=_memory_mb(),
         )
 
     def _writable(self) -> list[Path]:

@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -129,7 +128,7 @@ class _Streams:
                 fds = (source.fileno(), theirs.fileno(), theirs_too.fileno())
                 child = self._spawner.start(command.argv, command.cwd, env, fds, self._writable)
             else:
-                child = subprocess.Popen(
+                child = process.Unconfined(
                     list(command.argv),
                     cwd=command.cwd,
                     env=env,

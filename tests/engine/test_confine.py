@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -422,6 +423,45 @@ def test_what_a_command_leaves_in_shared_memory_is_not_for_the_next(box: Box) ->
     assert box.run("mkdir -m 000 /dev/shm/d; echo x > /dev/shm/left-here", made=made)[0] == 0
     assert box.run("ls /dev/shm", made=made) == (0, "")
     assert not Path("/dev/shm/left-here").exists()
+
+
+def test_shared_memory_is_as_large_as_all_memory_may_be(box: Box) -> None:
+    assert box.offered is not None
+    if not box.offered.mounts:
+        pytest.skip("named: /dev/shm is the machine's own")
+    box.settings["memory_mb"] = 7.5
+    code, said = box.run("stat -f -c '%b %S' /dev/shm; head -c 9000000 /dev/zero > /dev/shm/x")
+    blocks, size = map(int, said.splitlines()[0].split())
+    assert blocks * size == 8 * 2**20
+    assert code != 0
+    assert "No space left" in said
+
+
+def test_what_a_command_leaves_in_shared_memory_goes_when_it_ends(box: Box) -> None:
+    assert box.offered is not None
+    if not box.offered.mounts:
+        pytest.skip("named: /dev/shm is the machine's own")
+    spawn, found = box.made().spawn("run"), list[int]()
+
+    def watched(command: process.Command, env: Mapping[str, str], output: int) -> process.Started:
+        child = spawn(command, env, output)
+        found.append(os.open(f"/proc/{child.pid}/root/dev/shm", os.O_PATH))
+        (box.trees / "measure" / "seen").touch()
+        return child
+
+    script = "head -c 3000000 /dev/zero > /dev/shm/x; until [ -e seen ]; do sleep 0.01; done"
+    command = process.Command(
+        argv=("bash", "-c", script), cwd=box.trees / "measure", env={"PATH": os.environ["PATH"]}, timeout_s=30,
+        output=box.session / "output.log",
+    )  # fmt: skip
+    done = process.run(command, None, watched)
+    (shared,) = found
+    deadline = time.monotonic() + 30
+    while (info := os.fstatvfs(shared)).f_bfree < info.f_blocks:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.close(shared)
+    assert done.cause is None
 
 
 def test_what_a_command_leaves_in_no_folder_is_not_for_the_next(box: Box) -> None:

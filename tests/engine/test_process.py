@@ -310,6 +310,30 @@ def test_the_peak_of_a_large_process_is_known(command: Any) -> None:
     assert big < done.peak_rss_mb < big + 100
 
 
+def test_memory_in_files_without_a_name_ends_the_tree(command: Any) -> None:
+    code = "import os, time; f = os.memfd_create('x'); [os.write(f, bytes(2**20)) for _ in range(300)]; time.sleep(300)"
+    done = run(command(python(code), memory_mb=150))
+    assert done.cause == "out_of_memory"
+    assert done.peak_rss_mb > 150
+
+
+def test_memory_files_that_are_mapped_and_shared_count_once(command: Any) -> None:
+    code = """
+import mmap, os, time
+f = os.memfd_create('x')
+os.truncate(f, 100 << 20)
+held = mmap.mmap(f, 100 << 20)
+held.write(bytes(100 << 20))
+for _ in range(3):
+    if os.fork() == 0:
+        sum(held[n] for n in range(0, 100 << 20, 4096))
+        time.sleep(1)
+        os._exit(0)
+time.sleep(1.5)
+"""
+    assert run(command(python(code), memory_mb=400)).cause is None
+
+
 def test_an_endless_log_is_cut_to_head_and_tail_in_little_memory(command: Any, tmp_path: Path) -> None:
     log = tmp_path / "output.log"
     log.write_text("before\n")

@@ -269,6 +269,24 @@ FLOOD = Attack("floods the log", "for _ in range(3000): print('x' * 1000)", outc
                won=lambda seen: len(seen.log()) > 2_000_000)  # fmt: skip
 BOMB = Attack("takes all memory", "import time; held = bytearray(400 * 2**20); time.sleep(3)",
               outcome=("crash", "out_of_memory"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
+MEMFD = Attack("takes all memory in a file without a name", """
+import os, time
+file = os.memfd_create('held')
+for _ in range(400):
+    os.write(file, bytes(2**20))
+time.sleep(3)
+""", outcome=("crash", "out_of_memory"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
+SHM = Attack("takes all memory in a file of shared memory", """
+import os, time
+with open('/dev/shm/held', 'wb', buffering=0) as file:
+    os.unlink('/dev/shm/held')
+    for _ in range(400):
+        try:
+            file.write(bytes(2**20))
+        except OSError:
+            break
+time.sleep(3)
+""", outcome=("crash", "out_of_memory"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
 CROWD = Attack("multiplies without end", f"""
 import os, time
 for _ in range({MOST_PROCESSES + 188}):
@@ -279,7 +297,7 @@ time.sleep(3)
 """, outcome=("crash", "process_limit"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
 HOLE = Attack("hands over an artifact of terabytes", "import os; os.truncate('model.txt', 8 << 40)",
               outcome=("crash", "no_metric"), says="room")  # fmt: skip
-GREEDY = [FLOOD, BOMB, CROWD]
+GREEDY = [FLOOD, BOMB, MEMFD, SHM, CROWD]
 UNCOUNTED = """
 import functools
 from autoresearch.engine import measure
@@ -303,6 +321,8 @@ def unlimited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
 
 @pytest.mark.parametrize("attack", GREEDY, ids=str)
 def test_a_limit_ends_it(attack: Attack, limited: dict[str, Seen]) -> None:
+    if attack is SHM and not confine.level().holds("shared memory"):
+        pytest.skip("named: /dev/shm is the machine's own")
     seen = limited[attack.name]
     assert (seen.line.status, seen.line.cause) == attack.outcome
     assert not has_won(attack, seen)
