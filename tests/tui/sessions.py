@@ -179,8 +179,8 @@ class Writer:
                 proposal, commit, about, "crash", self.random.choice(("nonzero_exit", "over_budget", "not_finite"))
             )
         elif draw < 0.09:
-            self.sample(self.number, commit, "candidate", 1, self.best - 0.004)
-            self.close(proposal, commit, about, "checks_failed", "guard")
+            value = self.sample(self.number, commit, "candidate", 1, self.best - 0.004)
+            self.close(proposal, commit, about, "checks_failed", "guard", metric=value, runs=1)
         elif draw < 0.09 + 0.9 / math.sqrt(self.number + 2):
             self.keep(proposal, commit, about)
         else:
