@@ -12,6 +12,8 @@ import termios
 import time
 from collections.abc import Callable
 
+ESCAPE = "\x1b[27u"
+"""As terminals with the kitty protocol send it: a bare one with a key behind it would be alt."""
 _NOT_OURS = ("NO_COLOR", "TMUX", "COLUMNS", "LINES")
 """What the tests' own terminal says of itself."""
 

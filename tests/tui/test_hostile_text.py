@@ -20,11 +20,11 @@ from engines import command, environment
 from every_screen import OF_SESSION
 from hostile import SAID, commanded
 from repos import make_repo
-from terminals import Terminal
+from terminals import ESCAPE, Terminal
 from test_terminal import present, viewed
 
 NAMES = {
-    "escape": "\x1b[27u",
+    "escape": ESCAPE,
     "enter": "\r",
     "slash": "/",
     "question_mark": "?",
@@ -32,7 +32,6 @@ NAMES = {
     "ctrl+o": "\x0f",
     "ctrl+r": "\x12",
 }
-"""Escape as terminals with the kitty protocol send it: a bare one with a key behind it would be alt."""
 SIGNS = {
     "log": "2 Log", "ideas pane": "3 Ideas", "dead ends pane": "4 Dead ends", "now": "5 Now", "chart": "fail",
     "ideas": "To try, in", "dead ends": "Refuted (", "families": "optimizer", "search": "depth",
