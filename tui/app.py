@@ -39,6 +39,7 @@ from autoresearch.tui.plain_text import AsciiOnly, NoControls
 from autoresearch.tui.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
 from autoresearch.tui.starting import Detached, Starter
+from autoresearch.tui.typed import Typed
 
 _OF_SESSION = ("pause", "resume", "stop", "idea", "steer")
 _ABOUT_SESSION = ("ideas", "messages", "returning")
@@ -89,7 +90,7 @@ def _writes_unicode() -> bool:
     return True
 
 
-class Dashboard(Pages, keys.Reasoned, App[None], inherit_bindings=False):
+class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
     CSS_PATH = "app.tcss"
     TITLE = "autoresearch"
     ENABLE_COMMAND_PALETTE = False

@@ -1,7 +1,7 @@
-"""A screen that is left once, however many keys say so.
+"""A screen that is left once, whatever says so.
 
-Over a slow line keys come in bursts, and a key held down repeats: all of them reach the screen that was there when they
-came. Textual takes the uppermost screen away for each, also those below, and the first two answers to a question.
+A click may come while a key leaves it, and what a screen shows may end by itself while it is answered. Textual takes
+the uppermost screen away for each, also those below, and the first two answers to a question.
 """
 
 from __future__ import annotations
