@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from autoresearch.engine.agents.trials import params_of
-from autoresearch.state import records
+from autoresearch.state import numbers, records
 from autoresearch.state.session import Live, Place, Session, write_live
 
 START_MS = 1_763_600_000_000
@@ -49,8 +49,6 @@ IDEAS = (
 )
 
 REASONS = {
-    "worse": "worse in the first run, 1 to 8 against",
-    "unproven": "maybe better, but eight runs could not tell it from noise",
     "nonzero_exit": "exit code 1: RuntimeError: mat1 and mat2 shapes cannot be multiplied (8192x384 and 512x1536)",
     "over_budget": "took 21.4 s of a budget of 15 s",
     "not_finite": "val_bpb was nan",
@@ -223,8 +221,14 @@ class Writer:
         metric: float = 0.0, runs: int = 0, estimate: float | None = None, interval: float | None = None,
         evidence: float | None = None,
     ) -> None:  # fmt: skip
-        reason = REASONS.get(cause, f"better by {estimate or 0:.4f} ±{interval or 0:.4f} (34 to 1, {runs} runs)")
-        verdict = {"rule": "race", "version": 1, "s": NOISE, "nu": 9, "delta": 2 * NOISE, "d": estimate, "r": runs}
+        odds, taken = numbers.odds(evidence or 0), f"{runs} {'run' if runs == 1 else 'runs'}"
+        amount = f"{numbers.metric(abs(estimate or 0), interval)} {numbers.plus_minus(interval)}"
+        reason = REASONS.get(cause) or {
+            "worse": f"worse by {amount} ({taken})",
+            "unproven": f"may be a gain of {amount}, not proven in {taken}",
+        }.get(cause, f"better by {amount} ({odds}, {taken})")
+        verdict = {"rule": "race", "version": 2, "s": NOISE, "nu": 9, "delta": 2 * NOISE, "d": estimate, "r": runs,
+                   "n": 6, "threshold": 10.0, "flags": [], "least_runs": 0}  # fmt: skip
         self.add(
             records.Experiment(
                 run=self.number, commit=commit[:7], metric=metric, metrics={"val_bpb": metric} if metric else {},

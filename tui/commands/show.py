@@ -16,6 +16,7 @@ from autoresearch.tui import answers
 from autoresearch.tui.cli import Where, common
 from autoresearch.tui.commands.status import say_score_note
 from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
+from autoresearch.tui.facts.evidence import because
 
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
@@ -178,12 +179,13 @@ def _print(console: Console, document: dict[str, Any], history: History) -> None
     who = " ".join(filter(None, (proposed.get("agent"), proposed.get("model"))))
     change = f"+{proposed['lines'][0]} −{proposed['lines'][1]} lines" if proposed.get("lines") else ""
     again = f" (again if {clean(document['retry_if'])})" if document.get("retry_if") else ""
+    cause, reason = clean(document.get("cause") or ""), clean(document.get("reason") or "")
     console.facts(
         [
             ("why", clean(proposed.get("hypothesis") or "")),
             ("expected", clean(proposed.get("expected_effect") or "")),
-            ("verdict", clean(document.get("reason") or "")),
-            ("cause", clean(document.get("cause") or "").replace("_", " ")),
+            ("verdict", " ".join(filter(None, (because(cause, document.get("verdict") or {}), reason)))),
+            ("cause", cause.replace("_", " ")),
             ("learned", clean(document.get("lesson") or "") + again if document.get("lesson") else ""),
             ("chain", chain_text(document["chain"], document["number"])),
             ("by", clean(who)),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autoresearch.state import knobs, numbers, records
 from autoresearch.state.history import History, Open, Row
@@ -14,6 +13,7 @@ from autoresearch.state.model import FLAG_WORDS
 from autoresearch.state.session import Session
 from autoresearch.state.text import clean_line
 from autoresearch.tui import answers
+from autoresearch.tui.facts.evidence import because, rule
 from autoresearch.tui.facts.ideas import knob_names
 
 LOGS = ("output.log", "build.log", "evaluate.log", "guard.log", "agent.log", "brief.md")
@@ -46,9 +46,12 @@ class Experiment:
     """A verdict, or `open`."""
     cause: str
     description: str
+    because: str
+    """What the verdict means, with the odds; "" where nothing was raced."""
     verdict: str
     """In words, with the evidence."""
     reason: str
+    """Of the record; "" where the verdict says it all."""
     decided: str
     """What a person decided about it; "" where nobody did."""
     hypothesis: str = ""
@@ -73,8 +76,10 @@ class Experiment:
     sha: str = ""
     parent: str = ""
     idea: str = ""
-    figures: dict[str, Any] = field(default_factory=dict)
-    """Of the rule when it decided."""
+    noise: float | None = None
+    """The standard deviation of one run of the metric."""
+    rule: str = ""
+    """What decided, with the noise it reckoned with."""
 
 
 def known(history: History, number: int) -> Row | Open | None:
@@ -108,8 +113,9 @@ def read(session: Session, history: History, item: Row | Open) -> Experiment:
         status="open" if isinstance(item, Open) else item.status,
         cause="" if isinstance(item, Open) else item.cause,
         description=_description(line, proposal, item),
+        because=because("" if isinstance(item, Open) else item.cause, line.verdict if line else {}),
         verdict=_verdict(item, history),
-        reason=clean_line(line.reason) if line else "",
+        reason=_reason(line, _verdict(item, history)),
         decided=_decided(item, history),
         hypothesis=clean_line((proposal.hypothesis if proposal else "") or (line.hypothesis if line else "")),
         about=_about(proposal, line),
@@ -131,7 +137,8 @@ def read(session: Session, history: History, item: Row | Open) -> Experiment:
         sha=item.sha,
         parent=item.parent,
         idea=clean_line(proposal.idea or "") if proposal else "",
-        figures={key: value for key, value in (line.verdict if line else {}).items() if value is not None},
+        noise=answers.noise(history),
+        rule=clean_line(rule(line.verdict)) if line else "",
     )
 
 
@@ -191,6 +198,15 @@ def _verdict(item: Row | Open, history: History) -> str:
     cause = item.cause.replace("_", " ")
     parts = [said or cause, f"value {value}" if item.metric is not None else "no value"]
     return "; ".join(part for part in parts if part)
+
+
+def _reason(line: records.Experiment | None, verdict: str) -> str:
+    reason = clean_line(line.reason) if line else ""
+    return "" if _words(reason) <= _words(verdict) else reason
+
+
+def _words(text: str) -> set[str]:
+    return {word.strip("(),;") for word in text.split()}
 
 
 def _decided(item: Row | Open, history: History) -> str:

@@ -331,8 +331,10 @@ def told(found: Experiment, palette: Palette) -> Iterator[Item]:
     style = palette.status(found.status, found.cause) if found.status != "open" else palette.run
     mark = GLYPHS.get(found.status, ">")
     yield (mark, style, found.description or found.cause.replace("_", " "), palette.strong)
+    if found.because:
+        yield ("·", palette.quiet, found.because, palette.strong)
     yield ("·", palette.quiet, found.verdict, palette.text)
-    if found.reason and not found.verdict.startswith(found.reason.partition(" (")[0]):
+    if found.reason:
         yield ("·", palette.quiet, found.reason, palette.text)
     if found.decided:
         yield ("!", palette.checks, f"Overruled: {found.decided}", palette.strong)
@@ -366,7 +368,7 @@ def _figures(found: Experiment, palette: Palette) -> Iterator[Item]:
     if found.samples:
         yield ("", palette.title, "Samples", palette.title)
     for sample in found.samples:
-        yield _sample(sample, palette)
+        yield _sample(sample, found.noise, palette)
     if found.files or found.dropped:
         plus, minus = found.lines
         yield ("", palette.title, f"Files (+{plus} −{minus} lines)", palette.title)
@@ -376,14 +378,14 @@ def _figures(found: Experiment, palette: Palette) -> Iterator[Item]:
         yield ("!", palette.checks, f"not taken, out of scope: {name}", palette.text)
     yield ("", palette.title, "On record", palette.title)
     where = f"commit {found.sha[:12]}" + (f" on {found.parent[:12]}" if found.parent else "")
-    for text in (found.params, found.cost, f"idea {found.idea}" if found.idea else "", where, _rule(found)):
+    for text in (found.params, found.cost, f"idea {found.idea}" if found.idea else "", where, found.rule):
         if text:
             yield ("·", palette.quiet, clean(text), palette.quiet)
 
 
-def _sample(sample: records.Sample, palette: Palette) -> Item:
+def _sample(sample: records.Sample, noise: float | None, palette: Palette) -> Item:
     text = f"{_ARMS.get(sample.arm, sample.arm)}, seed {sample.seed}: "
-    text += numbers.metric(sample.metric) if sample.cause is None else sample.cause.replace("_", " ")
+    text += numbers.metric(sample.metric, noise) if sample.cause is None else sample.cause.replace("_", " ")
     text += f"  in {numbers.duration(sample.duration_s)}"
     if sample.peak_vram_mb:
         text += f", {sample.peak_vram_mb:,.0f} MB of GPU memory"
@@ -393,11 +395,6 @@ def _sample(sample: records.Sample, palette: Palette) -> Item:
         text += f". {clean(sample.detail)}"
     style = palette.text if sample.arm == "candidate" else palette.quiet
     return ("·" if sample.cause is None else "!", palette.quiet, text, style)
-
-
-def _rule(found: Experiment) -> str:
-    said = {key: value for key, value in found.figures.items() if key != "log_evidence"}
-    return "  ".join(f"{key} {numbers.metric(v) if isinstance(v, float) else v}" for key, v in said.items())
 
 
 def beside(outputs: list[facts.Kept], found: Experiment | None, palette: Palette) -> Iterator[Item]:

@@ -19,6 +19,7 @@ _SIGNS = (
     (">", "RUN: being measured; OPEN: begun, and goes on when an engine runs"),
     ("?", "flagged: a jump, or a change to seed, budget or score; look twice"),
     ("*", "the number is printed by code that the agent may edit"),
+    ("34 to 1", "odds: the runs are 34 times likelier if it is an improvement; 1 to 4: 4 times likelier if it is none"),
     ("↳ #3", "mends experiment 3, which crashed or failed a guard"),
 )
 _WIDTH = 10

@@ -87,7 +87,9 @@ class StripPlot(Widget):
         left, right = numbers.metric(low, self.step), numbers.metric(high, self.step)
         arrow = "◂ better" if self.better == "lower" else "better ▸"
         gap = max(1, room - len(left) - len(right))
-        middle = arrow.center(gap) if gap >= len(arrow) + 2 else " " * gap
+        legend = f"{arrow}   │ mean"
+        said = legend if gap >= len(legend) + 2 else arrow if gap >= len(arrow) + 2 else ""
+        middle = said.center(gap)
         return [
             Segment(" " * (_LABEL + 1), base),
             Segment(left, base + palette.quiet),
