@@ -49,9 +49,9 @@ def accelerator() -> str:
 
 
 class GpuWatch:
-    """The GPUs during one command: peak memory, utilisation, and who else computes there.
+    """The GPUs during the commands of one sample: peak memory, utilisation, and who else computes there.
 
-    Give `look` to the command as its `watch`. Without a GPU nothing is asked and everything is None or "".
+    Give `look` to each command as its `watch`. Without a GPU nothing is asked and everything is None or "".
 
     In a container NVML names the host's pids, in which we do not find ours: then what the devices hold beyond what
     they held before stands for our memory, and only a process that was there before ours began is surely foreign. A

@@ -201,7 +201,9 @@ class LocalSlot:
             ran = ended = await self._run_once(job, gpu)
             self._refuse_run(job, ran, gpu)
             reading = (
-                await self._evaluated(job) if self._evaluate else self._reading(job, self._measure, "output.log", ran)
+                await self._evaluated(job, gpu)
+                if self._evaluate
+                else self._reading(job, self._measure, "output.log", ran)
             )
             cause, detail = reading.cause, reading.detail
         except _Crash as crash:
@@ -313,15 +315,13 @@ class LocalSlot:
             gpu=gpu,
         )
         exited = await self._run(command, role)
-        if gpu.active and not gpu.is_back() and not await asyncio.to_thread(gpu.wait_back, GPU_BACK_S):
-            self._warn(f"GPU memory is not back {GPU_BACK_S:g} s after a run: {gpu.holders()}.")
+        await self._wait_for_gpu(gpu, "a run")
         return exited
 
     def _refuse_run(self, job: Job, exited: Exit, gpu: GpuWatch) -> None:
         """Raises _Crash for a run that did not come to a good end, and for one that had no GPU to itself."""
         self._refuse_tampering(self._measure, exited, "the run")
-        if gpu.foreign:
-            raise _Crash("contaminated", f"somebody else computed on the GPU: {gpu.foreign}", exited, again=True)
+        self._refuse_foreign(gpu, exited)
         timeout_s, budget_s = self._limits_s(job.expected_s)
         if exited.cause == "timeout" and budget_s < timeout_s:
             allowed = f"{budget_s:.4g} s are allowed: the baseline's {job.expected_s:.4g} s and 20% of the budget"
@@ -329,7 +329,15 @@ class LocalSlot:
         if exited.cause is not None:
             raise _Crash(exited.cause, self._explain(exited, job.folder / "output.log"), exited)
 
-    async def _evaluated(self, job: Job) -> metrics.Reading:
+    def _refuse_foreign(self, gpu: GpuWatch, exited: Exit) -> None:
+        if gpu.foreign:
+            raise _Crash("contaminated", f"somebody else computed on the GPU: {gpu.foreign}", exited, again=True)
+
+    async def _wait_for_gpu(self, gpu: GpuWatch, what: str) -> None:
+        if gpu.active and not gpu.is_back() and not await asyncio.to_thread(gpu.wait_back, GPU_BACK_S):
+            self._warn(f"GPU memory is not back {GPU_BACK_S:g} s after {what}: {gpu.holders()}.")
+
+    async def _evaluated(self, job: Job, gpu: GpuWatch) -> metrics.Reading:
         """`evaluate` in a tree that the run could not touch, with nothing of it but the artifacts. Raises _Crash.
 
         For the holdout its command in the place of `evaluate`.
@@ -351,9 +359,11 @@ class LocalSlot:
             produce.remove(*_placed(tree, settings.metrics_file))
         what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
         timeout_s = self._timeout_s(name)
-        command = self._command(job, tree, held, "evaluate.log", what, timeout_s, role="evaluate")
+        command = self._command(job, tree, held, "evaluate.log", what, timeout_s, role="evaluate", gpu=gpu)
         exited = await self._run(command, "evaluate")
+        await self._wait_for_gpu(gpu, "an evaluation")
         self._refuse_tampering(tree, exited, "the evaluation")
+        self._refuse_foreign(gpu, exited)
         if exited.cause is not None:
             how = self._explain(exited, command.output, "evaluate")
             raise _Crash(exited.cause, f"the evaluation failed: {how}", exited)
@@ -450,7 +460,7 @@ class LocalSlot:
             free_mb=process.least_free_mb(),
             pid_file=job.folder / "pid",
             label={"arm": job.arm, "k": job.k},
-            progress=self._progress if gpu is not None else {},
+            progress=self._progress if gpu is not None and role != "evaluate" else {},
             progress_file=job.folder / "progress.jsonl",
             watch=gpu.look if gpu is not None and gpu.active else None,
         )

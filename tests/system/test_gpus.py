@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engines import check_agreement, lines, run, session
 from fakenvml import FakeDriver
-from repos import TOML, make_repo
+from repos import TOML, git, make_repo
 
 from autoresearch.engine.recompute import recompute
 from autoresearch.state import records
@@ -100,3 +100,16 @@ def test_who_stays_on_the_gpu_pauses_the_session_by_name(tmp_path: Path) -> None
     assert len(samples(repo)) == 3
     history = session(repo).history()
     assert history.open is not None, "the baseline is still open and goes on"
+
+
+def test_an_evaluation_is_watched_as_a_run_is(tmp_path: Path) -> None:
+    repo, driver = target(tmp_path, TWICE.format(stranger=STRANGER, spoiled="visits == 1"))
+    toml = repo / "autoresearch.toml"
+    toml.write_text(toml.read_text().replace('run = "python bench.py"', 'run = "true"\nevaluate = "python bench.py"'))
+    git(repo, "commit", "-qam", "a judge apart")
+    run(repo, "--agent", "tuner", "--max-experiments", "2", expect=3, **driver.env)
+    first, spoiled, again = samples(repo)
+    assert first.peak_vram_mb == again.peak_vram_mb == 3000
+    assert (spoiled.cause, spoiled.again, spoiled.metric) == ("contaminated", True, None)
+    assert f"pid {os.getpid()}" in spoiled.detail
+    assert (again.cause, again.sha) == (None, spoiled.sha)
