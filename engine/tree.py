@@ -494,7 +494,8 @@ class Tree:
         return found
 
     def _is_kept_whole(self, path: str) -> bool:
-        return path in self._cache or path in self._links
+        """Not looked into: a link, a cached folder. One that holds something tracked is, for the sake of that."""
+        return path in self._links or (path in self._cache and path not in self._folders)
 
     def _same(self, path: str, entry: Entry, now: os.stat_result, ask_git: bool) -> bool:
         """Whether a file whose times or size differ from what git noted is still what was checked out."""

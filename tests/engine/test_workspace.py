@@ -371,6 +371,29 @@ def test_linked_data_is_visible_and_never_cleaned_or_taken(tmp_path: Path, open_
     assert (repo / "data/big.bin").read_text() == "data"
 
 
+def test_tracked_files_in_a_cached_folder_are_protected_and_the_rest_survives(
+    tmp_path: Path, open_workspace: Open
+) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {"build/.gitkeep": "", "build/rules/flags": "-O2"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "a folder to build in")
+    workspace = open_workspace(repo, cache=("build",))
+    head, build = head_of(workspace.place), workspace.measure.root / "build"
+    workspace.measure.at(head)
+    assert workspace.measure.check() == ()
+    write(build, {"one.o": "1", "deep/two.o": "2", "rules/three.o": "3"})
+    (build / "rules/flags").write_text("-O0")
+    (build / ".gitkeep").unlink()
+    assert workspace.measure.check() == ("build/.gitkeep", "build/rules/flags")
+    workspace.measure.at(head)
+    found = {path.relative_to(build).as_posix(): path.read_text() for path in build.rglob("*") if path.is_file()}
+    kept = {"one.o": "1", "deep/two.o": "2", "rules/three.o": "3"}
+    assert found == {".gitkeep": "", "rules/flags": "-O2", **kept}
+    workspace.measure.settle()
+    assert not workspace.measure.is_settled(head), "what is cached is no build of this commit"
+
+
 def test_cached_paths_survive_cleaning(tmp_path: Path, open_workspace: Open) -> None:
     workspace = open_workspace(make_target(tmp_path / "r"), cache=("target",))
     tree = workspace.measure
