@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from autoresearch.engine import produce
 from autoresearch.engine.agents import Mend
@@ -159,14 +159,23 @@ class _Hidden:
 
 
 def _program(place: Place, config: Config) -> tuple[str, bool]:
-    """The program in the person's worktree, as it is now, and whether it is longer than what is read."""
+    """The program in the person's worktree, as it is now, and whether it is longer than what is read.
+
+    What the config names was confirmed by a person where it came from elsewhere. Where a link leads that lies at that
+    place was not: none is followed to git's folder or out of the repository, unless the config names a place there.
+    """
     if not config.program:
         return "", False
+    path = place.folder / config.program
+    within = Path(os.path.normpath(path)).is_relative_to(place.top)
+    real = path.resolve()
+    if within and (not real.is_relative_to(place.top.resolve()) or real.is_relative_to(place.common_dir.resolve())):
+        return "", False  # the brief then says that it is missing
     try:
-        with (place.folder / config.program).open("rb") as file:
+        with path.open("rb") as file:
             data = file.read(_PROGRAM_BYTES + 1)
     except OSError:
-        return "", False  # the brief then says that it is missing
+        return "", False
     return data[:_PROGRAM_BYTES].decode("utf-8-sig", "replace"), len(data) > _PROGRAM_BYTES
 
 
@@ -277,10 +286,9 @@ def _unheard(session: Session, history: History) -> tuple[Text, ...]:
 
 def _feedback(session: Session, history: History, config: Config, hidden: _Hidden) -> Iterator[Output]:
     """The evaluator's file for the incumbent and the last experiments that have one."""
-    setting = config.measure.feedback
-    if not setting:
+    name = config.measure.feedback
+    if not name:
         return
-    name = PurePosixPath(setting).name if PurePosixPath(setting).is_absolute() else setting
     best = [history.incumbent.number] if history.incumbent is not None else []
     numbers = dict.fromkeys([*best, *(row.number for row in recent(history))])
     found = 0

@@ -302,7 +302,7 @@ class LocalSlot:
         alone = job.arm == "holdout" and self._evaluate is None
         role: Role = "holdout" if alone else "run"
         if settings.metrics_file and not self._evaluate:
-            produce.remove(*_placed(self._measure, settings.metrics_file))
+            produce.remove(self._measure.folder, settings.metrics_file)
         timeout_s, budget_s = self._limits_s(job.expected_s)
         command = self._command(
             job,
@@ -356,7 +356,7 @@ class LocalSlot:
             except produce.NotTaken as error:
                 raise _Crash("no_metric", f"the artifact {error}") from None
         if settings.metrics_file:
-            produce.remove(*_placed(tree, settings.metrics_file))
+            produce.remove(tree.folder, settings.metrics_file)
         what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
         timeout_s = self._timeout_s(name)
         command = self._command(job, tree, held, "evaluate.log", what, timeout_s, role="evaluate", gpu=gpu)
@@ -372,8 +372,8 @@ class LocalSlot:
 
     def _reading(self, job: Job, tree: Tree, log: str, exited: Exit) -> metrics.Reading:
         if self._config.measure.metrics_file:
-            root, name = _placed(tree, self._config.measure.metrics_file)
-            return metrics.read_metrics_file(root / name, primary=job.metric, others=job.constraints, root=root)
+            path = tree.folder / self._config.measure.metrics_file
+            return metrics.read_metrics_file(path, primary=job.metric, others=job.constraints, root=tree.folder)
         start, end = exited.output_from, exited.output_to
         return metrics.read_metrics(job.folder / log, start, end, primary=job.metric, others=job.constraints)
 
@@ -408,7 +408,7 @@ class LocalSlot:
             wanted.append((self._evaluate or self._measure, settings.feedback, FEEDBACK_MB))
         for tree, path, limit_mb in wanted:
             try:
-                produce.copy(*_placed(tree, path), job.folder / "kept", limit_mb)
+                produce.copy(tree.folder, path, job.folder / "kept", limit_mb)
             except produce.NotTaken as error:
                 if not error.missing:
                     _write_line(job.folder / "output.log", f"not kept: {error}")
@@ -493,12 +493,6 @@ class LocalSlot:
             return self._config.measure.timeout_s
         took_s = self._took_s.get(name)
         return FIRST_TIMEOUT_S if took_s is None else max(3 * took_s, LEAST_TIMEOUT_S)
-
-
-def _placed(tree: Tree, path: str) -> tuple[Path, str]:
-    """The folder below which no link is followed, and the path in it. An absolute path is the person's own choice."""
-    absolute = Path(path)
-    return (absolute.parent, absolute.name) if absolute.is_absolute() else (tree.folder, path)
 
 
 def _short(command: str | tuple[str, ...]) -> str:

@@ -75,8 +75,8 @@ def _globs(value: tuple[str, ...]) -> str | None:
 
 
 def _file(value: str) -> str | None:
-    """One file: inside the tree, or anywhere by an absolute path."""
-    return "a path without .." if ".." in PurePosixPath(value).parts else None
+    """One file that a run writes: the engine, which nothing confines, removes and copies it."""
+    return _INSIDE if value and (_outside(value) or not PurePosixPath(value).parts) else None
 
 
 def _not_empty(value: tuple[str, ...]) -> str | None:

@@ -1,6 +1,7 @@
 """Which of a target's commands a person has confirmed: one small file of the user's, outside every repository.
 
-Everything a toml lets a program do is a `Command` here: what it runs, and what these runs get beyond the usual. The
+Everything a toml lets a program do is a `Command` here: what it runs, and what its runs and agents get beyond the
+usual: files, variables, the network, a shell, an account of the user's, money. The
 file is the user's own, `$XDG_STATE_HOME/autoresearch/trusted.json`; one that another user could have written counts as
 empty.
 """
@@ -13,13 +14,14 @@ import os
 import shlex
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from autoresearch.state.config import Limits
 from autoresearch.state.session import write_atomic
 
 _COMMANDS = (
@@ -28,7 +30,15 @@ _COMMANDS = (
 )  # fmt: skip
 _RIGHTS = ("measure.env", "measure.evaluate_env", "measure.writable")
 """Lists that give a run more than it has by default."""
-_LOOSENED = {"measure.network": "on", "measure.confine": "off"}
+_WIDENED: Mapping[str, Callable[[Any], bool]] = {
+    "measure.network": lambda value: value == "on",
+    "measure.confine": lambda value: value == "off",
+    "program": lambda value: True,
+    "agent.kind": lambda value: value in ("claude", "command"),
+    "agent.shell": lambda value: value is True,
+    "limits.dollars": lambda value: isinstance(value, (int, float)) and not 0 < value <= Limits().dollars,
+}
+"""What lets a run or an agent do, read or spend more than it does by default, from which value on."""
 _NOTHING: dict[str, Any] = {"commands": [], "pulled": {}}
 
 
@@ -47,10 +57,10 @@ def commands_in(data: bytes) -> tuple[Command, ...]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
         return ()
     found = []
-    for key in (*_COMMANDS, *_RIGHTS, *_LOOSENED):
+    for key in (*_COMMANDS, *_RIGHTS, *_WIDENED):
         for value in _values(table, key):
-            text = value if isinstance(value, str) else _joined(value)
-            if text.strip() and text == _LOOSENED.get(key, text) and not _is_preset(key, text):
+            text = _as_text(value)
+            if text.strip() and (key not in _WIDENED or _WIDENED[key](value)):
                 found.append(Command(key, text))
     return tuple(dict.fromkeys(found))
 
@@ -58,17 +68,18 @@ def commands_in(data: bytes) -> tuple[Command, ...]:
 def _values(table: Mapping[str, Any], key: str) -> list[Any]:
     name, _, leaf = key.partition(".")
     held = table.get(name)
+    if not leaf:
+        return [held] if held is not None else []
     rows = held if isinstance(held, list) else [held]
     return [row[leaf] for row in rows if isinstance(row, dict) and leaf in row]
 
 
-def _joined(value: Any) -> str:
-    return shlex.join(str(word) for word in value) if isinstance(value, list) else str(value)
-
-
-def _is_preset(key: str, text: str) -> bool:
-    """One word is the name of an agent CLI that the user installed, not a command that came with the target."""
-    return key == "agent.command" and text.replace("-", "").isalnum()
+def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        return shlex.join(str(word) for word in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 # -- the file

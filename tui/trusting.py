@@ -63,7 +63,8 @@ def ask_or_refuse(place: Place, options: RunOptions) -> RunOptions:
 def question(place: Place, pulled_from: str | None) -> list[str]:
     """What stands above the commands, here and on the screen."""
     if pulled_from is not None:
-        first = f"This session was pulled from {clean(pulled_from)}: its commits, and these commands, would run here."
+        source = clean(pulled_from)
+        first = f"This session was pulled from {source}: its commits, and these commands and rights, would run here."
     else:
-        first = f"These commands of {place.config_file} came with a clone or a pull, and would run here."
-    return [first, "They run as you, within the confinement that `autoresearch doctor` names."]
+        first = f"These commands and rights of {place.config_file} came with a clone or a pull, and would hold here."
+    return [first, "Commands run as you, within the confinement that `autoresearch doctor` names."]

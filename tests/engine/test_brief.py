@@ -172,6 +172,16 @@ def test_the_program_is_read_afresh_from_the_persons_tree(tmp_path: Path) -> Non
     assert "> Try something bold today." in night.brief()
     (night.repo / "program.md").unlink()
     assert "`program.md`, which is missing or empty" in night.brief()
+    (tmp_path / "id_rsa").write_text("a private key\n")
+    for private in (tmp_path / "id_rsa", night.repo / ".git" / "config"):
+        (night.repo / "program.md").symlink_to(private)
+        assert "`program.md`, which is missing or empty" in night.brief(), (
+            "a link came with a pull, and says not where to"
+        )
+        (night.repo / "program.md").unlink()
+    (night.repo / "notes.md").write_text("Try something old.\n")
+    (night.repo / "program.md").symlink_to("notes.md")
+    assert "> Try something old." in night.brief()
 
 
 def test_a_target_in_a_folder_names_its_files_from_there(tmp_path: Path) -> None:

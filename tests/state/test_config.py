@@ -118,6 +118,11 @@ def test_an_empty_file_names_what_is_required() -> None:
         ("scope", 'link = "data"', "scope.link"),
         ("scope", 'link = ["../data"]', "scope.link"),
         ("scope", 'link = [""]', "scope.link"),
+        *(
+            ("measure", f'{key} = "{path}"', f"measure.{key}")
+            for key in ("metrics_file", "feedback")
+            for path in ("/home/me/thesis.json", "~/thesis.json", "../thesis.json", "a/../../b", ".")
+        ),
         ("measure", 'build = [""]', "measure.build"),
         ("measure", 'build = "a\\u0000b"', "measure.build"),
         ("measure", "budget_s = -1", "measure.budget_s"),

@@ -45,15 +45,36 @@ def test_everything_that_runs_and_every_right_beyond_the_usual_is_a_command() ->
         ("guard.run", "pytest -q"),
         ("guard.run", "mypy"),
         ("holdout.run", "python held.py"),
+        ("agent.command", "claude-code"),
         ("notify.command", "curl -d @- example.org"),
         ("measure.env", "TOKEN"),
         ("measure.network", "on"),
     ]
 
 
-def test_an_agent_template_is_a_command_and_a_preset_is_not() -> None:
-    assert trust.commands_in(b'[agent]\ncommand = "sh -c {brief}"') == (Command("agent.command", "sh -c {brief}"),)
-    assert trust.commands_in(b'[agent]\ncommand = "codex"') == ()
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ('[agent]\ncommand = "sh -c {brief}"', ("agent.command", "sh -c {brief}")),
+        ('[agent]\ncommand = "codex"', ("agent.command", "codex")),
+        ('[agent]\nkind = "command"', ("agent.kind", "command")),
+        ('[agent]\nkind = "claude"', ("agent.kind", "claude")),
+        ('[agent]\nkind = "tuner"', None),
+        ("[agent]\nshell = true", ("agent.shell", "true")),
+        ("[agent]\nshell = false", None),
+        ('program = "/home/me/.ssh/id_rsa"', ("program", "/home/me/.ssh/id_rsa")),
+        ('program = ".env"', ("program", ".env")),
+        ("program = 3.5", ("program", "3.5")),
+        ("[limits]\ndollars = 0", ("limits.dollars", "0")),
+        ("[limits]\ndollars = 10.5", ("limits.dollars", "10.5")),
+        ("[limits]\ndollars = nan", ("limits.dollars", "nan")),
+        ("[limits]\ndollars = 10", None),
+        ("limits = 3", None),
+        ("program = []", None),
+    ],
+)
+def test_what_an_agent_may_do_read_and_spend_counts_like_a_command(toml: str, told: tuple[str, str] | None) -> None:
+    assert trust.commands_in(toml.encode()) == ((Command(*told),) if told else ())
 
 
 @given(st.binary(max_size=300))

@@ -112,6 +112,26 @@ def test_a_new_right_is_asked_for_like_a_command(clone: Path, theirs: Path) -> N
     assert [(c.key, c.text) for c in arrivals.pending(place(clone))] == [("measure.env", "TOKEN")]
 
 
+def test_what_an_agent_is_given_read_and_paid_is_asked_for_when_it_arrives(clone: Path, theirs: Path) -> None:
+    arrivals.accept(place(clone))
+    mine = TOML + "[limits]\ndollars = 20\n"
+    write(clone, {"autoresearch.toml": mine})
+    assert pending(clone) == []
+    commit(clone)
+    arrivals.accept(place(clone))
+    assert pending(clone) == []
+    changed = mine.replace('kind = "replay"', 'kind = "command"\nshell = true').replace("= 20", "= 0")
+    write(theirs, {"autoresearch.toml": 'program = "/home/me/.ssh/id_rsa"\n' + changed})
+    commit(theirs)
+    git(clone, "pull", "-q", "--no-rebase", "-X", "theirs")
+    assert [(c.key, c.text) for c in arrivals.pending(place(clone))] == [
+        ("program", "/home/me/.ssh/id_rsa"),
+        ("agent.kind", "command"),
+        ("agent.shell", "true"),
+        ("limits.dollars", "0"),
+    ]
+
+
 def test_a_target_in_a_folder_and_a_linked_worktree_ask_as_well(tmp_path: Path) -> None:
     make_target(tmp_path / "theirs", prefix="deep/target")
     git(tmp_path, "clone", "-q", "theirs", "mine")
