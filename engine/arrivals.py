@@ -36,10 +36,19 @@ def pending(place: Place, session: str | None = None, new: bool = False) -> tupl
     except OSError:
         return ()  # without a config nothing runs, and whoever wants to run is told so
     if not new and pulled_from(place, session) is not None:
-        return commands
+        return tuple(dict.fromkeys((*commands, *_limits_set(place, session))))
     unknown = set(commands) - trust.confirmed(place.common_dir)
     asked = arrived(place, unknown) if unknown else frozenset()
     return tuple(command for command in commands if command in asked)
+
+
+def _limits_set(place: Place, session: str | None) -> tuple[Command, ...]:
+    """Limits that people set in a session rather than in the toml: whoever pulls it has not."""
+    try:
+        settings = open_session(place, session).history().settings
+    except SessionError:
+        return ()
+    return trust.commands_of({"limits": {key.removeprefix("limits."): value for key, value in settings.items()}})
 
 
 def pulled_from(place: Place, session: str | None) -> str | None:

@@ -56,6 +56,11 @@ def commands_in(data: bytes) -> tuple[Command, ...]:
         table = tomllib.loads(data.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
         return ()
+    return commands_of(table)
+
+
+def commands_of(table: Mapping[str, Any]) -> tuple[Command, ...]:
+    """The same of a toml's tables, or of some of them."""
     found = []
     for key in (*_COMMANDS, *_RIGHTS, *_WIDENED):
         for value in _values(table, key):

@@ -156,11 +156,13 @@ def test_a_folder_that_is_pulled_is_for_its_owner_alone(boxes: Boxes) -> None:
 
 
 def test_a_pulled_session_asks_before_it_runs_even_where_the_commands_are_known(boxes: Boxes) -> None:
+    call(boxes.one, "limit", "dollars", "off")
     call(boxes.one, "push", "hub")
     arrivals.accept(place(boxes.two))
     assert arrivals.pending(place(boxes.two)) == ()
     call(boxes.two, "pull", "hub")
-    assert [found.text for found in arrivals.pending(place(boxes.two))] == ["python bench.py"]
+    asked = [(found.key, found.text) for found in arrivals.pending(place(boxes.two))]
+    assert asked == [("measure.run", "python bench.py"), ("limits.dollars", "0")]
     assert "--trust" in call(boxes.two, "resume", code=2).stderr
     go(boxes, boxes.two, 1)
     assert arrivals.pending(place(boxes.two)) == ()
