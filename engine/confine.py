@@ -649,6 +649,11 @@ class Confinement:
             return "on"
         return self._config.measure.network
 
+    def gives(self, path: Path) -> bool:
+        """Whether a run is given what is there to write, which a link may lead to."""
+        real = path.resolve()
+        return any(real.is_relative_to(folder.resolve()) for folder in self._folders("run"))
+
     def close(self) -> None:
         for spawner in self._spawners.values():
             spawner.close()

@@ -158,7 +158,7 @@ class _Engine:
             user_folder=self._place.folder,
             on_phase=lambda phase: recorder.phase(phase),
             warn=lambda text: recorder.warn(text, code="gpu"),
-            linked=None if confinement.level.holds("writing") else Linked(*linked_inputs(self._place, self._config)),
+            linked=self._linked(confinement),
             confinement=confinement,
         )
         researcher = Researcher(
@@ -185,6 +185,14 @@ class _Engine:
             return await self._drive(loop, slot, proposals, researcher, attendant)
         finally:
             confinement.close()
+
+    def _linked(self, confinement: confine.Confinement) -> Linked:
+        """Watched: the linked inputs that a run can write to."""
+        inputs = linked_inputs(self._place, self._config)
+        if confinement.level.holds("writing"):
+            reached = tuple(path for path in inputs.paths if confinement.gives(inputs.top / path))
+            inputs = replace(inputs, paths=reached)
+        return Linked(inputs)
 
     async def _drive(
         self,

@@ -1,9 +1,10 @@
 """Files of the user's own tree that commands see through `scope.link`: were they changed?
 
 They are not copied (data is large, an environment has 30,000 files), so a change of theirs cannot be undone, and is
-not: nobody can tell a run's edit from the user's. Where commands are confined they cannot write there at all. Elsewhere
-every run is followed by a look at size, times, inode and mode of each file (5 microseconds for one), one number kept
-per folder. What lies beyond the first `MOST` entries is not looked at.
+not: nobody can tell a run's edit from the user's. Where commands are confined they can write there only when it lies in
+what they were given (`measure.writable`). There, and where they are not confined, every run is followed by a look at
+size, times, inode and mode of each file (5 microseconds for one), one number kept per folder. What lies beyond the
+first `MOST` entries is not looked at.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 LARGE = 1 << 20
@@ -25,29 +27,56 @@ _TICK_NS = 10_000_000
 """The kernel stamps files by a clock that may be so much behind."""
 
 
-class Linked:
-    """The linked inputs `paths` below `top`, as they were when last looked at."""
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The linked inputs `paths` below `top`, without what in them runs are meant to write."""
 
-    def __init__(self, top: Path, paths: tuple[str, ...]) -> None:
-        self._top = top
-        self._paths = paths
+    top: Path
+    paths: tuple[str, ...]
+    without: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, top: Path, links: Sequence[str], writable: Sequence[str]) -> Inputs:
+        """A writable path below a link is no input; one that holds a link leaves it an input, that is watched."""
+        paths = tuple(link.strip("/") for link in links)
+        given = [(top / Path(name).expanduser()).resolve() for name in writable]
+        without = {
+            f"{path}/{one.relative_to(real)}"
+            for path in paths
+            for real in [(top / path).resolve()]
+            for one in given
+            if one != real and one.is_relative_to(real)
+        }
+        return cls(top, paths, frozenset(without))
+
+    def folders(self) -> Iterator[tuple[str, Path, list[_Stat]]]:
+        """(name, folder, what is in it, sorted) for each folder of them."""
+        for path in self.paths:
+            yield from _folders(path, self.top / path, self.without)
+
+
+class Linked:
+    """Linked inputs as they were when last looked at."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
         self._folders: dict[str, int] | None = None
         self._looked_ns = 0
 
     def look(self) -> None:
         """Remember how they are now."""
         self._looked_ns = time.time_ns() - _TICK_NS
-        self._folders = {name: hash(tuple(entries)) for name, entries in self._walk()}
+        self._folders = {name: hash(tuple(entries)) for name, _, entries in self._inputs.folders()}
 
     def changed(self) -> tuple[str, ...]:
         """What changed since the last look, by file where the kernel's clock tells, else by folder; looks again."""
         before, since_ns = self._folders, self._looked_ns
-        if before is None or not self._paths:
+        if before is None or not self._inputs.paths:
             self.look()
             return ()
         found: list[str] = []
         here: set[str] = set()
-        for name, entries in self._walk():
+        for name, _, entries in self._inputs.folders():
             here.add(name)
             if before.get(name) != hash(tuple(entries)):
                 newer = [entry[0] for entry in entries if entry[3] >= since_ns]
@@ -58,39 +87,33 @@ class Linked:
         self.look()
         return tuple(sorted(found)[:_NAMED])
 
-    def _walk(self) -> Iterator[tuple[str, list[_Stat]]]:
-        for path in self._paths:
-            for name, _, entries in _folders(path, self._top / path):
-                yield name, entries
-
 
 _Stat = tuple[str, int, int, int, int, int]
 """name, size, mtime, ctime (ns), inode, mode."""
 
 
-def fingerprint(top: Path, paths: tuple[str, ...]) -> str:
-    """One hash over the linked inputs: name, size and time of each file, and samples of the large ones; "" without any.
+def fingerprint(inputs: Inputs) -> str:
+    """One hash over them: name, size and time of each file, and samples of the large ones; "" without any.
 
     Compiled Python files are left out: they come and go with whoever runs the code.
     """
-    if not paths:
+    if not inputs.paths:
         return ""
     digest = hashlib.sha256()
-    for path in paths:
-        for name, folder, entries in _folders(path, top / path):
-            if name.endswith("__pycache__"):
+    for name, folder, entries in inputs.folders():
+        if name.endswith("__pycache__"):
+            continue
+        for file, size, mtime_ns, _, _, mode in entries:
+            if stat.S_ISDIR(mode):
                 continue
-            for file, size, mtime_ns, _, _, mode in entries:
-                if stat.S_ISDIR(mode):
-                    continue
-                digest.update(os.fsencode(f"{name}/{file}\0{size}\0{mtime_ns}\0"))
-                if size >= LARGE and stat.S_ISREG(mode):
-                    digest.update(_samples(folder / file, size))
+            digest.update(os.fsencode(f"{name}/{file}\0{size}\0{mtime_ns}\0"))
+            if size >= LARGE and stat.S_ISREG(mode):
+                digest.update(_samples(folder / file, size))
     return digest.hexdigest()
 
 
-def _folders(path: str, root: Path) -> Iterator[tuple[str, Path, list[_Stat]]]:
-    """(name, folder, what is in it, sorted) for everything at `root`, called `path`; a file is in the folder above."""
+def _folders(path: str, root: Path, without: Collection[str]) -> Iterator[tuple[str, Path, list[_Stat]]]:
+    """The folders of everything at `root`, called `path`; a file is in the folder above."""
     try:
         info = root.stat()
     except OSError:
@@ -104,7 +127,8 @@ def _folders(path: str, root: Path) -> Iterator[tuple[str, Path, list[_Stat]]]:
         name, folder = stack.pop()
         entries: list[_Stat] = []
         with contextlib.suppress(OSError), os.scandir(folder) as listed:  # it vanished, or is closed to us
-            entries = sorted(_seen(item.name, item.stat(follow_symlinks=False)) for item in listed)
+            inputs = (item for item in listed if f"{name}/{item.name}" not in without)
+            entries = sorted(_seen(item.name, item.stat(follow_symlinks=False)) for item in inputs)
         stack += [(f"{name}/{entry[0]}", folder / entry[0]) for entry in reversed(entries) if stat.S_ISDIR(entry[5])]
         left -= len(entries)
         yield name, folder, entries

@@ -15,7 +15,7 @@ import orjson
 
 from autoresearch.engine import arrivals, confine, devices, repository, saved, suspicion, transfer, verdict, workspace
 from autoresearch.engine.git import Git
-from autoresearch.engine.linked import fingerprint
+from autoresearch.engine.linked import Inputs, fingerprint
 from autoresearch.engine.scope import Scope
 from autoresearch.state import config as configs
 from autoresearch.state import records, session
@@ -210,9 +210,8 @@ def _named_files(command: str | tuple[str, ...]) -> Iterator[str]:
             yield PurePosixPath(word).as_posix()
 
 
-def linked_inputs(place: Place, config: Config) -> tuple[Path, tuple[str, ...]]:
-    """Where `scope.link` is relative to, and what it names."""
-    return place.folder, tuple(path.strip("/") for path in config.scope.link)
+def linked_inputs(place: Place, config: Config) -> Inputs:
+    return Inputs.of(place.folder, config.scope.link, config.measure.writable)
 
 
 def header_for(place: Place, opened: Session, config: Config, base: str) -> records.Header:
@@ -229,7 +228,7 @@ def header_for(place: Place, opened: Session, config: Config, base: str) -> reco
         scope=config.scope.edit,
         config_sha=configs.sha(config),
         evaluator_sha=repository.tracked_hash(place, base, scope),
-        linked_sha=fingerprint(*linked_inputs(place, config)),
+        linked_sha=fingerprint(linked_inputs(place, config)),
         host=devices.host_name(),
         accelerator=devices.accelerator(),
         protection=str(confine.level(config.measure.confine, config.measure.network)),

@@ -201,6 +201,13 @@ def contradictions(values: Mapping[str, Any]) -> list[str]:
                 found.append(
                     f"measure.{key}: found {told}, expected none while measure.evaluate is empty: set evaluate"
                 )
+    inputs = {PurePosixPath(path): path for path in values.get("scope.link", ())}
+    for path in values.get("measure.writable", ()):
+        if PurePosixPath(path) in inputs:
+            found.append(
+                f"measure.writable: found {show(path)}, which scope.link names too, expected another path: "
+                "what a run may write is no input; name a folder below it, or take it out of one of them"
+            )
     name = values.get("metric.name")
     if name is not None and name in values.get("constraints", {}):
         found.append(f"constraints.{name}: found the primary metric, expected another metric; metric.goal is for this")

@@ -163,6 +163,19 @@ def test_an_impossible_value_is_refused(table: str, line: str, key: str) -> None
     assert told.startswith(f"{key}: "), told
 
 
+@pytest.mark.parametrize(("link", "writable", "refused"), [
+    ("data", "data", True), ("data/", "./data", True), ("data", "data/cache", False), ("data/in", "data", False),
+])  # fmt: skip
+def test_what_a_run_may_write_is_no_input(link: str, writable: str, refused: bool) -> None:
+    text = MINIMAL.replace("[measure]", f'link = ["{link}"]\n[measure]\nwritable = ["{writable}"]')
+    if refused:
+        (told,) = problems(text)
+        assert told.startswith("measure.writable: ")
+        assert "scope.link" in told
+    else:
+        assert loads(text, name="x").measure.writable == (writable,)
+
+
 def test_one_baseline_run_is_enough_for_single() -> None:
     assert loads(f'{MINIMAL}[verdict]\nmode = "single"\nbaseline_runs = 1', name="x").verdict.baseline_runs == 1
 
@@ -228,6 +241,7 @@ def configs() -> st.SearchStrategy[Config]:
     special: dict[str, Any] = {
         "Config.name": line, "Metric.name": word, "Metric.unit": line, "Scope.edit": word.map(lambda w: (w, f"!{w}")),
         "Measure.artifacts": st.just(()), "Measure.evaluate_env": st.just(()), "Measure.env": st.just(("A", "_b2")),
+        "Measure.writable": st.lists(word.map("/{}".format), max_size=3).map(tuple),
         "Measure.progress": st.dictionaries(word, st.just(r"\d+\.(\d)'\"")),
         "Config.constraints": st.dictionaries(word, st.sampled_from([1.5, "1.2x", ">= 30"])).map(
             lambda d: {f"c{key}": value for key, value in d.items()}),

@@ -151,6 +151,31 @@ Linked.changed = lambda linked: ()
 def test_linked_data_that_an_unconfined_run_writes_to_pauses_the_session(weak: str, tmp_path: Path) -> None:
     """It cannot be put back: it was not copied, and it may have been the user who changed it."""
     repo = make_attacked(tmp_path / "r", measure=UNCONFINED)
+    refuses_linked(repo, tmp_path, weak)
+
+
+@pytest.mark.parametrize("weak", ["", NO_LOOK], ids=["watched", "not watched"])
+def test_linked_data_in_a_writable_folder_is_watched_though_runs_are_confined(weak: str, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    repo = make_attacked(tmp_path / "r", measure=f'writable = ["{shared}"]')
+    (repo / "data").rename(shared / "data")
+    (repo / "data").symlink_to(shared / "data")
+    refuses_linked(repo, tmp_path, weak)
+
+
+def test_a_writable_folder_below_linked_data_is_no_input(tmp_path: Path) -> None:
+    repo = make_attacked(tmp_path / "r", measure='writable = ["data/cache"]')
+    (repo / "data/cache").mkdir()
+    honest = Attack("uses its cache", "open('data/cache/one', 'w').write('1')")
+    seen = measure_all(tmp_path, repo, [honest])[honest.name]
+    assert (seen.line.status, seen.line.cause) == honest.outcome
+    assert (repo / "data/cache/one").read_text() == "1"
+    run(repo, "--replay", str(tmp_path / "patches"), "--max-experiments", "1")
+    assert seen.session.history().segment == 0, "no linked input has changed"
+
+
+def refuses_linked(repo: Path, tmp_path: Path, weak: str) -> None:
     seen = measure_all(tmp_path, repo, [LINKED], weak=weak, expect=0 if weak else 1)[LINKED.name]
     assert has_won(LINKED, seen) == bool(weak)
     if not weak:
