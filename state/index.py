@@ -40,6 +40,16 @@ _WEIGHTS = (4.0, 2.0, 1.0, 2.0, 3.0, 2.0, 2.0, 1.0, 1.0)
 """How much a word counts by where it stands, in the order of `_TEXTS`."""
 
 
+_OF_LIST = {
+    "": "1",
+    "worked": "e.status = 'keep'",
+    "refuted": "(e.status = 'discard' and e.cause <> 'unproven')",
+    "unproven": "(e.status = 'discard' and e.cause = 'unproven')",
+    "crashed": "e.status in ('crash', 'checks_failed')",
+}
+"""As `model.list_of` says it."""
+
+
 class IndexBusy(Exception):
     """Another process has been writing the index for half a minute."""
 
@@ -79,15 +89,18 @@ def find(
     status: str = "",
     category: str = "",
     cause: str = "",
+    where: str = "",
     sessions: Collection[str] = (),
 ) -> list[Hit]:
     """`refresh` and `search`; damage that only the search meets is repaired too. Raises IndexBusy."""
+    chosen: dict[str, Any] = {"status": status, "category": category, "cause": cause, "where": where}
+    chosen["sessions"] = sessions
     place = refresh(db_path, journals)
     try:
-        return search(place, words, limit, status=status, category=category, cause=cause, sessions=sessions)
+        return search(place, words, limit, **chosen)
     except sqlite3.DatabaseError as error:
         place = _mended(place, journals, error)
-        return search(place, words, limit, status=status, category=category, cause=cause, sessions=sessions)
+        return search(place, words, limit, **chosen)
 
 
 def refresh(db_path: Path, journals: Mapping[str, Path]) -> Path:
@@ -112,14 +125,15 @@ def search(
     status: str = "",
     category: str = "",
     cause: str = "",
+    where: str = "",
     sessions: Collection[str] = (),
 ) -> list[Hit]:
     """The experiments with all the words, the best match first; with any of them when none has all.
 
     The last word may be a beginning. Words in double quotes stand together. Nothing in `words` is an operator. Without
-    a word, the newest experiments that pass the filters.
+    a word, the newest experiments that pass the filters. `where` is one of `model.LISTS`.
     """
-    wheres, values = ["1"], []
+    wheres, values = [_OF_LIST[where]], []
     for column, wanted in (
         ("status", [status]),
         ("category", [category]),

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.state import index, records
+from autoresearch.state.history import History
 from autoresearch.state.index import Hit, IndexBusy, find, refresh, search
+from autoresearch.state.model import LISTS, list_of
 
 
 def experiment(run: int, description: str, **more: Any) -> records.Experiment:
@@ -103,6 +105,16 @@ def test_filters_hold_with_and_without_words(db: Path, journal: Path, tmp_path: 
     assert [hit.session for hit in find(db, journals, "learning", sessions=["nov21"])] == ["nov21"]
     assert runs(find(db, journals, "", sessions=["nov20"], limit=2)) == [4, 3]
     assert len(find(db, journals, "learning", sessions=["nov20", "nov21"])) == 3
+
+
+def test_the_lists_are_those_of_the_notebook(db: Path, tmp_path: Path) -> None:
+    kinds = [("keep", "better"), ("discard", "worse"), ("discard", "unproven"), ("discard", "over_constraint"),
+             ("discard", ""), ("crash", "timeout"), ("checks_failed", "guard")]  # fmt: skip
+    path = tmp_path / "autoresearch.jsonl"
+    append(path, records.Header(), *(experiment(n, "x", status=s, cause=c) for n, (s, c) in enumerate(kinds, 1)))
+    rows = History().load(path).rows
+    for name in LISTS:
+        assert sorted(runs(find(db, {"s": path}, "", where=name))) == [r.number for r in rows if list_of(r) == name]
 
 
 def test_only_new_lines_are_read_and_a_torn_one_waits(db: Path, journal: Path) -> None:

@@ -117,6 +117,39 @@ def test_filters_by_words_category_list_and_reason(night: sessions.Writer) -> No
     assert facts.Filter(words="warm up", cause="over_budget").said() == "“warm up”, over budget"
 
 
+@pytest.mark.parametrize("chosen", [{"where": "crashed"}, {"where": "refuted"}, {"cause": "worse"}, {"words": "width"},
+                                    {"where": "unproven"}, {"category": "optimizer", "where": "unproven"}])  # fmt: skip
+def test_a_filter_holds_in_every_list(night: sessions.Writer, chosen: dict[str, str]) -> None:
+    """Families by their experiments, ideas by what their last experiment came to."""
+    history = history_of(night)
+    some = facts.Filter(**chosen)
+    left = facts.families(history, some)
+    assert 0 < len(left) < len(facts.families(history))
+    for family in left:
+        for row in (history.by_number[number] for number in family.experiments):
+            assert some.may_pass(row)
+            assert chosen.get("words", "") in f"{row.description} {history.lessons.get(row.number)}".lower()
+    ideas = [entry for entries in facts.ideas(history, chosen=some).values() for entry in entries]
+    assert {entry.id for entry in ideas} == ({"i5"} if chosen == {"where": "unproven"} else set())
+
+
+def test_a_knob_whose_values_failed_in_several_ways_is_found_by_each(tmp_path: Path) -> None:
+    writer = sessions.Writer(tmp_path)
+    writer.begin()
+    writer.baseline()
+    for value in (3, 4, 5, 6):
+        writer.turn("DEPTH", value)
+    writer.lines = [line.replace(b'"worse"', b'"over_constraint"', 1) if b'"run":3' in line else line
+                    for line in writer.lines]  # fmt: skip
+    writer.flush()
+
+    def texts(cause: str) -> list[str]:
+        return [entry.id for entry in facts.dead_ends(history_of(writer), facts.Filter(cause=cause))["refuted"]]
+
+    assert texts("worse") == ["=train.py:DEPTH"]
+    assert texts("over_constraint") == ["#3"]
+
+
 def test_families_count_every_fate_and_the_most_tried_comes_first(night: sessions.Writer) -> None:
     history = history_of(night)
     found = facts.families(history)

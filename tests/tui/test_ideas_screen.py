@@ -10,6 +10,7 @@ from test_dashboard import asked, text, until, watching
 from textual.pilot import Pilot
 
 from autoresearch.state import records
+from autoresearch.state.history import list_of
 from autoresearch.state.journal import Reader
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.screens.ideas import ExperimentsOf, IdeasScreen
@@ -177,6 +178,31 @@ async def test_filters_narrow_the_list_and_escape_shows_all(night: sessions.Writ
         await until(pilot, lambda: "only worse" in text(pilot))
         await pilot.press("escape", "escape")
         await until(pilot, lambda: not isinstance(app.screen, IdeasScreen))
+
+
+@pytest.mark.parametrize(("key", "where"), [("2", "refuted"), ("3", "unproven"), ("4", "crashed")])
+async def test_a_search_in_one_of_the_three_lists_finds_all_that_is_on_it(
+    night: sessions.Writer, key: str, where: str
+) -> None:
+    async with watching(night) as (app, pilot):
+        screen = await at(app, pilot, "i1")
+        await pilot.press("4", "enter", "w", key)
+        wanted = {row.number for row in app.board.history.rows if list_of(row) == where}
+        assert wanted
+        await until(pilot, lambda: {hit["number"] for hit in screen._hits.values()} == wanted)
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen._hits)
+
+
+async def test_a_filter_set_in_another_list_holds_in_the_search(night: sessions.Writer) -> None:
+    async with watching(night) as (app, pilot):
+        screen = await at(app, pilot, "i1")
+        await pilot.press("4", *"learning", "enter")
+        await until(pilot, lambda: any("peak" in str(hit["description"]) for hit in screen._hits.values()))
+        await pilot.press("2", "slash", *"warm", "enter", "4")
+        await until(pilot, lambda: "only “warm”" in text(pilot))
+        await until(pilot, lambda: all("Warm up" in str(hit["description"]) for hit in screen._hits.values()))
+        assert screen._hits
 
 
 async def test_search_finds_in_every_session_and_a_session_elsewhere_says_how_to_see_it(night: sessions.Writer) -> None:

@@ -13,7 +13,7 @@ from autoresearch.tui.console import GLYPHS, Console, clean
 
 
 def find_experiments(where: Where, words: str, count: int, **filters: str) -> dict[str, Any]:
-    """The document of `search --json`; `filters` are status, category and cause.
+    """The document of `search --json`; `filters` are status, category, cause and where.
 
     Raises SessionError when the index stays busy or the session is unknown.
     """

@@ -35,6 +35,8 @@ class Entry:
     text: str
     where: str
     """An idea's state, or the list of dead ends."""
+    fate: str = ""
+    """Of an idea: the list that its last experiment is on."""
     status: str = ""
     cause: str = ""
     category: str = ""
@@ -60,13 +62,21 @@ class Filter:
     def __bool__(self) -> bool:
         return bool(self.words or self.category or self.where or self.cause)
 
-    def passes(self, entry: Entry) -> bool:
-        text = f"{entry.id} {entry.text} {entry.reason} {entry.retry_if} {entry.category}".lower()
+    def passes(self, entry: Entry, family: str = "") -> bool:
+        text = f"{entry.id} {entry.text} {entry.reason} {entry.retry_if} {entry.category} {family}".lower()
         return (
             all(word in text for word in self.words.lower().split())
             and self.category in ("", entry.category)
-            and self.where in ("", entry.where)
+            and self.where in ("", entry.fate if entry.kind == "idea" else entry.where)
             and self.cause in ("", entry.cause)
+        )
+
+    def may_pass(self, row: Row) -> bool:
+        """Whether its kind passes, whatever the words say."""
+        return (
+            self.category in ("", clean_line(row.category))
+            and self.where in ("", list_of(row))
+            and self.cause in ("", row.cause)
         )
 
     def said(self) -> str:
@@ -81,7 +91,7 @@ NO_FILTER = Filter()
 # -- ideas
 
 
-def ideas(history: History, waiting: Sequence[Pending] = ()) -> dict[str, list[Entry]]:
+def ideas(history: History, waiting: Sequence[Pending] = (), chosen: Filter = NO_FILTER) -> dict[str, list[Entry]]:
     """By state: `open` in the order of the list, `taken`, `tried`, `vetoed` with the newest first."""
     asked = {str(each.args.get("id") or each.args.get("idea") or ""): each.words for each in waiting}
     found: dict[str, list[Entry]] = {"open": [], "taken": [], "tried": [], "vetoed": []}
@@ -94,7 +104,7 @@ def ideas(history: History, waiting: Sequence[Pending] = ()) -> dict[str, list[E
             text = clean_line(str(each.args.get("text") or ""))
             at = 0 if each.args.get("first") else len(found["open"])
             found["open"].insert(at, Entry("", "idea", text, "open", pending="waits in the inbox"))
-    return found
+    return {state: [entry for entry in entries if chosen.passes(entry)] for state, entries in found.items()}
 
 
 def _idea(idea: IdeaState, history: History, pending: str) -> Entry:
@@ -104,6 +114,7 @@ def _idea(idea: IdeaState, history: History, pending: str) -> Entry:
         kind="idea",
         text=clean_line(idea.text),
         where=idea.state,
+        fate=list_of(last) if last else "",
         status=last.status if last else "",
         cause=last.cause if last else "",
         category=clean_line(last.category) if last else "",
@@ -165,7 +176,10 @@ def dead_ends(history: History, chosen: Filter = NO_FILTER, since: int = 0) -> d
         if chosen.passes(entry):
             found[entry.where].append(entry)
     mended = {row.mends for row in history.rows if row.mends is not None}
-    rows = [row for row in history.rows[since:] if row.status != "keep" and row.number not in told | mended]
+    apart = told | mended
+    rows = [
+        row for row in history.rows[since:] if row.status != "keep" and row.number not in apart and chosen.may_pass(row)
+    ]
     many = Counter((list_of(row), row.family) for row in rows if row.knobs)
     knobs: dict[tuple[str, str], list[Row]] = {}
     for row in reversed(rows):
@@ -296,11 +310,11 @@ class Family:
     experiments: tuple[int, ...]
 
 
-def families(history: History) -> list[Family]:
+def families(history: History, chosen: Filter = NO_FILTER) -> list[Family]:
     """What experiments have in common, a category or the tuner's knobs: the most tried first."""
     groups: dict[str, list[Row]] = {}
     for row in history.rows:
-        if row.cause != "baseline":
+        if row.cause != "baseline" and (not chosen or chosen.passes(_experiment(row, history), row.family)):
             groups.setdefault(clean_line(row.family) or "other", []).append(row)
     called = knob_names(history)
     found = [_family(name, rows, called) for name, rows in groups.items()]

@@ -68,7 +68,7 @@ class IdeasScreen(SessionPage):
         self._entries: dict[str, Entry] = {}
         self._families: dict[str, facts.Family] = {}
         self._hits: dict[str, dict[str, object]] = {}
-        self._asked = ""
+        self._asked: tuple[str, Filter] = ("", self.chosen)
 
     def body(self) -> Iterable[Widget]:
         field = Input(placeholder=_EMPTY["search"], id="words")
@@ -109,28 +109,25 @@ class IdeasScreen(SessionPage):
         if not self.chosen or tab == "search":
             return _TITLES[tab]
         if tab == "families":
-            return f"{_TITLES[tab]} ({len(self._families_left())})"
+            return f"{_TITLES[tab]} ({len(facts.families(self.history, self.chosen))})"
         found = (
-            facts.dead_ends(self.history, self.chosen) if tab == "dead" else facts.ideas(self.history, self.pending())
+            facts.dead_ends(self.history, self.chosen)
+            if tab == "dead"
+            else facts.ideas(self.history, self.pending(), self.chosen)
         )
-        left = sum(tab == "dead" or self._passes(entry) for entries in found.values() for entry in entries)
-        return f"{_TITLES[tab]} ({left})"
+        return f"{_TITLES[tab]} ({sum(map(len, found.values()))})"
 
     def _ideas(self) -> list[Pick]:
-        history, palette = self.history, self.palette
-        found = facts.ideas(history, self.pending())
+        palette = self.palette
+        found = facts.ideas(self.history, self.pending(), self.chosen)
         self._entries = {}
         picks: list[Pick] = []
         for state, title in _STATES.items():
-            entries = [entry for entry in found[state] if self._passes(entry)]
+            entries = found[state]
             if entries:
                 picks.append(Pick("", "", palette.title, f"{title} ({len(entries)})", palette.title))
             picks += [self._idea(entry, number) for number, entry in enumerate(entries, 1)]
         return picks
-
-    def _passes(self, entry: Entry) -> bool:
-        chosen = self.chosen
-        return Filter(chosen.words, chosen.category, "", chosen.cause).passes(entry)
 
     def _idea(self, entry: Entry, number: int) -> Pick:
         palette = self.palette
@@ -187,7 +184,7 @@ class IdeasScreen(SessionPage):
 
     def _family_picks(self) -> list[Pick]:
         palette = self.palette
-        self._families = {f"={family.name}": family for family in self._families_left()}
+        self._families = {f"={family.name}": family for family in facts.families(self.history, self.chosen)}
         picks = []
         for key, family in self._families.items():
             counts = ((family.kept, "✓"), (family.refuted, "×"), (family.unproven, "~"), (family.crashed, "!"))
@@ -196,10 +193,6 @@ class IdeasScreen(SessionPage):
             style = palette.keep if family.kept else palette.quiet
             picks.append(Pick(key, f"{family.tried:>3}", style, line, palette.text, tail=fates))
         return picks
-
-    def _families_left(self) -> list[facts.Family]:
-        words = self.chosen.words.lower().split()
-        return [each for each in facts.families(self.history) if all(word in each.name.lower() for word in words)]
 
     def _found(self) -> list[Pick]:
         palette = self.palette
@@ -238,6 +231,8 @@ class IdeasScreen(SessionPage):
 
     def action_tab(self, tab: Tab) -> None:
         self.tab = tab
+        if tab == "search" and self._asked[1] != self.chosen:
+            self._search()
         self.show_again()
         (self.query_one("#words") if tab == "search" and not self._hits else self.query_one("#picks")).focus()
 
@@ -272,7 +267,6 @@ class IdeasScreen(SessionPage):
 
     def on_input_changed(self, message: Input.Changed) -> None:
         if message.input.id == "words":
-            self._asked = message.value
             self._search()
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
@@ -280,9 +274,9 @@ class IdeasScreen(SessionPage):
             self.query_one("#picks").focus()
 
     def _search(self) -> None:
-        words, chosen = self._asked, self.chosen
-        status = {"refuted": "discard", "unproven": "discard", "crashed": "crash"}.get(chosen.where, "")
-        cause = chosen.cause or ("unproven" if chosen.where == "unproven" else "")
+        chosen = self.chosen
+        words = f"{chosen.words} {self.query_one('#words', Input).value}".lstrip()
+        asked = self._asked = (words, chosen)
         self.query_one("#picks", Picks).message = "Searching …" if words.strip() else _EMPTY["search"]
 
         def find() -> None:
@@ -291,24 +285,24 @@ class IdeasScreen(SessionPage):
 
             try:
                 document = found_in(
-                    self.viewer.place, words, _FOUND, status=status, category=chosen.category, cause=cause
+                    self.viewer.place, words, _FOUND, where=chosen.where, category=chosen.category, cause=chosen.cause
                 )
             except (SessionError, OSError) as error:
                 self.app.call_from_thread(self.notify, clean(str(error)), severity="error", timeout=8, markup=False)
                 return
-            self.app.call_from_thread(self._take, words, document["found"])
+            self.app.call_from_thread(self._take, asked, document["found"])
 
-        if words.strip() or cause or status or chosen.category:
+        if words.strip() or chosen:
             self.run_worker(find, thread=True, exclusive=True, group="search", exit_on_error=False)
         else:
-            self._take(words, [])
+            self._take(asked, [])
 
-    def _take(self, words: str, found: list[dict[str, object]]) -> None:
-        if words != self._asked or not self.is_mounted:
-            return  # more was typed meanwhile
+    def _take(self, asked: tuple[str, Filter], found: list[dict[str, object]]) -> None:
+        if asked != self._asked or not self.is_mounted:
+            return  # another thing was asked meanwhile
         self._hits = {f"{hit['session']} #{hit['number']}": hit for hit in found}
         self.show_again()
-        if not found and words.strip():
+        if not found and (asked[0].strip() or asked[1]):
             self.query_one("#picks", Picks).message = "Nothing on record matches."
             self.query_one("#picks").refresh()
 
