@@ -45,7 +45,7 @@ class Bench:
         self.environ = {
             "PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": server.url, **(environ or {}),
         }  # fmt: skip
-        self.pace = Pace(stall_s=0.3, sleep=self._sleep, jitter=lambda low, high: high, clock=lambda: self.now)
+        self.pace = Pace(sleep=self._sleep, jitter=lambda low, high: high, clock=lambda: self.now)
         self.agent = self.fresh()
         self.proposals = 0
 
@@ -55,6 +55,10 @@ class Bench:
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
+
+    def silent_at_most(self, stall_s: float) -> None:
+        self.pace = replace(self.pace, stall_s=stall_s)
+        self.agent = self.fresh()
 
     def hide(self, *paths: str, holdout: str = "") -> None:
         self.config = replace(

@@ -79,6 +79,8 @@ class Terminal:
                 self.read(0.05)
             else:
                 time.sleep(0.02)
+        while self.fd >= 0 and self.read(0.2):  # its last words
+            pass
         assert self.status is not None
         return os.waitstatus_to_exitcode(self.status)
 

@@ -8,7 +8,7 @@ import pytest
 import sessions
 from terminals import Terminal
 from test_dashboard import text, until, watching
-from test_terminal import present, viewed
+from test_terminal import beating, viewed
 
 from autoresearch.engine.researcher import proposal_folder
 from autoresearch.state import records
@@ -150,8 +150,7 @@ def told(terminal: Terminal) -> int:
 def test_a_keep_and_a_limit_ring_and_what_was_there_before_does_not(tmp_path: Path) -> None:
     writer = between(tmp_path)
     writer.live("judging", experiment=5)
-    present(writer)
-    with sessions.engine(writer), viewed(writer) as terminal:
+    with beating(writer), viewed(writer) as terminal:
         terminal.until(lambda: b"DISCARD" in terminal.written)
         terminal.read(1.0)
         assert told(terminal) == 0
@@ -170,8 +169,8 @@ def test_a_keep_and_a_limit_ring_and_what_was_there_before_does_not(tmp_path: Pa
 
 def test_five_crashes_in_a_row_ring_once(tmp_path: Path) -> None:
     writer = between(tmp_path)
-    present_live(writer)
-    with sessions.engine(writer), viewed(writer) as terminal:
+    writer.live("judging", experiment=writer.number)
+    with beating(writer), viewed(writer) as terminal:
         terminal.until(lambda: b"DISCARD" in terminal.written)
         for _ in range(6):
             proposal, commit, about = writer.open()
@@ -184,8 +183,8 @@ def test_five_crashes_in_a_row_ring_once(tmp_path: Path) -> None:
 
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     writer = between(tmp_path)
-    present_live(writer)
-    with sessions.engine(writer), viewed(writer, AUTORESEARCH_NO_BELL="1") as terminal:
+    writer.live("judging", experiment=writer.number)
+    with beating(writer), viewed(writer, AUTORESEARCH_NO_BELL="1") as terminal:
         terminal.until(lambda: b"DISCARD" in terminal.written)
         writer.keep(*writer.open())
         writer.flush()
@@ -194,11 +193,6 @@ def test_it_can_be_switched_off(tmp_path: Path) -> None:
         terminal.read(1.2)
         assert told(terminal) == 0
         assert b"\x1b]777" not in terminal.written
-
-
-def present_live(writer: sessions.Writer) -> None:
-    writer.live("judging", experiment=writer.number)
-    present(writer)
 
 
 def test_at_most_one_a_second_and_the_last_one_is_told() -> None:

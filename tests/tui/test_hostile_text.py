@@ -21,7 +21,7 @@ from every_screen import OF_SESSION
 from hostile import SAID, commanded
 from repos import make_repo
 from terminals import ESCAPE, Terminal
-from test_terminal import present, viewed
+from test_terminal import beating, viewed
 
 NAMES = {
     "escape": ESCAPE,
@@ -107,7 +107,7 @@ def visit(terminal: Terminal, names: list[str], hostile: frozenset[str] = frozen
 def watched(writer: sessions.Writer, **options: str) -> Iterator[Terminal]:
     with viewed(writer, **options) as terminal:  # type: ignore[arg-type]
         terminal.until(lambda: b"Why it stopped" in terminal.written)
-        press(terminal, "escape")
+        to_dashboard(terminal, "the first page")
         yield terminal
 
 
@@ -177,7 +177,7 @@ def test_a_clipboard_pasted_into_a_line_stays_one_harmless_line(tmp_path: Path) 
 def test_a_copy_is_the_only_thing_that_reaches_the_clipboard(tmp_path: Path) -> None:
     with watched(sessions.rich(tmp_path)) as terminal:
         press(terminal, "j", "enter")
-        terminal.until(lambda: "1 Verdict" in shown(terminal.written))
+        arrives(terminal, "1 Verdict", 0, "the experiment")
         assert b"\x1b]52" not in terminal.written
         press(terminal, "y")
         press(terminal, "2")
@@ -193,7 +193,8 @@ def test_without_the_mouse_no_mouse_is_asked_for(tmp_path: Path) -> None:
     code = "preferences=Preferences(mouse=False)"
     with viewed(writer, before=before, options=code) as terminal:
         terminal.until(lambda: b"Why it stopped" in terminal.written)
-        press(terminal, "escape", "q")
+        to_dashboard(terminal, "the first page")
+        press(terminal, "q")
         assert terminal.wait() == 0
     assert re.findall(rb"\x1b\[\?(?:9|100[0-356]|1015|1016)h", terminal.written) == []
 
@@ -214,9 +215,8 @@ def test_names_of_files_that_are_not_text_are_shown(tmp_path: Path) -> None:
 
 def test_a_log_that_floods_the_terminal_with_escapes_while_it_is_watched(tmp_path: Path) -> None:
     writer = sessions.running(tmp_path)
-    present(writer)
     output = writer.session.run(writer.number) / "output.log"
-    with sessions.engine(writer), viewed(writer) as terminal:
+    with beating(writer), viewed(writer) as terminal:
         terminal.until(lambda: b"DISCARD" in terminal.written)
         with output.open("ab") as file:
             for number in range(200):
