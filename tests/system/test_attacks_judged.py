@@ -285,7 +285,7 @@ with open('/dev/shm/held', 'wb', buffering=0) as file:
             file.write(bytes(2**20))
         except OSError:
             break
-time.sleep(3)
+    time.sleep(3)
 """, outcome=("crash", "out_of_memory"), won=lambda seen: seen.line.status == "discard")  # fmt: skip
 CROWD = Attack("multiplies without end", f"""
 import os, time
