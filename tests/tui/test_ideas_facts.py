@@ -118,7 +118,7 @@ def test_filters_by_words_category_list_and_reason(night: sessions.Writer) -> No
 
 
 @pytest.mark.parametrize("chosen", [{"where": "crashed"}, {"where": "refuted"}, {"cause": "worse"}, {"words": "width"},
-                                    {"where": "unproven"}, {"category": "optimizer", "where": "unproven"}])  # fmt: skip
+                                    {"where": "unproven"}, {"category": "optimizer", "where": "refuted"}])  # fmt: skip
 def test_a_filter_holds_in_every_list(night: sessions.Writer, chosen: dict[str, str]) -> None:
     """Families by their experiments, ideas by what their last experiment came to."""
     history = history_of(night)
