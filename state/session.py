@@ -434,8 +434,16 @@ def list_sessions(place: Place) -> list[Session]:
             code=1,
         ) from None
     folders = [path for path in folders if not path.name.startswith(".")]
-    folders.sort(key=lambda path: ((path / "autoresearch.jsonl").stat().st_mtime_ns, path.name), reverse=True)
+    folders.sort(key=lambda path: (_written_ns(path), path.name), reverse=True)
     return [Session(path) for path in folders]
+
+
+def _written_ns(folder: Path) -> int:
+    """When its journal was last written; 0 when it was deleted just now."""
+    try:
+        return (folder / "autoresearch.jsonl").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def target_of(session: Session) -> str:

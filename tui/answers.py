@@ -9,6 +9,7 @@ import math
 import os
 import tomllib
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 from autoresearch.state import numbers, records
@@ -17,7 +18,7 @@ from autoresearch.state.heartbeat import Heartbeat
 from autoresearch.state.history import History, Row
 from autoresearch.state.journal import read_objects
 from autoresearch.state.model import LISTED, list_of
-from autoresearch.state.session import Session
+from autoresearch.state.session import Place, Session, target_of
 from autoresearch.tui.alive import engine_now
 from autoresearch.tui.facts.ideas import families
 
@@ -333,11 +334,28 @@ def keep_if_better(history: History) -> Document:
 
 def limits(session: Session, history: History, of_call: Document) -> Document:
     """Limits in force: the session's config, later settings, and those of the running call (`call`). 0 or "": none."""
-    values: Document = asdict(Limits())
+    return _limits(_table_of(session.config) or {}, history, of_call)
+
+
+def next_limits(place: Place, session: Session, history: History, of_call: Document) -> Document:
+    """Those of an engine that is started now: it reads the target's file anew, which may say something else by now."""
+    own = _table_of(place.config_file) if target_of(session) == place.prefix else None
+    return _limits(own if own is not None else _table_of(session.config) or {}, history, of_call)
+
+
+def _table_of(config: Path) -> Document | None:
+    """`[limits]` as far as it can be used; None when the file cannot be read: it may be at somebody's editor."""
     try:
-        table = tomllib.loads(session.config.read_text(encoding="utf-8")).get("limits", {})
-    except (OSError, tomllib.TOMLDecodeError):
-        table = {}
+        table = tomllib.loads(config.read_text(encoding="utf-8")).get("limits", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
+    if not isinstance(table, dict):
+        return None
+    return {name: value for name, value in table.items() if isinstance(value, str if name == "until" else (int, float))}
+
+
+def _limits(table: Document, history: History, of_call: Document) -> Document:
+    values: Document = asdict(Limits())
     names = {item.name for item in fields(Limits)}
     values.update((name, value) for name, value in table.items() if name in names)
     for key, value in history.settings.items():

@@ -28,7 +28,7 @@ from textual.screen import Screen
 from autoresearch.state import records
 from autoresearch.state.heartbeat import Heartbeat, heartbeat_of
 from autoresearch.state.session import Place, Session, SessionError
-from autoresearch.tui import keys
+from autoresearch.tui import answers, keys
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.console import clean
 from autoresearch.tui.feed import Feed
@@ -371,7 +371,17 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         self.push_screen(Choice(self.palette, "The session is gone", text, options, default="home"), answer)
 
     def action_resume(self) -> None:
-        self._go_on(lambda: self.starter.resume(self.place, self.session))
+        from autoresearch.tui.screens.limits import asks_for_room
+
+        if not asks_for_room(self):
+            self._go_on(lambda: self.starter.resume(self.place, self.session))
+
+    def bounds(self) -> dict[str, Any]:
+        """The limits of the shown session, with those of the call that runs, or would when it is resumed here."""
+        board = self.board
+        if board.running and board.live is not None:
+            return answers.limits(self.session, board.history, board.live.limits)
+        return answers.next_limits(self.place, self.session, board.history, self.starter.limits(self.session))
 
     def _go_on(self, act: Callable[[], None]) -> None:
         from autoresearch.tui.screens.beginning import begin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autoresearch.state.session import Place, Session, target_of
 
@@ -18,6 +18,8 @@ class Starter(Protocol):
     def can_resume(self, place: Place, session: Session) -> bool: ...
 
     def resume(self, place: Place, session: Session) -> None: ...
+
+    def limits(self, session: Session) -> dict[str, Any]: ...
 
     def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]: ...
 
@@ -42,9 +44,16 @@ class Detached:
     def resume(self, place: Place, session: Session) -> None:
         from autoresearch.engine import detached, opening
 
-        own = self.options if self.options is not None and self.options.session in (None, session.name) else None
-        options = own or opening.RunOptions(session=session.name)
+        options = self._own(session) or opening.RunOptions(session=session.name)
         detached.start_detached(place, replace(options, session=session.name, new=False, trust=False))
+
+    def limits(self, session: Session) -> dict[str, Any]:
+        """Those of the call that opened the screen, as a running engine's heartbeat has them."""
+        own = self._own(session)
+        return {} if own is None or own.max_experiments is None else {"experiments": own.max_experiments, "done": 0}
+
+    def _own(self, session: Session) -> RunOptions | None:
+        return self.options if self.options is not None and self.options.session in (None, session.name) else None
 
     def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]:
         """(what to say, (key, command) of each) of commands that nobody has confirmed here; None: a new session."""

@@ -68,8 +68,12 @@ def doing(engine: Engine | None, live: Live | None, history: History) -> str:
         return "no engine has run yet; r starts one"
     if engine.state == "gone":
         return clean(engine.reason)
-    reason = clean(engine.reason) or ("as asked" if engine.state == "paused" else "r goes on")
-    return f"{reason}{' – ' + clean(engine.fix) if engine.fix else ''}"
+    return clean(engine.reason).rstrip(".") or ("as asked" if engine.state == "paused" else "r goes on")
+
+
+def more(engine: Engine | None) -> str:
+    """Where the way to go on stands, when it rests and there is one: a line has room for the reason alone."""
+    return " – B says more" if engine is not None and engine.state in ("paused", "stopped") and engine.fix else ""
 
 
 def _phase(live: Live, history: History) -> str:

@@ -440,6 +440,7 @@ class Starts:
         self.offered = offers or []
         self.began: list[tuple[str, str | None]] = []
         self.unconfirmed: list[tuple[str, str]] = []
+        self.of_call: dict[str, Any] = {}
 
     def can_resume(self, place: Place, session: Session) -> bool:
         return self.act is not None
@@ -448,6 +449,9 @@ class Starts:
         self.began.append((session.name, None))
         assert self.act is not None
         self.act()
+
+    def limits(self, session: Session) -> dict[str, Any]:
+        return self.of_call
 
     def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]:
         return ["These commands came with a clone."], self.unconfirmed

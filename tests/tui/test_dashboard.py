@@ -191,7 +191,7 @@ async def test_resume_starts_an_engine_once_and_shows_that_it_comes(tmp_path: Pa
     started: list[int] = []
     async with watching(writer, start_engine=lambda: started.append(1)) as (app, pilot):
         assert "PAUSED" in text(pilot)
-        assert "r resume" in text(pilot)
+        assert "p resume" in text(pilot)
         await pilot.press("r")
         await until(pilot, lambda: started)
         assert "STARTING" in text(pilot)

@@ -27,7 +27,7 @@ def review(where: Where, as_json: bool) -> None:
     history = session.history()
     engine, _ = engine_now(session, history, records.now_ms(), beat)
     steps = [] if engine.alive else planned(place, session, history)
-    bounds = answers.limits(session, history, {})
+    bounds = answers.next_limits(place, session, history, {})
     facts = returning(history, engine, bounds, pending(session, history), steps)
     if as_json:
         emit_json({"session": session.name, **as_document(facts)})

@@ -8,6 +8,7 @@ from typing import Any
 from autoresearch.state.history import History
 from autoresearch.state.session import Session
 from autoresearch.state.text import clean_line
+from autoresearch.tui.facts import limits
 
 _LONGEST = 160
 
@@ -51,7 +52,7 @@ def _words(kind: str, args: dict[str, Any], history: History) -> str:
         case "steer":
             return f"message: {text}"
         case "limit":
-            return f"limit {clean_line(str(args.get('name')), 20)} becomes {clean_line(str(args.get('value')), 20)}"
+            return limits.becomes(str(args.get("name")), args.get("value"))
         case "retry":
             return f"#{number} is measured again"
         case "overrule":

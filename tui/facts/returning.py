@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from autoresearch.state import numbers
 from autoresearch.state.history import History, Open, Row, Text, Waiting
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text import clean_line
 from autoresearch.tui import wording
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.facts import ideas as lists
+from autoresearch.tui.facts import limits
 from autoresearch.tui.facts.ideas import Entry
 from autoresearch.tui.facts.pending import Pending
 
@@ -30,6 +30,8 @@ class Returning:
     fix: str
     limit: str
     """The limit that stopped it, if one did."""
+    room: bool
+    """Whether the limits let an engine go on now."""
     in_flight: tuple[str, ...]
     """What had begun, and what will become of it, a sentence each."""
     started_ms: int
@@ -56,12 +58,17 @@ def returning(
 ) -> Returning:  # fmt: skip
     """`bounds` are the limits in force; `steps` what recovery will do, in words."""
     why, fix = why_stopped(history, engine)
+    limit = engine.limit if engine is not None else ""
+    room = limits.used_up(history, bounds) is None
+    if room and limit in limits.KINDS and limit != "until":
+        fix = "The limits leave room now: `autoresearch resume` goes on."
     return Returning(
         state=wording.badge(engine, None),
         since=engine.since if engine is not None else history.control.since,
         why=why,
         fix=fix,
-        limit=engine.limit if engine is not None else "",
+        limit=limit,
+        room=room,
         in_flight=(*in_flight(history, bounds), *steps),
         started_ms=history.resumed_ms,
         finished=len(history.rows) - history.rows_before,
@@ -75,7 +82,7 @@ def returning(
         warnings=tuple(
             notice for notice in reversed(history.notices) if notice.timestamp >= history.resumed_ms and notice.text
         ),
-        left=tuple(left(history, bounds)),
+        left=tuple(limits.left(history, bounds)),
         asked=tuple(asked),
     )
 
@@ -189,28 +196,6 @@ def planned(place: Place, session: Session, history: History) -> list[str]:
     found = {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
     refs = {name.removeprefix(session.refs): sha for name, sha in found.items() if name.startswith(session.refs)}
     return steps_in_words(recovery.plan(history, refs, found.get(session.branch), session.branch))
-
-
-# -- limits
-
-
-def left(history: History, bounds: dict[str, Any]) -> list[str]:
-    """What is left of each limit that is set."""
-    said = []
-    if total := bounds.get("experiments"):
-        said.append(f"{max(0, total - (len(history.rows) - history.imported))} of {total} experiments")
-    if hours := bounds.get("hours"):
-        spent = history.running_ms / 1000
-        said.append(f"{numbers.duration(max(0.0, hours * 3600 - spent))} of {hours:g}h")
-    if until := bounds.get("until"):
-        said.append(f"until {clean_line(str(until), 20)}")
-    if dollars := bounds.get("dollars"):
-        said.append(f"${max(0.0, dollars - history.cost_usd):.2f} of ${dollars:g}")
-    if tokens := bounds.get("tokens"):
-        said.append(f"{max(0, tokens - history.tokens):,} of {tokens:,} tokens")
-    if no_keep := bounds.get("no_keep"):
-        said.append(f"{max(0, no_keep - history.since_keep)} more experiments without a keep")
-    return said
 
 
 def as_document(facts: Returning) -> dict[str, Any]:

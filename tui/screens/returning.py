@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -10,15 +11,16 @@ from textual.containers import Container
 from textual.events import Resize
 from textual.widget import Widget
 
-from autoresearch.state.config import Limits
 from autoresearch.state.numbers import plural
 from autoresearch.state.session import SessionError
 from autoresearch.tui import answers
 from autoresearch.tui.facts import ideas as lists
+from autoresearch.tui.facts import limits
 from autoresearch.tui.facts.messages import DEAF, clock
 from autoresearch.tui.facts.returning import Returning, planned, returning
 from autoresearch.tui.follow import clean
 from autoresearch.tui.palette import Palette
+from autoresearch.tui.screens.limits import ask_value, asks_for_room
 from autoresearch.tui.screens.session_page import SessionPage
 from autoresearch.tui.widgets.lists import Item, TextList
 from autoresearch.tui.widgets.picks import Pick, Picks
@@ -83,8 +85,7 @@ class ReturningScreen(SessionPage):
 
     def facts(self) -> Returning:
         board = self.viewer.board
-        bounds = answers.limits(self.viewer.session, self.history, {})
-        return returning(self.history, board.engine, bounds, self.pending(), self._steps)
+        return returning(self.history, board.engine, self.viewer.bounds(), self.pending(), self._steps)
 
     def show(self) -> None:
         self._plan()
@@ -99,8 +100,8 @@ class ReturningScreen(SessionPage):
         lost = facts.state == "ENGINE LOST"
         yield Pick("", "!" if lost or facts.limit else "·", palette.crash if lost else palette.keep, facts.why,
                    palette.strong)  # fmt: skip
-        if facts.fix:
-            yield self._line(facts.fix)
+        if next_step := self._next_step(facts):
+            yield self._line(next_step)
         if lost:
             for words in last_words(
                 self.viewer.session.engine_log, _LAST_WORDS if self.app.size.height >= _TALL else 3
@@ -118,6 +119,16 @@ class ReturningScreen(SessionPage):
         yield from self._warnings(facts)
         yield from self._ideas(facts)
         yield from self._since(facts)
+
+    def _next_step(self, facts: Returning) -> str:
+        """What a person does about it, by the keys of this page where there are some."""
+        if self.viewer.read_only or facts.limit not in limits.KINDS:
+            return facts.fix
+        if not facts.room:
+            return "Nothing is left of it: l raises it."
+        if facts.limit == "until":
+            return "Enter goes on until then tomorrow; l sets another time."
+        return "The limits leave room now: enter goes on."
 
     def _heading(self, text: str) -> Pick:
         return Pick("", "", self.palette.title, text, self.palette.title)
@@ -252,8 +263,9 @@ class ReturningScreen(SessionPage):
         return ""
 
     def action_go_on(self) -> None:
-        self.dismiss(None)
-        self.viewer.action_resume()
+        if not asks_for_room(self.viewer):
+            self.dismiss(None)
+            self.viewer.action_resume()
 
     def action_veto(self) -> None:
         picked = self.query_one("#picks", Picks).picked
@@ -270,30 +282,11 @@ class ReturningScreen(SessionPage):
         self._ask("idea", "", **args)
 
     def action_limit(self) -> None:
-        names = [name for name in Limits.__dataclass_fields__ if name != "stagnation_after"]
-        bounds = answers.limits(self.viewer.session, self.history, {})
-        options = [(name, f"{name} (now {bounds.get(name) or 'off'})") for name in names]
-        reached = self.facts().limit
-        self.ask_which("Set a limit", "Which one?", options, self._ask_value, reached)
-
-    def _ask_value(self, name: str) -> None:
-        def take(text: str) -> None:
-            import click
-
-            from autoresearch.tui.commands.requests import limit_value
-
-            if not text:
-                return
-            try:
-                value = limit_value(name, text)
-            except click.UsageError as error:
-                self.notify(error.message, severity="error", timeout=8)
-                return
-            self._ask("limit", f"The limit {name} becomes {text}.", name=name, value=value)
-
-        now = answers.limits(self.viewer.session, self.history, {}).get(name) or ""
-        hint = "such as 07:30" if name == "until" else "a number"
-        self.ask_line(f"Limit: {name}", "A new value, or off.", hint, take, str(now))
+        bounds = self.viewer.bounds()
+        options = [
+            (name, f"{kind.words} (now {limits.amount(name, bounds.get(name))})") for name, kind in limits.KINDS.items()
+        ]
+        self.ask_which("Set a limit", "Which one?", options, partial(ask_value, self.viewer), self.facts().limit)
 
     def action_preview(self) -> None:
         self.previewing = not self.previewing

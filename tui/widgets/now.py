@@ -18,7 +18,7 @@ def now_items(engine: Engine | None, live: Live | None, history: History, palett
     if engine is not None and engine.state not in ("running", "starting"):
         words = wording.doing(engine, live, history)
         items.append(("", palette.title, wording.badge(engine, live).capitalize(), palette.title))
-        items.append(("!", palette.crash, f"{words[:1].upper()}{words[1:]}", palette.text))
+        items.append(("!", palette.crash, f"{words[:1].upper()}{words[1:]}{wording.more(engine)}", palette.text))
     if history.open is not None:
         items += _opened(history.open, "Running" if running else "Open", live, history, palette)
     if live is not None and running and (live.proposing or history.waiting):

@@ -73,6 +73,7 @@ class StateLine(Widget):
             parts.append((2, _of_limit(experiment, bounds), palette.quiet))
             parts.append((1, " ", palette.text))
         parts.append((0, wording.doing(engine, live, history), palette.text))
+        parts.append((0, wording.more(engine), palette.quiet))
         if engine is not None and engine.since and engine.state != "starting":
             parts.append((1, f"  {_since(engine, now_ms)}", palette.quiet))
         if engine is not None and engine.host and engine.state != "looking":
@@ -153,7 +154,7 @@ def _since(engine: Engine, now_ms: int) -> str:
 
 
 def _fit(left: list[Part], right: list[Part], width: int) -> list[tuple[str, Style]]:
-    """Leave out parts by rank until the line fits, the right side at the edge. Rank 0 is cut if it must be."""
+    """Leave out parts by rank until the line fits, the right side at the edge. Of rank 0 the longest is cut."""
     ranks = sorted({rank for rank, _, _ in (*left, *right) if rank > 0}, reverse=True)
     for limit in [99, *ranks]:
         shown = [(text, style) for rank, text, style in left if rank < limit]
@@ -164,7 +165,16 @@ def _fit(left: list[Part], right: list[Part], width: int) -> list[tuple[str, Sty
         last = max((rank for rank, _, _ in left if rank < limit), default=0)
         if not edge and left[-1][0] == last > 0 and gap + cell_len(shown[-1][0]) >= _WORTH:
             return cut(shown, width)
-    return cut([(text, style) for rank, text, style in left if rank == 0], width)
+    return _squeezed([(text, style) for rank, text, style in left if rank == 0], width)
+
+
+def _squeezed(parts: list[tuple[str, Style]], width: int) -> list[tuple[str, Style]]:
+    sizes = [cell_len(text) for text, _ in parts]
+    at = sizes.index(max(sizes))
+    room = sizes[at] - (sum(sizes) - width)
+    if room < min(_WORTH, sizes[at]):
+        return cut(parts, width)
+    return [*parts[:at], *cut([parts[at]], room), *parts[at + 1 :]]
 
 
 _Style = TypeVar("_Style", bound="Style | None")
