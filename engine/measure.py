@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -200,11 +200,7 @@ class LocalSlot:
             await self._build(job)
             ran = ended = await self._run_once(job, gpu)
             self._refuse_run(job, ran, gpu)
-            reading = (
-                await self._evaluated(job, gpu)
-                if self._evaluate
-                else self._reading(job, self._measure, "output.log", ran)
-            )
+            reading = await self._evaluated(job, ran, gpu) if self._evaluate else self._reading(job, self._measure, ran)
             cause, detail = reading.cause, reading.detail
         except _Crash as crash:
             cause, detail, again = crash.cause, crash.detail, crash.again
@@ -299,15 +295,14 @@ class LocalSlot:
     async def _run_once(self, job: Job, gpu: GpuWatch) -> Exit:
         """`run`; for the holdout of a target without `evaluate`, its command in the place of `run`."""
         settings = self._config.measure
-        alone = job.arm == "holdout" and self._evaluate is None
-        role: Role = "holdout" if alone else "run"
+        role = self._role_of_run(job)
         if settings.metrics_file and not self._evaluate:
             produce.remove(self._measure.folder, settings.metrics_file)
         timeout_s, budget_s = self._limits_s(job.expected_s)
         command = self._command(
             job,
             self._measure,
-            self._config.holdout.run if alone else settings.run,
+            self._config.holdout.run if role == "holdout" else settings.run,
             "output.log",
             f"sample {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}",
             min(timeout_s, budget_s),
@@ -317,6 +312,9 @@ class LocalSlot:
         exited = await self._run(command, role)
         await self._wait_for_gpu(gpu, "a run")
         return exited
+
+    def _role_of_run(self, job: Job) -> Role:
+        return "holdout" if job.arm == "holdout" and self._evaluate is None else "run"
 
     def _refuse_run(self, job: Job, exited: Exit, gpu: GpuWatch) -> None:
         """Raises _Crash for a run that did not come to a good end, and for one that had no GPU to itself."""
@@ -337,7 +335,7 @@ class LocalSlot:
         if gpu.active and not gpu.is_back() and not await asyncio.to_thread(gpu.wait_back, GPU_BACK_S):
             self._warn(f"GPU memory is not back {GPU_BACK_S:g} s after {what}: {gpu.holders()}.")
 
-    async def _evaluated(self, job: Job, gpu: GpuWatch) -> metrics.Reading:
+    async def _evaluated(self, job: Job, ran: Exit, gpu: GpuWatch) -> metrics.Reading:
         """`evaluate` in a tree that the run could not touch, with nothing of it but the artifacts. Raises _Crash.
 
         For the holdout its command in the place of `evaluate`.
@@ -354,7 +352,8 @@ class LocalSlot:
             try:
                 produce.copy(self._measure.folder, artifact, tree.folder)
             except produce.NotTaken as error:
-                raise _Crash("no_metric", f"the artifact {error}") from None
+                lacking = self._lacking_network(ran, job.folder / "output.log", "run")
+                raise _Crash("no_metric", f"the artifact {error}{lacking}") from None
         if settings.metrics_file:
             produce.remove(tree.folder, settings.metrics_file)
         what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
@@ -368,14 +367,21 @@ class LocalSlot:
             how = self._explain(exited, command.output, "evaluate")
             raise _Crash(exited.cause, f"the evaluation failed: {how}", exited)
         self._took_s.setdefault(name, exited.duration_s)
-        return self._reading(job, tree, "evaluate.log", exited)
+        return self._reading(job, tree, exited)
 
-    def _reading(self, job: Job, tree: Tree, log: str, exited: Exit) -> metrics.Reading:
+    def _reading(self, job: Job, tree: Tree, exited: Exit) -> metrics.Reading:
+        """What the command that came to a good end in this tree reports."""
+        role: Role = "evaluate" if tree is self._evaluate else self._role_of_run(job)
+        log = job.folder / ("evaluate.log" if role == "evaluate" else "output.log")
         if self._config.measure.metrics_file:
             path = tree.folder / self._config.measure.metrics_file
-            return metrics.read_metrics_file(path, primary=job.metric, others=job.constraints, root=tree.folder)
-        start, end = exited.output_from, exited.output_to
-        return metrics.read_metrics(job.folder / log, start, end, primary=job.metric, others=job.constraints)
+            reading = metrics.read_metrics_file(path, primary=job.metric, others=job.constraints, root=tree.folder)
+        else:
+            start, end = exited.output_from, exited.output_to
+            reading = metrics.read_metrics(log, start, end, primary=job.metric, others=job.constraints)
+        if reading.cause != "no_metric":
+            return reading
+        return replace(reading, detail=reading.detail + self._lacking_network(exited, log, role))
 
     def _refuse_tampering(self, tree: Tree, exited: Exit, what: str) -> None:
         changed = tree.check()
@@ -426,10 +432,14 @@ class LocalSlot:
 
     def _explain(self, exited: Exit, log: Path, role: Role = "run") -> str:
         """How it ended, with the last line it wrote: mostly that is the exception. And when it lacked the network."""
-        last = metrics.tail(log, exited.output_from, exited.output_to, lines=12, chars=3000).strip()
-        said = text.clean_line(last.rpartition("\n")[2][-300:], 200)
-        hint = confine.network_hint(last, self._network(role)) if exited.cause in ("nonzero_exit", "timeout") else ""
-        return f"{exited.detail}{': ' if said else ''}{said}{'; ' if hint else ''}{hint}"
+        said = text.clean_line(_last_words(exited, log).rpartition("\n")[2][-300:], 200)
+        lacking = self._lacking_network(exited, log, role) if exited.cause in ("nonzero_exit", "timeout") else ""
+        return f"{exited.detail}{': ' if said else ''}{said}{lacking}"
+
+    def _lacking_network(self, exited: Exit, log: Path, role: Role) -> str:
+        """The end of a sentence when its last words say so. A program may catch that error, and end with 0."""
+        hint = confine.network_hint(_last_words(exited, log), self._network(role))
+        return hint and f"; {hint}"
 
     def _command(
         self,
@@ -493,6 +503,10 @@ class LocalSlot:
             return self._config.measure.timeout_s
         took_s = self._took_s.get(name)
         return FIRST_TIMEOUT_S if took_s is None else max(3 * took_s, LEAST_TIMEOUT_S)
+
+
+def _last_words(exited: Exit, log: Path) -> str:
+    return metrics.tail(log, exited.output_from, exited.output_to, lines=12, chars=3000).strip()
 
 
 def _short(command: str | tuple[str, ...]) -> str:

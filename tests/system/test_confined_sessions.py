@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from engines import lines, run, session
-from repos import BENCH, TOML, git, make_target, small_disk, snapshot
+from repos import BENCH, TOML, git, make_target, small_disk, snapshot, write
 
 from autoresearch.engine import confine, process
 from autoresearch.state import records
@@ -17,8 +18,14 @@ needs_landlock = pytest.mark.skipif(not confine.kernel().landlock, reason="this 
 needs_views = pytest.mark.skipif(not confine.kernel().held, reason="no mount namespaces here")
 
 
-def one_run(tmp_path: Path, bench: str, toml: str = QUICK, expect: int = 3, **env: str) -> tuple[Path, str]:
+def one_run(
+    tmp_path: Path, bench: str, toml: str = QUICK, expect: int = 3, more: Mapping[str, str] | None = None, **env: str
+) -> tuple[Path, str]:
     repo = make_target(tmp_path / "r", toml, bench)
+    if more:
+        write(repo, dict(more))
+        git(repo, "add", "-A")
+        git(repo, "commit", "-q", "-m", "more")
     before = snapshot(repo)
     done = run(repo, "--max-experiments", "1", "--agent", "tuner", expect=expect, **env)
     assert snapshot(repo) == before
@@ -45,10 +52,35 @@ def test_without_confinement_the_header_says_so(tmp_path: Path) -> None:
     assert header.protection == "off: runs are not confined: measure.confine is off"
 
 
+FETCHES = "import urllib.request\nurllib.request.urlopen('http://192.0.2.1/')\n"
+CATCHES = """\
+import urllib.request
+try:
+    urllib.request.urlopen('http://192.0.2.1/')
+    open('model.txt', 'w').close()
+except OSError as error:
+    print('could not fetch the data:', error)
+"""
+ARTIFACT = ('evaluate = "true"', 'artifacts = ["model.txt"]')
+
+
 @needs_landlock
-def test_a_run_that_lacks_the_network_is_told_how_to_get_it(tmp_path: Path) -> None:
-    bench = "import urllib.request\nurllib.request.urlopen('http://192.0.2.1/')\n"
-    _, said = one_run(tmp_path, bench, expect=1)
+@pytest.mark.parametrize(
+    ("bench", "settings"),
+    [
+        (FETCHES, ()),
+        (CATCHES, ()),
+        (CATCHES, ('metrics_file = "metrics.json"',)),
+        (CATCHES, ARTIFACT),
+        ("open('model.txt', 'w').close()", (ARTIFACT[0].replace("true", "python judge.py"), ARTIFACT[1])),
+    ],
+    ids=["fails", "goes on", "goes on, metrics file", "goes on, artifact", "evaluate goes on"],
+)
+def test_a_run_that_lacks_the_network_is_told_how_to_get_it(
+    bench: str, settings: tuple[str, ...], tmp_path: Path
+) -> None:
+    _, said = one_run(tmp_path, bench, measuring(*settings), expect=1, more={"judge.py": CATCHES})
+    assert 'the run has no network (measure.network = "loopback")' in said
     assert 'measure.network = "on"' in said
 
 
