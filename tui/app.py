@@ -204,12 +204,13 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
         return HomeScreen(self.repository, self.palette)
 
-    def open_session(self, place: Place, session: Session) -> None:
-        """Show this session instead of what is shown."""
+    def open_session(self, place: Place, session: Session, number: int | None = None) -> None:
+        """Show this session instead of what is shown, its experiment `number` first."""
         if self.feed is not None:
             self.feed.stop()
         self.place = place
         self._started_ms, self._was_running, self._told = 0, False, ""
+        self.arriving_at = number
         self._board = self._board_of(place, session)
         while len(self.screen_stack) > 1:
             self.pop_screen()

@@ -23,6 +23,8 @@ class Pages(_Host):
     palette: Palette
     returning = False
     """Whether sessions that do not run open with the page to read before a restart."""
+    arriving_at: int | None = None
+    """The experiment to show as soon as the session's journal is read."""
 
     if TYPE_CHECKING:
 
@@ -60,6 +62,10 @@ class Pages(_Host):
     def arrived(self) -> None:
         """A session's journal is read for the first time: one that does not run shows what to check before it does."""
         board = self.board
+        number, self.arriving_at = self.arriving_at, None
+        if number is not None and self.screen is board:
+            self.open_experiment(number)
+            return
         idle = board.engine is not None and board.engine.state in ("paused", "stopped", "lost")
         if self.returning and idle and self.screen is board:
             self.open_returning()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from autoresearch.state import records
 from autoresearch.state.history import list_of
 from autoresearch.state.journal import Reader
 from autoresearch.tui.app import Dashboard
+from autoresearch.tui.screens.experiment import ExperimentScreen
 from autoresearch.tui.screens.ideas import ExperimentsOf, IdeasScreen
 from autoresearch.tui.screens.modals import Choice
 from autoresearch.tui.widgets.picks import Picks
@@ -205,7 +207,7 @@ async def test_a_filter_set_in_another_list_holds_in_the_search(night: sessions.
         assert screen._hits
 
 
-async def test_search_finds_in_every_session_and_a_session_elsewhere_says_how_to_see_it(night: sessions.Writer) -> None:
+async def test_search_finds_in_every_session_and_enter_goes_there(night: sessions.Writer) -> None:
     other = sessions.Writer(night.place.top.parent, name="nov19")
     other.begin()
     other.baseline()
@@ -216,7 +218,28 @@ async def test_search_finds_in_every_session_and_a_session_elsewhere_says_how_to
         await pilot.press("4", *"zoom")
         await until(pilot, lambda: "nov19 #2" in text(pilot))
         await pilot.press("enter", "enter")
-        await until(pilot, lambda: "That is in session nov19" in text(pilot))
+        await until(pilot, lambda: isinstance(app.screen, ExperimentScreen) and app.screen.facts is not None)
+        assert (app.session.name, app.screen.number) == ("nov19", 2)
+        await until(pilot, lambda: "#2  DISCARD ×  nanogpt/nov19" in text(pilot))
+        assert "This is session nov19; ctrl+o shows the others." in text(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.board and "ZOOM" in text(pilot))
+
+
+async def test_a_session_that_is_gone_since_the_search_is_said(night: sessions.Writer) -> None:
+    other = sessions.Writer(night.place.top.parent, name="nov19")
+    other.begin()
+    other.baseline()
+    other.turn("ZOOM", 3)
+    other.flush()
+    async with watching(night) as (app, pilot):
+        await at(app, pilot, "i1")
+        await pilot.press("4", *"zoom")
+        await until(pilot, lambda: "nov19 #2" in text(pilot))
+        shutil.rmtree(other.session.folder)
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "Session nov19 cannot be opened here" in text(pilot))
+        assert app.session.name == "nov20"
 
 
 async def test_nothing_yet_is_said(tmp_path: Path) -> None:

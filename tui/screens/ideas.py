@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from textual.binding import Binding, BindingType
@@ -12,6 +13,7 @@ from textual.widgets import Input
 
 from autoresearch.state import records
 from autoresearch.state.history import History, Row
+from autoresearch.state.session import SessionError, open_session, target_of
 from autoresearch.tui.facts import ideas as facts
 from autoresearch.tui.facts.ideas import Entry, Filter
 from autoresearch.tui.follow import clean
@@ -257,11 +259,20 @@ class IdeasScreen(SessionPage):
             self.app.push_screen(ExperimentsOf(self.palette, title, numbers))
 
     def _open_hit(self, hit: dict[str, object]) -> None:
-        if hit["session"] == self.viewer.session.name and isinstance(hit["number"], int):
-            self.viewer.open_experiment(hit["number"])
-        else:
-            where = hit["session"]
-            self.notify(f"That is in session {where}: `autoresearch show {hit['number']} -s {where}`.", timeout=8)
+        name, number = str(hit["session"]), hit["number"]
+        assert isinstance(number, int)
+        if name == self.viewer.session.name:
+            self.viewer.open_experiment(number)
+            return
+        try:
+            session = open_session(self.viewer.repository, name)
+            place = replace(self.viewer.repository, prefix=target_of(session))
+        except (SessionError, OSError):
+            words = f"Session {name} cannot be opened here; `autoresearch show {number} -s {name}` may say why."
+            self.notify(clean(words), severity="error", timeout=8, markup=False)
+            return
+        self.viewer.open_session(place, session, number)
+        self.viewer.notify(clean(f"This is session {name}; ctrl+o shows the others."), timeout=6, markup=False)
 
     # -- search and filters
 
@@ -280,7 +291,6 @@ class IdeasScreen(SessionPage):
         self.query_one("#picks", Picks).message = "Searching …" if words.strip() else _EMPTY["search"]
 
         def find() -> None:
-            from autoresearch.state.session import SessionError
             from autoresearch.tui.commands.searching import found_in
 
             try:
