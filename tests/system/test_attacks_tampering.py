@@ -7,6 +7,7 @@ with the check taken away: then each of them gets its score.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from attacks import Attack, Seen, has_won, make_attacked, measure_all
 from engines import command, environment, run
 from repos import snapshot
 
-from autoresearch.state.history import SCORE_NOTES
+from autoresearch.state.history import SCORE_MARKS, SCORE_NOTES
 
 UNCONFINED = 'confine = "off"'
 TAMPERED = ("crash", "tampered")
@@ -130,12 +131,29 @@ def test_without_the_check_tampering_pays(attack: Attack, weak: dict[str, Seen])
     assert has_won(attack, weak[attack.name])
 
 
-@pytest.mark.parametrize("words", [["status"], ["log"], ["summary"], ["show", "1"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["log"], ["summary"], ["show", "1"], ["search", "--status", "keep"], ["review"], ["ideas"]],
+    ids=" ".join,
+)
 def test_a_number_that_the_agents_code_can_print_is_called_that(words: list[str], strong: dict[str, Seen]) -> None:
     """The command names train.py, which is in scope, and there is no `evaluate`: no check can help."""
     seen = next(iter(strong.values()))
     done = subprocess.run(command(*words), cwd=seen.repo, env=environment(), capture_output=True, text=True, check=True)
     assert SCORE_NOTES["scope"] in " ".join(done.stdout.split())
+
+
+def test_a_list_marks_such_a_number(strong: dict[str, Seen]) -> None:
+    seen = next(iter(strong.values()))
+
+    def told(*words: str) -> str:
+        argv = command(*words)
+        return subprocess.run(argv, cwd=seen.repo, env=environment(), capture_output=True, text=True, check=True).stdout
+
+    line = next(line for line in told("sessions").splitlines() if seen.session.name in line)
+    assert re.search(r"\d\* ", line)
+    assert f"*{SCORE_MARKS['scope']}" in line
+    assert re.search(r"#1 .* \d[\d.]*\* .*baseline", told("search", "--status", "keep"))
 
 
 LINKED = Attack(

@@ -16,6 +16,7 @@ from journals import Told, told
 from terminals import Terminal
 
 from autoresearch.state import records
+from autoresearch.state.history import SCORE_NOTES
 
 
 class Following:
@@ -60,6 +61,17 @@ def test_the_log_goes_on_with_each_verdict(story: Told) -> None:
     story.write(experiment(92))
     assert "try 92" in command.until(lambda line: "#92" in line)
     assert "#91" not in first
+    assert command.interrupt() == 130
+
+
+def test_the_log_says_once_who_prints_the_number(story: Told) -> None:
+    story.write(records.Warn(text="The code in scope prints the score.", code="own-score"))
+    command = Following(story.repo, "log", "--follow", "-n", "1")
+    seen: list[str] = []
+    command.until(lambda line: seen.append(line) is None and line.startswith("#"))
+    assert SCORE_NOTES["scope"] in " ".join("".join(seen[:-1]).split())
+    story.write(experiment(91))
+    assert "#91" in next(iter(command.lines))
     assert command.interrupt() == 130
 
 

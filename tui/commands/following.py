@@ -18,6 +18,7 @@ from autoresearch.state.records import now_ms
 from autoresearch.state.session import Session, SessionError
 from autoresearch.tui import answers
 from autoresearch.tui.alive import look
+from autoresearch.tui.commands.status import say_score_note
 from autoresearch.tui.console import Console
 
 Draw = Callable[[Console, dict[str, Any], History], None]
@@ -81,6 +82,7 @@ def _drawn(
 def follow_log(session: Session, count: int, draw: Callable[[list[Row], History], None], as_json: bool) -> None:
     """The last `count` experiments (0: all), then each as its verdict falls; with `as_json` one a line."""
     shown: int | None = None
+    noted = ""
     for history in histories(session):
         rows = history.rows
         if shown is None or shown > len(rows):
@@ -91,6 +93,9 @@ def follow_log(session: Session, count: int, draw: Callable[[list[Row], History]
             for row in fresh:
                 _emit_line(answers.experiment(row, history))
         elif fresh:
+            if history.scored != noted:
+                noted = history.scored
+                say_score_note(Console(), noted)
             draw(fresh, history)
 
 

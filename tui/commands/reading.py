@@ -43,7 +43,8 @@ def log(where: Where, count: int | None, follow: bool, recompute: bool, as_json:
         count = 0 if as_json else _SHOWN
     rows = history.rows[-count:] if count else history.rows
     if as_json:
-        emit_json({"session": session.name, "experiments": [answers.experiment(row, history) for row in rows]})
+        found = [answers.experiment(row, history) for row in rows]
+        emit_json({"session": session.name, "scored": history.scored, "experiments": found})
         return 0
     console = Console()
     if not rows:
@@ -86,7 +87,7 @@ def ideas(where: Where, as_json: bool) -> None:
     _, session = where.open()
     history = session.history()
     if as_json:
-        emit_json({"session": session.name, **answers.ideas(history)})
+        emit_json({"session": session.name, "scored": history.scored, **answers.ideas(history)})
         return
     console = Console()
     by_state: dict[str, list[IdeaState]] = {}
@@ -97,7 +98,10 @@ def ideas(where: Where, as_json: bool) -> None:
         _section(console, title, [(idea.id, _tried(idea), clean(idea.text)) for idea in by_state.get(state, [])])
     dead = answers.dead_ends(history)
     _section(console, "Dead ends", [_dead_end(end) for end in dead])
-    tried = [(family.called, f"{family.tried} tried, {family.kept} kept", family.line) for family in families(history)]
+    found = families(history)
+    if found:
+        say_score_note(console, history.scored)
+    tried = [(family.called, f"{family.tried} tried, {family.kept} kept", family.line) for family in found]
     _section(console, "Families", [(clean(name), counted, clean(line)) for name, counted, line in tried])
     _section(console, "Notes", [(note.id, clean(note.by), clean(note.text)) for note in history.notes.values()])
     if not (history.ideas or dead or history.notes):

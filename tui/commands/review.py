@@ -9,6 +9,7 @@ from autoresearch.state.numbers import plural
 from autoresearch.tui import answers
 from autoresearch.tui.alive import engine_now, look
 from autoresearch.tui.cli import Where, common
+from autoresearch.tui.commands.status import say_score_note
 from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
 from autoresearch.tui.facts import ideas as lists
 from autoresearch.tui.facts.messages import clock
@@ -30,12 +31,12 @@ def review(where: Where, as_json: bool) -> None:
     bounds = answers.next_limits(place, session, history, {})
     facts = returning(history, engine, bounds, pending(session, history), steps)
     if as_json:
-        emit_json({"session": session.name, **as_document(facts)})
+        emit_json({"session": session.name, **as_document(facts), "scored": history.scored})
     else:
-        _print(Console(), facts)
+        _print(Console(), facts, history.scored)
 
 
-def _print(console: Console, facts: Returning) -> None:
+def _print(console: Console, facts: Returning, scored: str) -> None:
     def section(title: str, lines: list[str]) -> None:
         if lines:
             console.say(f"\n{console.paint(title, 'strong')}")
@@ -44,10 +45,11 @@ def _print(console: Console, facts: Returning) -> None:
 
     when = f" ({clock(facts.since)})" if facts.since else ""
     console.prose(f"{facts.state}{when}: {facts.why} {facts.fix}".rstrip())
+    say_score_note(console, scored)
     section("What goes on", list(facts.in_flight) or ["Nothing was in flight."])
     section("Limits left", [", ".join(facts.left) or "no limit is set"])
     section("In the inbox", [each.words for each in facts.asked])
-    section("Warnings", [clean(each.text) for each in facts.warnings])
+    section("Warnings", [clean(each.text) for each in facts.warnings if each.code != "own-score"])
     section("Ideas to try", [f"{entry.id} {entry.text}" for entry in facts.ideas])
     keeps = [f"#{row.number} {clean(row.description)}: {answers.evidence_text(row)}" for row in facts.keeps]
     section(f"Kept since the last start ({plural(facts.finished, 'experiment')})", keeps)

@@ -6,9 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from autoresearch.state import numbers
+from autoresearch.state.history import SCORE_MARKS
 from autoresearch.state.index import IndexBusy, find
 from autoresearch.state.session import Place, SessionError, list_sessions, open_session
 from autoresearch.tui.cli import Where
+from autoresearch.tui.commands.status import say_score_note
 from autoresearch.tui.console import GLYPHS, Console, clean
 
 
@@ -19,7 +21,11 @@ def find_experiments(where: Where, words: str, count: int, **filters: str) -> di
     """
     place = where.place()
     only = open_session(place, where.session).name if where.session is not None else ""
-    return found_in(place, words, count, only, **filters)
+    document = found_in(place, words, count, only, **filters)
+    scored = {
+        name: open_session(place, name).history().scored for name in {hit["session"] for hit in document["found"]}
+    }
+    return {**document, "found": [{**hit, "scored": scored[hit["session"]]} for hit in document["found"]]}
 
 
 def found_in(place: Place, words: str, count: int, only: str = "", **filters: str) -> dict[str, Any]:
@@ -37,14 +43,18 @@ def print_found(console: Console, document: dict[str, Any]) -> None:
     if not found:
         console.say(f"Nothing on record matches {clean(document['query'])!r}.")
         return
+    for scored in dict.fromkeys(hit["scored"] for hit in found):
+        say_score_note(console, scored)
     console.table(
-        [
-            (hit["session"], f"#{hit['number']}", GLYPHS[hit["status"]], numbers.metric(hit["metric"]), _what(hit))
-            for hit in found
-        ],
+        [(hit["session"], f"#{hit['number']}", GLYPHS[hit["status"]], _metric(hit), _what(hit)) for hit in found],
         [hit["status"] for hit in found],
         right=frozenset({1, 3}),
     )
+
+
+def _metric(hit: dict[str, Any]) -> str:
+    """With the mark of one that is not read apart from the agent's code: hits may be of several sessions."""
+    return numbers.metric(hit["metric"]) + "*" * (hit["metric"] is not None and hit["scored"] in SCORE_MARKS)
 
 
 def _what(hit: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from autoresearch.state.heartbeat import watch
+from autoresearch.state.history import SCORE_MARKS
 from autoresearch.state.records import now_ms
 from autoresearch.state.session import SessionError, list_sessions, open_session
 from autoresearch.tui import wording
@@ -39,10 +40,14 @@ def sessions(where: Where, with_archived: bool, as_json: bool) -> None:
 
 def _line(each: Overview, now: int) -> tuple[str, ...]:
     count, usd = each.document["counts"], each.document["spend"]["usd"]
-    best = f"{each.best.value} {each.best.change}".rstrip() if each.best is not None else "no result yet"
+    printed = SCORE_MARKS.get(each.document["scored"], "") if each.best is not None else ""
+    mark = "*" * bool(printed)
+    best = f"{each.best.value}{mark} {each.best.change}".rstrip() if each.best is not None else "no result yet"
     state = wording.badge(each.engine, each.live).lower() + (", archived" if each.archived else "")
     why = "" if each.engine.state == "running" else clean(each.engine.reason)
-    about = " · ".join(filter(None, (clean(each.target), old(now, each.began_ms), f"${usd:,.2f}" if usd else "", why)))
+    spent = f"${usd:,.2f}" if usd else ""
+    facts = (clean(each.target), old(now, each.began_ms), spent, mark + printed, why)
+    about = " · ".join(filter(None, facts))
     return (each.session.name, state, best, f"{count['tried']:,} tried", f"{count['kept']:,} kept", about)
 
 
