@@ -8,13 +8,14 @@ and failing runs wrote. Paths of this machine are taken out of what runs printed
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch.engine import produce
 from autoresearch.engine.agents import Mend
 from autoresearch.engine.git import Git, GitError
+from autoresearch.engine.output import logs_of
 from autoresearch.engine.scope import Scope
 from autoresearch.engine.workspace import trees_folder
 from autoresearch.state import config as configs
@@ -317,18 +318,14 @@ def _tails(session: Session, history: History, hidden: _Hidden, mend: Mend | Non
     for row in failed:
         if mend is not None and row.number == mend.experiment:
             continue
-        for name in _logs_of(row):
-            text = _end_of(session.run(row.number) / name)
+        for path in logs_of(session.run(row.number)):
+            text = _end_of(path)
             if text.strip():
-                yield Output(row.number, name, hidden(text))
+                yield Output(row.number, path.name, hidden(text))
                 found += 1
                 break
         if found == _TAILS:
             return
-
-
-def _logs_of(row: Row) -> Iterable[str]:
-    return ("guard.log",) if row.status == "checks_failed" else ("evaluate.log", "output.log", "build.log")
 
 
 def _end_of(path: Path) -> str:

@@ -31,6 +31,15 @@ ENGINE_LOG_MB = 32.0
 _LINE_ENDS = re.compile(rb"[\r\n]")
 
 
+_LOGS = ("build.log", "output.log", "evaluate.log", "guard.log")
+
+
+def logs_of(folder: Path) -> list[Path]:
+    """The logs of an experiment's commands, the one written last first: of a failure, that is the one that tells."""
+    logs = [path for name in _LOGS if (path := folder / name).is_file() and not path.is_symlink()]
+    return sorted(logs, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
 class Progress:
     """Appends `{"t", "name", "value", **label}` to a file for what the patterns find in a log.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autoresearch.engine import metrics
 from autoresearch.engine.agents import Added, Agent, Brief, Exhausted, Mend, Outcome, Proposal, Spender
+from autoresearch.engine.output import logs_of
 from autoresearch.engine.recorder import Recorder
 from autoresearch.engine.workspace import Workspace
 from autoresearch.state import records, text
@@ -145,7 +146,7 @@ class Researcher:
         tries = self._tries(row)
         if tries >= allowed:
             return None
-        return Mend(row.number, kind, self._error(row, kind), tries + 1, allowed)
+        return Mend(row.number, kind, self._error(row), tries + 1, allowed)
 
     def _is_mendable(self, row: Row, base: str) -> bool:
         failed = row.status == "checks_failed" or (row.status == "crash" and row.cause in MENDABLE)
@@ -160,12 +161,12 @@ class Researcher:
             row = self._history.by_number.get(row.mends)
         return count
 
-    def _error(self, row: Row, kind: str) -> str:
-        log = self._recorder.session.run(row.number) / ("guard.log" if kind == "rework" else "output.log")
+    def _error(self, row: Row) -> str:
         reason = getattr(read_line(self._recorder.session.journal, row.line_at), "reason", row.cause)
-        if not log.is_file():
+        logs = logs_of(self._recorder.session.run(row.number))
+        if not logs:
             return str(reason)
-        tail = metrics.tail(log, 0, log.stat().st_size, lines=ERROR_LINES, chars=ERROR_CHARS)
+        tail = metrics.tail(logs[0], 0, logs[0].stat().st_size, lines=ERROR_LINES, chars=ERROR_CHARS)
         return f"{reason}\n\n{tail}"
 
     # -- verdicts

@@ -89,6 +89,24 @@ def test_a_crash_and_a_failed_guard_are_mended_and_the_story_is_told(tmp_path: P
     assert git(repo, "show", f"{session(repo).branch}:knob.py").splitlines()[1] == "VALUE = 7.0"
 
 
+def test_a_candidate_that_does_not_build_for_a_guard_is_debugged_with_the_builds_output(
+    tmp_path: Path, cli: Path
+) -> None:
+    story = [{"files": knob("12.0"), "words": words("break it")}, {"files": knob("9.0"), "words": words("mended")}]
+    repo = make(tmp_path, cli, story, '\n[[guard]]\nrun = "true"\nwhen = "before"\n')
+    build = "if grep -q 12.0 knob.py; then echo the first error; echo the end; exit 1; fi"
+    toml = (repo / "autoresearch.toml").read_text().replace("[measure]", f'[measure]\nbuild = "{build}"')
+    write(repo, {"autoresearch.toml": toml.replace("[agent]", "[agent]\nrework = 0")})
+    git(repo, "commit", "-qam", "it builds")
+    run(repo, "--max-experiments", "3", expect=3)
+    rows = check_agreement(repo).rows[1:]
+    assert [(row.status, row.cause, row.mends) for row in rows] == [
+        ("crash", "nonzero_exit", None),
+        ("keep", "better", 2),
+    ]
+    assert "the first error" in briefs(cli)[1]
+
+
 def test_a_chain_of_mends_is_bounded(tmp_path: Path, cli: Path) -> None:
     story = [{"files": knob(f"{n} / 0"), "words": words(f"try {n}")} for n in range(1, 6)]
     repo = make(tmp_path, cli, story)
