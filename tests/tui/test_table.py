@@ -84,6 +84,19 @@ def test_columns_never_exceed_the_width() -> None:
         assert columns[-1].key == "what"
 
 
+@pytest.mark.parametrize("name", ["m", "render_ms", "tokens_per_second", "a_name_that_is_longer_than_any_number_is"])
+def test_the_metrics_name_is_whole_where_there_is_room(name: str) -> None:
+    history = History()
+    history.header = records.Header(metric_name=name)
+    for width in range(30, 220):
+        columns = columns_of(history, width)
+        metric, what = columns[2], columns[-1]
+        assert sum(column.size + 2 for column in columns) + 1 <= max(width + 2, 49)
+        whole = len(name) < metric.size or metric.size == 24
+        assert whole or what.size <= 24, "the description had room to give"
+        assert metric.size == 9 or what.size >= 24, "and gives no more than that"
+
+
 async def test_a_filter_is_typed_seen_and_ended(tmp_path: Path) -> None:
     writer = sessions.running(tmp_path, experiments=60)
     with sessions.engine(writer):

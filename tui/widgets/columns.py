@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -20,6 +20,10 @@ WORDS = {"keep": "KEEP ✓", "discard": "DISCARD ×", "crash": "CRASH !", "check
 _ORDER = {status: at for at, status in enumerate(("keep", "checks_failed", "discard", "crash"))}
 ROOMY = 90
 """Columns from which the interval stands beside the estimate."""
+
+_ENOUGH = 24
+"""So wide the description stays while the metric's name gets room."""
+_LONGEST_NAME = 24
 
 Cells = dict[str, tuple[str, Style]]
 
@@ -47,7 +51,7 @@ SORTS: dict[str, Key] = {
 
 
 def columns_of(history: History, width: int) -> list[Column]:
-    """Fixed widths; what does not fit is left out, the description takes the rest."""
+    """Fixed widths; what does not fit is left out, the metric's name gets room, the description takes the rest."""
     metric = (history.header.metric_name if history.header else "metric") + "*" * bool(history.score_mark)
     last = history.rows[-1].number if history.rows else 0
     columns = [
@@ -65,8 +69,12 @@ def columns_of(history: History, width: int) -> list[Column]:
         optional.append((130, Column("cost", "cost", 6)))
     optional.append((150, Column("kind", "category", 14, right=False)))
     columns += [column for least, column in optional if width >= least]
-    used = sum(column.size + 2 for column in columns) + 1
-    return [*columns, Column("what", "what", max(8, width - used), right=False)]
+    rest = width - sum(column.size + 2 for column in columns) - 1
+    value = columns[2]
+    named = min(cell_len(value.title) + 1, _LONGEST_NAME)  # with the sign of sorting
+    wider = max(0, min(named - value.size, rest - _ENOUGH))
+    columns[2] = replace(value, size=value.size + wider)
+    return [*columns, Column("what", "what", max(8, rest - wider), right=False)]
 
 
 def _metric_width(history: History) -> int:
