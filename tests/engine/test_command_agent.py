@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import Leaping
 from hypothesis import given
 from hypothesis import strategies as st
 from repos import git, make_target, snapshot
@@ -24,7 +25,7 @@ from autoresearch.engine.agents import Blocked, Brief, Mend, Outcome, Proposal, 
 from autoresearch.engine.agents import words as wordings
 from autoresearch.engine.agents.clistream import CliStream
 from autoresearch.engine.agents.command import Command
-from autoresearch.engine.agents.presets import ANSWER_FOLDER, PRESETS, call_of
+from autoresearch.engine.agents.presets import ANSWER_FOLDER, PRESETS, WORDS_FILE, call_of
 from autoresearch.engine.repository import head_of
 from autoresearch.engine.workspace import Taken, Workspace
 from autoresearch.state import config as configs
@@ -142,6 +143,10 @@ async def until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, what
         await asyncio.sleep(0.02)
+
+
+def has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def alive(pid: int) -> bool:
@@ -363,19 +368,26 @@ async def test_aiders_own_figures_are_read_from_its_text(world: World) -> None:
 # -- nothing is left behind
 
 
-async def test_the_time_limit_ends_a_grandchild_in_a_session_of_its_own(world: World) -> None:
+async def test_the_time_limit_ends_a_grandchild_in_a_session_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "time", Leaping(lambda: has_content(world.folder / "pid")))
     world.cli("codex", f"{EDIT}setsid bash -c 'echo $$ > $OUT/pid; sleep 300' &\nsleep 300\n")
-    proposal = await world.propose(world.agent("codex", timeout_s=1.0))
+    proposal = await world.propose(world.agent("codex", timeout_s=60.0))
     assert proposal.problem == "no_proposal"
-    assert proposal.reason == "not finished after 1 s"
+    assert proposal.reason == "not finished after 60 s"
     assert not alive(int(world.out("pid")))
 
 
-async def test_work_that_was_described_before_the_time_limit_is_taken(world: World) -> None:
+async def test_work_that_was_described_before_the_time_limit_is_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = world.tree.folder / ANSWER_FOLDER / WORDS_FILE
+    monkeypatch.setattr(process, "time", Leaping(lambda: has_content(words)))
     world.cli("codex", f"{EDIT}{WRITE_WORDS}sleep 300\n")
-    proposal = await world.propose(world.agent("codex", timeout_s=1.0))
+    proposal = await world.propose(world.agent("codex", timeout_s=60.0))
     assert (proposal.problem, proposal.description) == ("", "a lower value")
-    assert "not finished after 1 s" in world.warnings[-1]
+    assert "not finished after 60 s" in world.warnings[-1]
 
 
 async def test_a_background_process_dies_with_its_agent(world: World) -> None:

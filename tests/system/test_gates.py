@@ -92,12 +92,12 @@ def test_guards_run_in_order_and_only_after_a_better_sample_before_it_is_repeate
 
 def test_a_guard_has_its_own_time_limit_and_its_output_is_kept(tmp_path: Path) -> None:
     toml = guards(
-        ("echo it begins; grep -q 10.0 knob.py || sleep 600", "timeout_s = 0.5"),
+        ("echo it begins; grep -q 10.0 knob.py || sleep 600", "timeout_s = 5"),
     )
     repo, ended = tried(tmp_path, [knob(9.0)], toml)
     assert ended == [("checks_failed", "guard")]
     assert "it begins" in (session(repo).run(2) / "guard.log").read_text()
-    assert "0.5" in conclusion(repo, 2).reason
+    assert "not finished after 5 s" in conclusion(repo, 2).reason
 
 
 def in_guard(code: str, when: str = "better") -> tuple[str, str]:
@@ -209,7 +209,7 @@ def test_only_lines_in_scope_count_for_simplicity(tmp_path: Path) -> None:
 
 def test_a_hang_without_output_or_work_is_ended_as_stalled(tmp_path: Path) -> None:
     bench = "import time\nfrom knob import VALUE\nVALUE > 9 or time.sleep(600)\n" + EXACT
-    toml = TOML.replace("budget_s = 0", "budget_s = 0\nstall_s = 1")
+    toml = TOML.replace("budget_s = 0", "budget_s = 0\nstall_s = 5")
     repo, ended = tried(tmp_path, [knob(8.0)], toml, bench)
     assert ended == [("crash", "stalled")]
     assert samples(repo, 2)[0].cause == "stalled"
