@@ -37,6 +37,14 @@ noise = random.Random(f"{seed}").gauss(0, 0.01)
 print(f"METRIC score={VALUE + noise:.6f}")
 """
 
+GATED = """\
+import os, pathlib, time
+print("started", os.environ["AUTORESEARCH_SEED"], flush=True)
+while not pathlib.Path({gate!r}).exists():
+    time.sleep(0.01)
+"""
+"""Before `BENCH`: a run waits until a file is there."""
+
 
 def git(folder: Path, *args: str, check: bool = True) -> str:
     env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}

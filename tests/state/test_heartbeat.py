@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,7 +75,6 @@ def test_a_network_file_system_may_show_what_it_read_a_while_ago() -> None:
 def test_who_looks_once_waits_for_a_change_and_not_for_what_is_near(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "SILENT_MS", 600)
     sessions = [Session(tmp_path / name) for name in ("beats", "dead", "near", "ended")]
     for session in sessions:
         session.folder.mkdir()
@@ -84,23 +82,16 @@ def test_who_looks_once_waits_for_a_change_and_not_for_what_is_near(
     write_live(dead, live(5))
     write_live(near, live(5, socket.gethostname()))
     write_live(ended, live(5, phase="ended"))
-    started = time.monotonic()
-    watch([near, ended])
-    assert time.monotonic() - started < 0.5
-    stop = threading.Event()
+    slept = 0
 
-    def beats() -> None:
-        at = 0
-        while not stop.wait(0.1):
-            at += 1
-            write_live(beating, live(at))
+    def sleep(seconds: float) -> None:
+        nonlocal slept
+        slept += round(seconds * 1000)
+        write_live(beating, live(slept))
 
+    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(sleep=sleep))
+    watch([near, ended], lambda: NOW + slept)
+    assert slept == 0
     write_live(beating, live(0))
-    thread = threading.Thread(target=beats)
-    thread.start()
-    try:
-        found = watch(sessions)
-    finally:
-        stop.set()
-        thread.join()
+    found = watch(sessions, lambda: NOW + slept)
     assert (found["beats"].moved, found["dead"].moved) == (True, False)

@@ -142,11 +142,12 @@ def test_a_run_that_fills_the_disk_ends_and_its_files_go(tmp_path: Path) -> None
 
 def test_the_kernel_takes_a_run_before_the_engine_when_memory_runs_out(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    command = process.Command(
-        argv=("bash", "-c", "sleep 0.1; cat /proc/$$/oom_score_adj"), cwd=tmp_path, env={}, output=log, timeout_s=30
-    )
+    ours = int(Path("/proc/self/oom_score_adj").read_text())
+    # The score is written when the command has begun.
+    script = f"until [ $(cat /proc/$$/oom_score_adj) -gt {ours} ]; do sleep 0.02; done; echo offered"
+    command = process.Command(argv=("bash", "-c", script), cwd=tmp_path, env={}, output=log, timeout_s=30)
     process.run(command)
-    assert int(log.read_text()) > int(Path("/proc/self/oom_score_adj").read_text())
+    assert log.read_text() == "offered\n"
 
 
 CLI = """\

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 from engines import check_agreement, command, environment, lines, processes_of, run, session, start, until
-from repos import BENCH, TOML, git, make_repo, make_target, write
+from repos import BENCH, GATED, TOML, git, make_repo, make_target, write
 
 from autoresearch.engine.recompute import recompute
 from autoresearch.state import records
@@ -247,14 +247,6 @@ def test_a_broken_environment_pauses(tmp_path: Path) -> None:
 
 
 # -- people
-
-
-GATED = """\
-import os, pathlib, time
-print("started", os.environ["AUTORESEARCH_SEED"], flush=True)
-while not pathlib.Path({gate!r}).exists():
-    time.sleep(0.01)
-"""
 
 
 @pytest.fixture

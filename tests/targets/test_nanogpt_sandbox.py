@@ -195,7 +195,7 @@ print(" ".join(found) or "nothing", flush=True)
 
 
 def _rendezvous(tmp_path: Path, without: tuple[str, ...]) -> Confined:
-    number, port = str(os.getpid()), str(20_000 + os.getpid() % 20_000)
+    number, port = str(os.getpid()), str(20_000 + os.getpid() % 12_000)
     probes = [text.replace("NUMBER", number).replace("PORT", port) for text in (LEAVE, FIND)]
     return _confine(tmp_path, *probes, without=without)
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -362,15 +363,16 @@ def test_nothing_outlives_the_evaluation(engine: Engine, honest: float) -> None:
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        code = "import sys, time, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+        code = "import sys, time, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(3600)"
         os.execv(sys.executable, [sys.executable, "-c", code + "; print('METRIC val_bpb=0.1')", "{marker}"])
     os._exit(0)
 '''
-    started = time.monotonic()
     judged = engine.judge(_cheat(serve=daemon))
     assert judged.score == pytest.approx(honest, abs=1e-6)
-    assert time.monotonic() - started < 50, "the daemon ended by itself"
-    assert list(_processes_with(marker)) == []
+    left = list(_processes_with(marker))
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == []
     assert judged.text.rstrip().splitlines()[-1].startswith("METRIC val_bpb=")
 
 

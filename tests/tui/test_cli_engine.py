@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 from engines import command, environment, session, start, until
-from repos import git, make_target, patch, write
+from repos import GATED, git, make_target, patch, write
 
 from autoresearch.state import records
 from autoresearch.state.session import SessionError
 
 STEPS = (("01-better", "10.0", "9.0"), ("02-worse", "9.0", "9.5"), ("03-better", "9.0", "8.0"))
-SLOW = "import time\ntime.sleep(1)\n"
 
 
 def target(tmp_path: Path, bench: str = "") -> tuple[Path, Path]:
@@ -27,6 +26,11 @@ def target(tmp_path: Path, bench: str = "") -> tuple[Path, Path]:
     patches = tmp_path / "patches"
     write(patches, {f"{name}.patch": patch(name, f"VALUE = {old}", f"VALUE = {new}") for name, old, new in STEPS})
     return repo, patches
+
+
+def gated(tmp_path: Path) -> tuple[Path, Path]:
+    """The same, whose runs wait until `tmp_path / "gate"` is there."""
+    return target(tmp_path, GATED.format(gate=str(tmp_path / "gate")))
 
 
 def call(folder: Path, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
@@ -64,7 +68,7 @@ def test_a_relative_replay_folder_is_meant_from_where_the_command_is_called(tmp_
 
 
 def test_a_second_engine_exits_4_and_stop_ends_the_first(tmp_path: Path) -> None:
-    repo, patches = target(tmp_path, SLOW)
+    repo, patches = gated(tmp_path)
     engine = start(repo, "--replay", str(patches))
     until(lambda: _measuring(repo), "a measurement runs")
     second = call(repo, "run", "--headless", "--replay", str(patches), code=4)
@@ -87,10 +91,11 @@ def _measuring(repo: Path) -> bool:
 
 
 def test_pause_lets_the_experiment_finish_and_resume_goes_on(tmp_path: Path) -> None:
-    repo, patches = target(tmp_path, SLOW)
+    repo, patches = gated(tmp_path)
     engine = start(repo, "--replay", str(patches))
     until(lambda: _measuring(repo), "a measurement runs")
     assert "pauses after experiment 1" in call(repo, "pause").stdout
+    (tmp_path / "gate").touch()
     out, _ = engine.communicate(timeout=90)
     assert engine.returncode == 0, out
     history = session(repo).history()
@@ -199,7 +204,7 @@ def test_the_demo_never_touches_a_folder_that_is_something_else(tmp_path: Path) 
 def test_on_a_terminal_the_engine_outlives_the_screen(tmp_path: Path) -> None:
     import pty
 
-    repo, patches = target(tmp_path, SLOW)
+    repo, patches = gated(tmp_path)
     ours, theirs = pty.openpty()
     viewer = subprocess.Popen(
         [sys.executable, "-P", "-m", "autoresearch", "run", "--replay", str(patches)],

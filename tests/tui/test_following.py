@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -96,7 +95,7 @@ def test_status_is_told_again_only_when_it_changes(story: Told) -> None:
 def test_a_session_that_vanishes_ends_it_with_a_sentence(story: Told) -> None:
     command = Following(story.repo, "status", "--watch", "--json")
     command.until(bool)
-    shutil.rmtree(story.session.folder)
+    story.session.folder.rename(story.session.folder.with_name("gone"))
     _, said = command.process.communicate(timeout=30)
     assert command.process.returncode == 1
     assert "its folder was deleted or moved" in said

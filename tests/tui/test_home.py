@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from autoresearch.state import records
 from autoresearch.state.session import NoSession, Session, open_session
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.keys import commands_of
-from autoresearch.tui.overview import age
+from autoresearch.tui.overview import Overview, age, overview_of
 from autoresearch.tui.palette import COLOUR
 from autoresearch.tui.screens.home import HomeScreen
 from autoresearch.tui.screens.modals import Choice
@@ -267,7 +268,9 @@ async def test_an_empty_repository_says_how_to_begin(tmp_path: Path) -> None:
         await until(pilot, lambda: "No session yet; n starts the first one." in text(pilot))
 
 
-async def test_the_first_frame_does_not_wait_for_fifty_journals(tmp_path: Path) -> None:
+async def test_the_first_frame_does_not_wait_for_fifty_journals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = sessions.Writer(tmp_path, name="s00")
     first.begin()
     first.baseline()
@@ -279,14 +282,27 @@ async def test_the_first_frame_does_not_wait_for_fifty_journals(tmp_path: Path) 
         folder = first.session.folder.parent / f"s{number:02d}"
         folder.mkdir()
         (folder / "autoresearch.jsonl").write_bytes(journal)
+    gates = {f"s{number:02d}": threading.Event() for number in range(50)}
+
+    def gated(session: Session, *rest: Any) -> Overview:
+        assert gates[session.name].wait(60)
+        return overview_of(session, *rest)
+
+    monkeypatch.setattr("autoresearch.tui.screens.home.overview_of", gated)
+    monkeypatch.setattr("autoresearch.tui.screens.home._SHOWN_EVERY_S", 0.0)
     app = Dashboard(first.place, None, clock=lambda: first.now, starter=sessions.Starts(None))
     async with app.run_test(size=(80, 24)) as pilot:
-        home = app.screen
-        assert isinstance(home, HomeScreen)
-        assert "Looking for sessions" in text(pilot) or "reading its journal" in text(pilot)
-        read: set[int] = set()
-        await until(pilot, lambda: read.add(len(home.read)) or len(home.read) == 50)
-        assert len(read) > 2, "they come one by one"
+        screen = app.screen
+        assert isinstance(screen, HomeScreen)
+        try:
+            await until(pilot, lambda: "reading its journal" in text(pilot))
+            for count, session in enumerate(screen.all or (), 1):
+                gates[session.name].set()
+                await until(pilot, lambda count=count: len(screen.read) == count)  # they come one by one
+            assert len(screen.read) == 50
+        finally:
+            for gate in gates.values():
+                gate.set()
 
 
 def test_a_curve_is_one_line_better_is_up_and_no_value_leaves_a_gap() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import pty
@@ -87,6 +88,7 @@ def converse(folder: Path, answers: list[tuple[str, str]], *args: str) -> tuple[
     child = subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     shown, seen, left = "", 0, list(answers)
+    decoder = codecs.getincrementaldecoder("utf-8")()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if select.select([ours], [], [], 0.1)[0]:
@@ -96,7 +98,7 @@ def converse(folder: Path, answers: list[tuple[str, str]], *args: str) -> tuple[
                 break
             if not data:
                 break
-            shown += data.decode()
+            shown += decoder.decode(data)
         if left and left[0][0] in shown[seen:]:
             seen = len(shown)
             os.write(ours, (left.pop(0)[1] + "\n").encode())

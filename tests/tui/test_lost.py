@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -299,9 +297,7 @@ def test_a_folder_that_cannot_be_written_is_read(tmp_path: Path) -> None:
     if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
         pytest.skip("user namespaces are not allowed here")
     argv = [sys.executable, str(script), str(writer.session.folder), str(here), str(here.parent)]
-    started = time.monotonic()
-    done = subprocess.run([*command, *argv], capture_output=True, text=True, check=False, env={**os.environ})
+    done = subprocess.run([*command, *argv], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "PAUSED" in done.stdout
-    assert time.monotonic() - started < 60
     assert asked(writer) == []
