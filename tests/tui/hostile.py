@@ -85,4 +85,5 @@ def _spoil(line: dict[str, Any]) -> dict[str, Any]:
 
 def commanded(written: bytes) -> list[bytes]:
     """What of it is neither text nor anything that the viewer itself says."""
-    return [found[0] for found in _COMMAND.finditer(_OURS.sub(b"", written))]
+    whole = re.sub(rb"\x1b(?:\[[0-?]*)?$", b"", written)  # the last one may be read in part
+    return [found[0] for found in _COMMAND.finditer(_OURS.sub(b"", whole))]
