@@ -11,6 +11,7 @@ from autoresearch.state.history import History
 from autoresearch.state.session import Live, Session
 from autoresearch.tui import answers, wording
 from autoresearch.tui.alive import Engine, engine_now
+from autoresearch.tui.facts import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Overview:
     live: Live | None
     archived: bool
     doing: str
+    held: str
+    """Why an engine would pause at once; "" where none of its limits is used up."""
     """What it does now, or why it rests."""
     best: wording.Best | None
     document: dict[str, Any]
@@ -46,6 +49,7 @@ def overview_of(session: Session, history: History, now_ms: int, beat: Heartbeat
     document["began"] = history.started_ms or None
     document["last"] = history.last_ms or None
     document["archived"] = session.archived
+    reached = limits.used_up(history, document["limits"])
     return Overview(
         session=session,
         target=header.target,
@@ -53,6 +57,7 @@ def overview_of(session: Session, history: History, now_ms: int, beat: Heartbeat
         live=live,
         archived=session.archived,
         doing="as asked" if engine.state == "stopped" and not engine.reason else wording.doing(engine, live, history),
+        held=reached.reason if reached is not None else "",
         best=wording.best_of(history, document["interval"]),
         document=document,
         curve=tuple((row.metric, row.status == "keep") for row in history.rows if row.segment == history.segment),

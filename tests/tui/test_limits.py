@@ -14,6 +14,7 @@ from autoresearch.engine.opening import RunOptions
 from autoresearch.state import records
 from autoresearch.tui import answers
 from autoresearch.tui.alive import Engine
+from autoresearch.tui.app import Dashboard
 from autoresearch.tui.facts import limits
 from autoresearch.tui.facts.returning import returning
 from autoresearch.tui.screens.modals import Ask
@@ -177,6 +178,18 @@ async def test_limits_are_offered_in_plain_words(tmp_path: Path) -> None:
         await until(pilot, lambda: "30 more experiments without a keep" in text(pilot))
         said = [notice.message for notice in app._notifications]
         assert said == ["The limit on experiments in a row without a keep becomes 30."]
+
+
+async def test_the_list_opens_what_has_nothing_left_instead_of_resuming_it(tmp_path: Path) -> None:
+    writer = limited(paused(tmp_path, "experiment limit reached (5)"), experiments=5)
+    starter = sessions.Starts(lambda: None)
+    app = Dashboard(writer.place, None, clock=lambda: writer.now, starter=starter)
+    app.returning = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "experiment limit reached (5)" in text(pilot))
+        await pilot.press("r")
+        await until(pilot, lambda: "Nothing is left of it: l raises it." in text(pilot))
+        assert starter.began == []
 
 
 # -- the state line

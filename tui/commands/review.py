@@ -49,8 +49,9 @@ def _print(console: Console, facts: Returning, scored: str) -> None:
     section("What goes on", list(facts.in_flight) or ["Nothing was in flight."])
     section("Limits left", [", ".join(facts.left) or "no limit is set"])
     section("In the inbox", [each.words for each in facts.asked])
-    section("Warnings", [clean(each.text) for each in facts.warnings if each.code != "own-score"])
-    section("Ideas to try", [f"{entry.id} {entry.text}" for entry in facts.ideas])
+    warnings = [clean(each.text) for each in facts.warnings if each.code != "own-score"]
+    section("Warnings since the last start", warnings)
+    section("Ideas to try, in this order", [f"{entry.id} {entry.text}" for entry in facts.ideas])
     keeps = [f"#{row.number} {clean(row.description)}: {answers.evidence_text(row)}" for row in facts.keeps]
     section(f"Kept since the last start ({plural(facts.finished, 'experiment')})", keeps)
     for name, entries in facts.dead.items():

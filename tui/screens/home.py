@@ -439,6 +439,10 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         chosen = self._chosen()
         if chosen is None:
             return
+        if chosen.held:
+            self.open_chosen()
+            self.notify(f"An engine would pause at once: {chosen.held}. l sets a limit.", timeout=8)
+            return
         place, session = self.place_of(chosen), chosen.session
         self._asked[session.name] = self.board.now_ms()
         self.refresh_list()
