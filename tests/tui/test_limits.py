@@ -150,7 +150,7 @@ async def test_nothing_is_resumed_into_a_limit_with_nothing_left(tmp_path: Path)
         await pilot.press("r")
         await until(pilot, lambda: "An engine would pause at once: experiment limit reached" in text(pilot))
         await pilot.press("escape", "B")
-        await until(pilot, lambda: "Nothing is left of it: l raises it." in text(pilot))
+        await until(pilot, lambda: "Nothing is left of it; l sets another limit." in text(pilot))
         assert "`autoresearch" not in text(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Ask) and "So far: 5." in text(pilot))
@@ -180,6 +180,19 @@ async def test_limits_are_offered_in_plain_words(tmp_path: Path) -> None:
         assert said == ["The limit on experiments in a row without a keep becomes 30."]
 
 
+async def test_a_limit_set_too_low_is_told_of_a_session_that_was_only_stopped(tmp_path: Path) -> None:
+    writer = sessions.Writer(tmp_path)
+    writer.begin()
+    writer.baseline()
+    writer.add(records.Stop(reason="stopped by ann"))
+    async with watching(limited(writer, experiments=1), (80, 24), starter=sessions.Starts(lambda: None)) as (_, pilot):
+        await pilot.press("B")
+        await until(
+            pilot,
+            lambda: "It would pause at once: experiment limit reached (1); l sets another limit." in text(pilot),
+        )
+
+
 async def test_the_list_opens_what_has_nothing_left_instead_of_resuming_it(tmp_path: Path) -> None:
     writer = limited(paused(tmp_path, "experiment limit reached (5)"), experiments=5)
     starter = sessions.Starts(lambda: None)
@@ -188,7 +201,7 @@ async def test_the_list_opens_what_has_nothing_left_instead_of_resuming_it(tmp_p
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "experiment limit reached (5)" in text(pilot))
         await pilot.press("r")
-        await until(pilot, lambda: "Nothing is left of it: l raises it." in text(pilot))
+        await until(pilot, lambda: "Nothing is left of it; l sets another limit." in text(pilot))
         assert starter.began == []
 
 

@@ -30,8 +30,10 @@ class Returning:
     fix: str
     limit: str
     """The limit that stopped it, if one did."""
-    room: bool
-    """Whether the limits let an engine go on now."""
+    used_up: str
+    """The limit that would pause an engine at once, ..."""
+    held: str
+    """... and how it says so; "" where all leave room."""
     in_flight: tuple[str, ...]
     """What had begun, and what will become of it, a sentence each."""
     started_ms: int
@@ -59,8 +61,8 @@ def returning(
     """`bounds` are the limits in force; `steps` what recovery will do, in words."""
     why, fix = why_stopped(history, engine)
     limit = engine.limit if engine is not None else ""
-    room = limits.used_up(history, bounds) is None
-    if room and limit in limits.KINDS and limit != "until":
+    used_up = limits.used_up(history, bounds)
+    if used_up is None and limit in limits.KINDS and limit != "until":
         fix = "The limits leave room now: `autoresearch resume` goes on."
     return Returning(
         state=wording.badge(engine, None),
@@ -68,7 +70,8 @@ def returning(
         why=why,
         fix=fix,
         limit=limit,
-        room=room,
+        used_up=used_up.limit if used_up is not None else "",
+        held=used_up.reason if used_up is not None else "",
         in_flight=(*in_flight(history, bounds), *steps),
         started_ms=history.resumed_ms,
         finished=len(history.rows) - history.rows_before,

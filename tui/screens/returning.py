@@ -122,10 +122,13 @@ class ReturningScreen(SessionPage):
 
     def _next_step(self, facts: Returning) -> str:
         """What a person does about it, by the keys of this page where there are some."""
-        if self.viewer.read_only or facts.limit not in limits.KINDS:
+        if self.viewer.read_only:
             return facts.fix
-        if not facts.room:
-            return "Nothing is left of it: l raises it."
+        if facts.used_up:
+            left = "Nothing is left of it" if facts.used_up == facts.limit else f"It would pause at once: {facts.held}"
+            return f"{left}; l sets another limit."
+        if facts.limit not in limits.KINDS:
+            return facts.fix
         if facts.limit == "until":
             return "Enter goes on until then tomorrow; l sets another time."
         return "The limits leave room now: enter goes on."
