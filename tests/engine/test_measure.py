@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -314,8 +315,13 @@ async def test_what_cannot_be_ended_contaminates(
     monkeypatch.setattr(descendants, "send", lambda seen, number: True)
     monkeypatch.setattr(descendants, "_kill_groups", lambda groups: None)
     monkeypatch.setattr(descendants, "KILL_S", -5.0)
-    sample = await slot("setsid sleep 5 & sleep 0.2; " + METRIC).sample(job())
-    monkeypatch.undo()
+    pid = tmp_path / "pid"
+    stays = f"setsid bash -c 'echo $$ > {pid}; exec sleep 300' & until [ -s {pid} ]; do sleep 0.02; done; "
+    try:
+        sample = await slot(stays + METRIC).sample(job())
+    finally:
+        monkeypatch.undo()
+        os.kill(int(pid.read_text()), signal.SIGKILL)
     assert sample.cause == "contaminated"
 
 

@@ -15,6 +15,8 @@ from autoresearch.tui.app import Dashboard
 from autoresearch.tui.preferences import Preferences
 from autoresearch.tui.screens.home import HomeScreen
 
+pytestmark = pytest.mark.usefixtures("utc")
+
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
 
@@ -44,9 +46,7 @@ def once_read(*keys: str, count: int = 4) -> Any:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_home(tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
+def test_home(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
     app = home(tmp_path)
     with sessions.engine(_running(app)):
         assert snap_compare(app, terminal_size=size, run_before=once_read())
@@ -59,8 +59,6 @@ LOOKS = [(look, size) for look in ("light", "plain") for size in SIZES] + [("ans
 def test_home_in_other_looks(
     tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, look: str, size: tuple[int, int]
 ) -> None:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
     if look == "plain":
         monkeypatch.setenv("NO_COLOR", "1")
     preferences = Preferences(ascii=True) if look == "ascii" else Preferences(theme=look if look != "plain" else "dark")  # type: ignore[arg-type]
@@ -70,9 +68,7 @@ def test_home_in_other_looks(
 
 
 @pytest.mark.parametrize("keys", [("ctrl+p",), ("question_mark",), ("j", "n")], ids=["palette", "help", "new"])
-def test_on_top_of_home(tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, keys: Any) -> None:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
+def test_on_top_of_home(tmp_path: Path, snap_compare: Any, keys: Any) -> None:
     app = home(tmp_path)
     app.place.config_file.write_text("")
     with sessions.engine(_running(app)):

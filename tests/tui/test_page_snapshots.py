@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,10 @@ from textual.pilot import Pilot
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.preferences import Preferences
 
+pytestmark = pytest.mark.usefixtures("utc")
+
 SIZES = [(80, 24), (120, 40), (200, 60)]
 NAMES = ["experiment", "crash", "ideas", "dead", "families", "returning", "messages"]
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times are local: the pictures' are UTC."""
-    monkeypatch.setenv("TZ", UTC.tzname(None))
-    time.tzset()
 
 
 def open_page(name: str) -> Callable[[Dashboard], list[str]]:
