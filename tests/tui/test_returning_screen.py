@@ -14,11 +14,13 @@ from textual.events import Key
 
 from autoresearch.engine import recovery
 from autoresearch.state import records
+from autoresearch.state.history import SCORE_MARKS
 from autoresearch.tui import answers
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.cli import cli
 from autoresearch.tui.facts.returning import Returning, in_flight, planned, returning, steps_in_words
+from autoresearch.tui.screens.ideas import IdeasScreen
 from autoresearch.tui.screens.modals import Ask, Choice
 from autoresearch.tui.screens.returning import ReturningScreen
 from autoresearch.tui.widgets.picks import Picks
@@ -136,6 +138,18 @@ async def test_a_session_that_does_not_run_opens_with_it_and_enter_resumes_at_on
         await pilot.press("enter")
         await until(pilot, lambda: len(starter.began) == 1)
         await until(pilot, lambda: app.screen is app.board)
+
+
+async def test_pages_with_gains_say_who_prints_the_score(tmp_path: Path) -> None:
+    writer = sessions.rich(tmp_path)
+    writer.add(records.Warn(text="The code in scope prints the score.", code="own-score"))
+    writer.flush()
+    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None))
+    app.returning = True
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: f"Before a restart · score {SCORE_MARKS['scope']}" in text(pilot))
+        app.push_screen(IdeasScreen(app.board.palette))
+        await until(pilot, lambda: f"Ideas and dead ends · score {SCORE_MARKS['scope']}" in text(pilot))
 
 
 async def test_a_running_session_opens_with_the_dashboard(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ _FOUND = 200
 
 class IdeasScreen(SessionPage):
     heading = "Ideas and dead ends"
+    tells_gains = True
     AUTO_FOCUS = "#picks"
     CHANGES = frozenset({"edit", "veto", "restore", "move", "give_up", "retry"})
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -442,6 +443,7 @@ class ExperimentsOf(SessionPage):
     """The experiments of an idea, a family or a knob."""
 
     heading = "Experiments"
+    tells_gains = True
     AUTO_FOCUS = "#picks"
 
     def __init__(self, palette: Palette, title: str, experiments: tuple[int, ...]) -> None:

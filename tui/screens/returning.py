@@ -36,6 +36,7 @@ _TALL = 30
 
 class ReturningScreen(SessionPage):
     heading = "Before a restart"
+    tells_gains = True
     AUTO_FOCUS = "#picks"
     CHANGES = frozenset({"veto", "move", "limit"})
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -72,6 +72,8 @@ class SessionPage(Reasoned, LeftOnce[None]):
         Binding("q", "close", "close", show=False, id="screen.close", tooltip="Close this page"),
     ]
     heading = ""
+    tells_gains = False
+    """What is not read apart from the agent's code is called that in the title."""
     covers = True
     """Nothing of the screen below is seen."""
 
@@ -135,7 +137,9 @@ class SessionPage(Reasoned, LeftOnce[None]):
 
     def show_keys(self) -> None:
         board = self.viewer.board
-        self.query_one(TitleLine).show(board.heading, self.heading, wording.badge(board.engine, board.live))
+        mark = self.history.score_mark if self.tells_gains else ""
+        heading = f"{self.heading} · score {mark}" if mark else self.heading
+        self.query_one(TitleLine).show(board.heading, heading, wording.badge(board.engine, board.live))
         self.query_one(PauseBanner).show(self.viewer.pausing_words())
         self.query_one("#keys", KeyLine).show(line_of(self))
 
