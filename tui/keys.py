@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from textual.binding import Binding
@@ -89,7 +89,7 @@ def commands_of(screen: Screen[Any]) -> list[Command]:
     found: dict[tuple[str, int], Command] = {}
     for key, active in screen.active_bindings.items():
         binding = active.binding
-        if binding.id is None or not active.enabled:
+        if binding.id is None or not active.enabled or (not binding.priority and _is_text(screen, key)):
             continue
         name = (binding.id, id(active.node))
         before = found.get(name)
@@ -103,15 +103,40 @@ def commands_of(screen: Screen[Any]) -> list[Command]:
             show=binding.show,
             display=binding.key_display or "",
         )
-    return list(found.values())
+    return [_as_pressed(command) for command in found.values()]
 
 
-def line_of(screen: Screen[Any]) -> list[tuple[str, str]]:
-    """(key, word) for the key line: the screen's own keys, then the focused pane's, then the app's."""
+def _is_text(screen: Screen[Any], key: str) -> bool:
+    """Whether the focused field would type it."""
+    name = " " if key == "space" else name_of(key)
+    return screen.focused is not None and screen.focused.check_consume_key(key, name if len(name) == 1 else None)
+
+
+def _as_pressed(command: Command) -> Command:
+    """Without what is displayed for its keys where none of these is possible: `?` in a field, where f1 is."""
+    possible = {key_of(name) for name in command.display.split()} & set(command.keys)
+    return command if possible else replace(command, display="")
+
+
+class Shown(NamedTuple):
+    """A pair of the key line."""
+
+    key: str
+    word: str
+    stays: bool = False
+    """However narrow the terminal is."""
+
+
+_STAYING = ("app.palette", "app.help", "app.leave")
+
+
+def line_of(screen: Screen[Any]) -> list[Shown]:
+    """For the key line: the screen's own keys, then the focused pane's, then the app's, and what stays."""
     commands = [command for command in commands_of(screen) if command.show]
     ranks = {id(screen): 0, id(screen.app): 2}
-    commands.sort(key=lambda command: ranks.get(id(command.node), 1))
-    return [(command.display or name_of(command.keys[0]), command.word) for command in commands]
+    commands.sort(key=lambda command: (command.id in _STAYING, ranks.get(id(command.node), 1)))
+    shown = (Shown(each.display or name_of(each.keys[0]), each.word, each.id in _STAYING) for each in commands)
+    return list(dict.fromkeys(shown))
 
 
 def refused(screen: Screen[Any], key: str) -> str:

@@ -42,7 +42,9 @@ class Overview:
         return int(self.document["last"] or 0)
 
 
-def overview_of(session: Session, history: History, now_ms: int, beat: Heartbeat) -> Overview:
+def overview_of(
+    session: Session, history: History, now_ms: int, beat: Heartbeat, *, can_start: bool = False
+) -> Overview:
     engine, live = engine_now(session, history, now_ms, beat)
     header = history.header or records.Header()
     document = answers.status(session, history, now_ms, beat)
@@ -56,7 +58,9 @@ def overview_of(session: Session, history: History, now_ms: int, beat: Heartbeat
         engine=engine,
         live=live,
         archived=session.archived,
-        doing="as asked" if engine.state == "stopped" and not engine.reason else wording.doing(engine, live, history),
+        doing="as asked"
+        if engine.state == "stopped" and not engine.reason
+        else wording.doing(engine, live, history, can_start=can_start),
         held=reached.reason if reached is not None else "",
         best=wording.best_of(history, document["interval"]),
         document=document,

@@ -50,8 +50,8 @@ def badge(engine: Engine | None, live: Live | None) -> str:
     return _BADGES[engine.state]
 
 
-def doing(engine: Engine | None, live: Live | None, history: History) -> str:
-    """What it does now, or why it does nothing, in one clause."""
+def doing(engine: Engine | None, live: Live | None, history: History, *, can_start: bool = True) -> str:
+    """What it does now, or why it does nothing, in one clause; with the key that starts an engine where one can be."""
     if engine is None:
         return "reading the journal"
     if engine.state == "running" and live is not None:
@@ -63,12 +63,14 @@ def doing(engine: Engine | None, live: Live | None, history: History) -> str:
     if engine.state == "looking":
         return f"watching for a sign of the engine{f' on {clean(engine.host)}' if engine.host else ''}"
     if engine.state == "lost":
-        return "no sign of it; r goes on here" if engine.host else "it ended without a word; r goes on where it was"
+        if engine.host:
+            return "no sign of it" + ("; r goes on here" if can_start else "")
+        return "it ended without a word" + ("; r goes on where it was" if can_start else "")
     if engine.state == "new":
-        return "no engine has run yet; r starts one"
+        return "no engine has run yet" + ("; r starts one" if can_start else "")
     if engine.state == "gone":
         return clean(engine.reason)
-    return clean(engine.reason).rstrip(".") or ("as asked" if engine.state == "paused" else "r goes on")
+    return clean(engine.reason).rstrip(".") or ("r goes on" if can_start and engine.state != "paused" else "as asked")
 
 
 def more(engine: Engine | None) -> str:
@@ -196,7 +198,7 @@ def confined(history: History) -> str:
     return {"partial": "confined in part", "none": "not confined", "off": "not confined"}.get(level, "")
 
 
-def empty_chart(engine: Engine | None, live: Live | None, history: History) -> str:
+def empty_chart(engine: Engine | None, live: Live | None, history: History, *, can_start: bool = True) -> str:
     """What stands where the chart will be."""
     if engine is None:
         return "Reading the journal …"
@@ -206,5 +208,5 @@ def empty_chart(engine: Engine | None, live: Live | None, history: History) -> s
         so_far = f"  So far: {', '.join(values[-6:])}." if values else ""
         text = _phase(live, history)
         return f"{text[:1].upper()}{text[1:]}.{so_far}"
-    text = doing(engine, live, history)
+    text = doing(engine, live, history, can_start=can_start)
     return f"{text[:1].upper()}{text[1:]}."

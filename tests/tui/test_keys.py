@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import sessions
 from test_dashboard import asked, text, until, watching
+from textual.widgets import Input, TextArea
 
 from autoresearch.tui.keys import Known, catalogue, commands_of, problems_of
 from autoresearch.tui.preferences import Preferences
@@ -75,6 +77,64 @@ async def test_a_reading_screen_offers_no_change_and_refuses_every_key_of_one(tm
             assert app._exit, "there is nothing to choose: it cannot stop the engine"
 
 
+async def line(app: Any, pilot: Any) -> str:
+    """The key line, with the keys of what has the focus."""
+    await pilot.pause()
+    return text(pilot).split("\n")[-1]
+
+
+async def test_a_field_is_offered_no_key_that_it_would_type(tmp_path: Path) -> None:
+    writer = sessions.paused(tmp_path, experiments=5)
+    own = Preferences(keys={"app.idea": "+,f6"})
+    async with watching(writer, preferences=own) as (app, pilot):
+        assert "? help" in await line(app, pilot)
+        for keys in (["slash"], ["d", "4"], ["M"]):
+            await pilot.press(*keys)
+            await until(pilot, lambda: isinstance(app.screen.focused, (Input, TextArea)))
+            await until(pilot, lambda: "f1 help" in text(pilot))
+            shown = await line(app, pilot)
+            assert not [key for key in ("? ", "/ ", "1-", "+ ") if key in shown]
+            assert {command.keys for command in commands_of(app.screen) if command.id == "app.idea"} <= {("f6",)}
+            await pilot.press("?")
+            await until(pilot, lambda: "?" in _typed(app.screen.focused))
+            await pilot.press("f1")
+            await until(pilot, lambda: isinstance(app.screen, Page))
+            await until(pilot, lambda: "f1         Help for this pane" in text(pilot))
+            await pilot.press("escape", "escape")
+            await until(pilot, lambda: not isinstance(app.screen, Page))
+            while app.screen is not app.board:
+                await pilot.press("escape")
+            await until(pilot, lambda: "? help" in text(pilot))
+
+
+def _typed(field: Any) -> str:
+    return field.value if isinstance(field, Input) else field.text
+
+
+async def test_what_a_page_can_do_comes_before_other_pages(tmp_path: Path) -> None:
+    writer = sessions.rich(tmp_path)
+    number = next(row.number for row in writer.session.history().rows if row.cause == "worse")
+    for width in (80, 160):
+        async with watching(writer, size=(width, 24)) as (app, pilot):
+            app.open_experiment(number)
+            await until(pilot, lambda: "o overrule  y copy" in text(pilot))
+            shown = await line(app, pilot)
+            assert shown.rstrip().endswith("ctrl+p commands  ? help")
+            assert ("[ ] log  v pager  e editor" in shown) == (width == 160)
+            assert ("d dead ends" in shown) == (width == 160)
+
+
+async def test_the_messages_of_a_screen_that_reads_have_one_way_out(tmp_path: Path) -> None:
+    async with watching(sessions.paused(tmp_path, experiments=5), read_only=True) as (app, pilot):
+        app.open_messages()
+        await until(pilot, lambda: "Said so far" in text(pilot))
+        shown = await line(app, pilot)
+        assert shown.count("esc back") == 1
+        assert "tab list" not in shown
+        await pilot.press("tab")
+        await until(pilot, lambda: "There is only the list" in text(pilot))
+
+
 # -- palette and help
 
 
@@ -110,6 +170,19 @@ async def test_the_palette_reaches_what_its_arrows_point_at(tmp_path: Path) -> N
         found = app.screen.query_one(_Found)
         assert found.cursor == len(found.entries) - 1
         assert f"> {found.entries[-1].words}" in text(pilot), "the cursor stays in sight"
+
+
+async def test_the_palette_begins_with_the_engine_and_marks_what_it_cuts(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path, experiments=5)
+    with sessions.engine(writer):
+        async with watching(writer, size=(80, 24)) as (app, pilot):
+            await pilot.press("2", "ctrl+p")
+            await until(pilot, lambda: isinstance(app.screen, Commands))
+            entries = app.screen.query_one(_Found).entries
+            assert [entry.id for entry in entries[:2]] == ["app.pause", "app.stop"]
+            await pilot.press(*"next_log")
+            await until(pilot, lambda: "past the last" not in text(pilot) and "The next log: build" in text(pilot))
+            assert re.search(r"The next log: build, run, [^\n]*… \] ", text(pilot))
 
 
 async def test_help_is_about_the_focused_pane(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ from autoresearch.state.session import Locked, Session, SessionError
 from autoresearch.tui.recovering import end_engine, last_words
 from autoresearch.tui.starting import Detached
 
+PROMISE = r"\br (goes on|starts)"
 HOLDER = """
 import signal, sys, time
 from pathlib import Path
@@ -87,6 +89,25 @@ async def test_a_death_is_shown_with_its_last_words_and_one_key_goes_on(tmp_path
             await pilot.press("enter")
             await until(pilot, lambda: starter.began == [(writer.session.name, None)])
             assert app.screen is app.board
+
+
+async def test_a_screen_that_reads_promises_no_key_that_goes_on(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path, experiments=5).here()
+    starter = sessions.Starts(lambda: None)
+    with contextlib.ExitStack() as held:
+        held.enter_context(sessions.engine(writer))
+        async with watching(writer, (160, 40), read_only=True, starter=starter) as (app, pilot):
+            held.close()
+            await until(pilot, lambda: "The engine is gone" in text(pilot))
+            assert not re.search(PROMISE, text(pilot))
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is app.board)
+            assert "it ended without a word" in text(pilot)
+            assert not re.search(PROMISE, text(pilot))
+            await pilot.press("ctrl+o")
+            await until(pilot, lambda: app.showing_home and "it ended without a word" in text(pilot))
+            assert not re.search(PROMISE, text(pilot))
+    assert starter.began == []
 
 
 async def test_what_turns_out_to_be_no_death_is_taken_back(tmp_path: Path) -> None:

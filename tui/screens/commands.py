@@ -15,12 +15,14 @@ from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from autoresearch.state.text import clean_line
 from autoresearch.tui.keys import Command
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.leaving import LeftOnce
 from autoresearch.tui.widgets.lines import LineView
 
 _MOST_LINES = 16
+_FIRST = ("app.pause", "app.resume", "app.stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class _Found(LineView):
         entry = self.entries[number]
         here = number == self.cursor
         room = max(0, width - len(entry.keys) - 5)
-        text = f"{entry.words[:room]:<{room}}"
+        text = f"{clean_line(entry.words, max(1, room)):<{room}}"
         pairs = [
             (" > " if here else "   ", self.palette.key),
             (text, self.palette.strong if here else self.palette.text),
@@ -88,6 +90,7 @@ class Commands(LeftOnce[None], ModalScreen[None]):
             for each in commands
             if each.id != "app.palette" and not each.id.startswith("lines.")
         ]
+        self.entries.sort(key=lambda entry: entry.id not in _FIRST)
         self.entries += [_Entry(words, "", "", act) for words, act in more]
 
     def compose(self) -> ComposeResult:

@@ -20,7 +20,7 @@ from autoresearch.tui.alive import Engine, engine_of
 from autoresearch.tui.feed import Feed
 from autoresearch.tui.follow import Progress
 from autoresearch.tui.gauges import Gauges
-from autoresearch.tui.keys import line_of
+from autoresearch.tui.keys import Shown, line_of
 from autoresearch.tui.palette import Palette
 from autoresearch.tui.screens.arranged import Arranged
 from autoresearch.tui.screens.charted import Charted
@@ -354,6 +354,7 @@ class DashboardScreen(Arranged):
             bounds,
             self.gain,
             self.engine.clock(now) if self.engine is not None else now,
+            can_start=not self.board.read_only,
         )
         self.query_one(PauseBanner).show(self.board.pausing_words())
         problem = self.query_one("#problem", Static)
@@ -363,7 +364,8 @@ class DashboardScreen(Arranged):
         self.set_class(bool(self.problem) and not self.opened, "-broken")
         self._show_chart()
         self.query_one("#experiments", Experiments).show(self.history, self.live, self.running)
-        items = now_items(self.engine, self.live, self.history, self.palette)
+        can_start = not self.board.read_only
+        items = now_items(self.engine, self.live, self.history, self.palette, can_start=can_start)
         for name in ("now", "now-side"):
             self.query_one(f"#{name}", TextList).show(items)
         if self.engine is not None:
@@ -378,7 +380,8 @@ class DashboardScreen(Arranged):
         elif rows := charted.wanting():
             charted.take(*charted.read(rows)())
         chart.choose(charted.series)
-        chart.show(charted.points(), wording.empty_chart(self.engine, self.live, self.history))
+        can_start = not self.board.read_only
+        chart.show(charted.points(), wording.empty_chart(self.engine, self.live, self.history, can_start=can_start))
 
     def _read_metric(self, work: Callable[[], tuple[str, dict[int, float], int]]) -> None:
         self.app.call_from_thread(self._take_metric, *work())
@@ -417,8 +420,10 @@ class DashboardScreen(Arranged):
 
     def keys_changed(self) -> None:
         pausing = self.board.pausing()
-        shown = [(key, "don't pause" if pausing and word == "pause" else word) for key, word in line_of(self)]
+        shown = [each._replace(word="don't pause") if pausing and each.word == "pause" else each
+                 for each in line_of(self)]  # fmt: skip
         if isinstance(self.focused, LogView):
-            shown.insert(-3, ("[ ]", "other logs"))
-        shown.insert(-3, (f"1-{len(self.there())}", "panes"))
-        self.query_one("#keys", KeyLine).show(list(dict.fromkeys(shown)))
+            shown.append(Shown("[ ]", "other logs"))
+        if not isinstance(self.focused, Input):
+            shown.append(Shown(f"1-{len(self.there())}", "panes"))
+        self.query_one("#keys", KeyLine).show(sorted(dict.fromkeys(shown), key=lambda each: each.stays))

@@ -54,8 +54,6 @@ class ExperimentScreen(SessionPage):
                 tooltip="The next experiment; N: the one before"),
         Binding("N,left,left_curly_bracket", "go(-1)", "before", show=False, id="experiment.before",
                 tooltip="The experiment before"),
-        Binding("right_square_bracket", "pick_log(1)", "log", show=False, key_display="[ ]", id="experiment.next_log",
-                tooltip="The next log: output, build, evaluate, guard, agent, brief"),
         Binding("left_square_bracket", "pick_log(-1)", "log", show=False, id="experiment.previous_log",
                 tooltip="The log before"),
         Binding("t", "retry", "try again", id="experiment.retry",
@@ -65,8 +63,10 @@ class ExperimentScreen(SessionPage):
         Binding("o", "overrule", "overrule", id="experiment.overrule",
                 tooltip="Decide against the verdict, with a note that stays on record"),
         Binding("y", "copy", "copy", id="experiment.copy", tooltip="Copy patch, number, commit or path"),
-        Binding("v", "pager", "pager", show=False, id="experiment.pager", tooltip="The diff or the log in $PAGER"),
-        Binding("e", "editor", "editor", show=False, id="experiment.editor",
+        Binding("right_square_bracket", "pick_log(1)", "log", key_display="[ ]", id="experiment.next_log",
+                tooltip="The next log: output, build, evaluate, guard, agent, brief"),
+        Binding("v", "pager", "pager", id="experiment.pager", tooltip="The diff or the log in $PAGER"),
+        Binding("e", "editor", "editor", id="experiment.editor",
                 tooltip="The diff, the log or the output in $EDITOR"),
     ]  # fmt: skip
 

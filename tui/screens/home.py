@@ -272,7 +272,9 @@ class HomeScreen(Reasoned, LeftOnce[None]):
             if self._stamps.get(session.name) == stamp:
                 continue
             try:
-                known: Overview | str = overview_of(session, session.history(), self.board.now_ms(), beat)
+                known: Overview | str = overview_of(
+                    session, session.history(), self.board.now_ms(), beat, can_start=not self.board.read_only
+                )
             except OSError as error:
                 known = f"It cannot be read: {error.strerror or error}."
             read[session.name] = (stamp, known)

@@ -61,7 +61,7 @@ class Lost(Choice):
             text += "the open experiment goes on at its next sample."
             if can_start:
                 options.append(Option("r", "go on", "go on where it was"))
-            options.append(Option("c", "look", "look first; r goes on later"))
+            options.append(Option("c", "look", "look first; r goes on later" if can_start else "look"))
         default = "go on" if options[0].value == "go on" else "look"
         super().__init__(palette, title, text, options, default=default)
         self.add_class("lost")

@@ -79,6 +79,8 @@ class SteerScreen(SessionPage):
             return said
         if action == "send" and not self.query_one("#message", TextArea).text.strip():
             return "Write something first."
+        if action == "other" and self.viewer.read_only:
+            return "There is only the list where nothing can be said."
         return ""
 
     def action_send(self) -> None:

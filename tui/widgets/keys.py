@@ -7,21 +7,19 @@ from textual.events import Click
 from textual.strip import Strip
 from textual.widget import Widget
 
-from autoresearch.tui.keys import key_of
+from autoresearch.tui.keys import Shown, key_of
 from autoresearch.tui.palette import Palette
-
-_STAYING = 3
 
 
 class KeyLine(Widget):
-    """One line of `key word` pairs; a click presses the key. The last three (commands, help, quit) always stay."""
+    """One line of `key word` pairs; a click presses the key. Where it is too narrow, the last ones go that may go."""
 
     def __init__(self, palette: Palette, id: str | None = None) -> None:
         super().__init__(id=id)
         self.palette = palette
-        self._keys: list[tuple[str, str]] = []
+        self._keys: list[Shown] = []
 
-    def show(self, keys: list[tuple[str, str]]) -> None:
+    def show(self, keys: list[Shown]) -> None:
         if keys != self._keys:
             self._keys = keys
             self.refresh()
@@ -29,12 +27,13 @@ class KeyLine(Widget):
     def _fitting(self) -> list[tuple[int, str, str]]:
         """(column, key, word) of the pairs that fit."""
         keys = list(self._keys)
-        while len(keys) > _STAYING and sum(len(key) + len(word) + 3 for key, word in keys) - 1 > self.size.width:
-            del keys[-_STAYING - 1]
+        going = [each for each in keys if not each.stays]
+        while going and sum(len(each.key) + len(each.word) + 3 for each in keys) - 1 > self.size.width:
+            keys.remove(going.pop())
         at, fitting = 1, []
-        for key, word in keys:
-            fitting.append((at, key, word))
-            at += len(key) + len(word) + 3
+        for each in keys:
+            fitting.append((at, each.key, each.word))
+            at += len(each.key) + len(each.word) + 3
         return fitting
 
     def render_line(self, y: int) -> Strip:

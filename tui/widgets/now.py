@@ -12,11 +12,13 @@ from autoresearch.tui.palette import Palette
 from autoresearch.tui.widgets.lists import Item
 
 
-def now_items(engine: Engine | None, live: Live | None, history: History, palette: Palette) -> list[Item]:
+def now_items(
+    engine: Engine | None, live: Live | None, history: History, palette: Palette, *, can_start: bool = True
+) -> list[Item]:
     running = engine is not None and engine.state == "running"
     items: list[Item] = []
     if engine is not None and engine.state not in ("running", "starting"):
-        words = wording.doing(engine, live, history)
+        words = wording.doing(engine, live, history, can_start=can_start)
         items.append(("", palette.title, wording.badge(engine, live).capitalize(), palette.title))
         items.append(("!", palette.crash, f"{words[:1].upper()}{words[1:]}{wording.more(engine)}", palette.text))
     if history.open is not None:

@@ -43,9 +43,11 @@ class StateLine(Widget):
         bounds: dict[str, Any],
         gain: dict[str, Any],
         now_ms: int,
+        *,
+        can_start: bool = True,
     ) -> None:
         """`bounds` are the limits in force, by their keys in the config; `gain` is that of `answers.gain`."""
-        left = (self._doing(engine, live, history, bounds, now_ms), self._standing(history, gain))
+        left = (self._doing(engine, live, history, bounds, now_ms, can_start), self._standing(history, gain))
         palette = self.palette
         said = wording.spend(history, bounds, now_ms)
         if engine is not None and engine.state == "running" and (ends := wording.time_left(history, bounds, now_ms)):
@@ -59,7 +61,13 @@ class StateLine(Widget):
                 self.refresh(Region(0, y, self.size.width, 1))
 
     def _doing(
-        self, engine: Engine | None, live: Live | None, history: History, bounds: dict[str, Any], now_ms: int
+        self,
+        engine: Engine | None,
+        live: Live | None,
+        history: History,
+        bounds: dict[str, Any],
+        now_ms: int,
+        can_start: bool,
     ) -> list[Part]:
         palette = self.palette
         running = engine is not None and engine.state == "running"
@@ -72,7 +80,7 @@ class StateLine(Widget):
             parts.append((1, f"#{experiment}", palette.strong))
             parts.append((2, _of_limit(experiment, bounds), palette.quiet))
             parts.append((1, " ", palette.text))
-        parts.append((0, wording.doing(engine, live, history), palette.text))
+        parts.append((0, wording.doing(engine, live, history, can_start=can_start), palette.text))
         parts.append((0, wording.more(engine), palette.quiet))
         if engine is not None and engine.since and engine.state != "starting":
             parts.append((1, f"  {_since(engine, now_ms)}", palette.quiet))
