@@ -15,6 +15,7 @@ from autoresearch.state import records
 from autoresearch.tui import answers
 from autoresearch.tui.alive import Engine
 from autoresearch.tui.app import Dashboard
+from autoresearch.tui.commands.status import limits_text
 from autoresearch.tui.facts import limits
 from autoresearch.tui.facts.returning import returning
 from autoresearch.tui.screens.modals import Ask
@@ -66,6 +67,15 @@ def test_what_the_call_leaves_is_told_too(tmp_path: Path) -> None:
     bounds = {"experiments": 8, "call": {"experiments": 25, "done": 0}}
     assert limits.left(history, bounds) == ["25 more experiments in this call", "3 of 8 experiments"]
     assert limits.left(history, {"call": {"experiments": 25, "done": 24}}) == ["1 more experiment in this call"]
+
+
+def test_one_is_no_plural(tmp_path: Path) -> None:
+    assert limits_text({"experiments": 1, "call": {"experiments": 1, "done": 0}}) == (
+        "0 of 1 experiment in this call · 1 experiment"
+    )
+    assert limits_text({"experiments": 1200, "dollars": 10, "no_keep": 40}) == (
+        "1,200 experiments · $10 · 40 without a keep"
+    )
 
 
 def test_the_call_that_opened_the_screen_knows_its_limit(tmp_path: Path) -> None:

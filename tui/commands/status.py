@@ -182,7 +182,6 @@ def dollars(usd: float) -> str:
 
 def limits_text(limits: dict[str, Any]) -> str:
     words = {
-        "experiments": "{} experiments",
         "hours": "{} h",
         "until": "until {}",
         "dollars": "${}",
@@ -192,7 +191,9 @@ def limits_text(limits: dict[str, Any]) -> str:
     parts = []
     call = limits.get("call") or {}
     if call.get("experiments"):
-        parts.append(f"{call.get('done', 0)} of {call['experiments']} experiments in this call")
+        parts.append(f"{call.get('done', 0)} of {plural(call['experiments'], 'experiment')} in this call")
+    if limits.get("experiments"):
+        parts.append(plural(limits["experiments"], "experiment"))
     parts += [text.format(_short(limits[name])) for name, text in words.items() if limits.get(name)]
     return " · ".join(parts)
 

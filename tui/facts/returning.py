@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from autoresearch.state.history import History, Open, Row, Text, Waiting
+from autoresearch.state.numbers import plural
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text import clean_line
 from autoresearch.tui import wording
@@ -141,8 +142,9 @@ def _open(opened: Open, history: History) -> str:
     fresh, race = opened.of("fresh"), opened.of("candidate")
     wanted = int((history.header.verdict if history.header else {}).get("baseline_runs") or 0)
     if opened.proposal is None:
-        done, of = sum(sample.cause is None for sample in race), f" of {wanted}" if wanted else ""
-        return f"The baseline (#{opened.number}) had {done}{of} runs; it goes on at run {done + 1}."
+        done = sum(sample.cause is None for sample in race)
+        runs = f"{done} of {plural(wanted, 'run')}" if wanted else plural(done, "run")
+        return f"The baseline (#{opened.number}) had {runs}; it goes on at run {done + 1}."
     if fresh or (proposal is not None and proposal.agent == "overrule"):
         return f"{name} is a keep and had {len(fresh)} of 3 fresh runs; it goes on at fresh run {len(fresh) + 1}."
     if not race:
