@@ -31,7 +31,7 @@ ENGINE_LOG_MB = 32.0
 _LINE_ENDS = re.compile(rb"[\r\n]")
 
 
-_LOGS = ("build.log", "output.log", "evaluate.log", "guard.log")
+_LOGS = ("guard.log", "evaluate.log", "output.log", "build.log")
 
 
 def logs_of(folder: Path) -> list[Path]:
