@@ -284,9 +284,9 @@ async def test_the_first_frame_does_not_wait_for_fifty_journals(
         (folder / "autoresearch.jsonl").write_bytes(journal)
     gates = {f"s{number:02d}": threading.Event() for number in range(50)}
 
-    def gated(session: Session, *rest: Any) -> Overview:
+    def gated(session: Session, *rest: Any, **options: Any) -> Overview:
         assert gates[session.name].wait(60)
-        return overview_of(session, *rest)
+        return overview_of(session, *rest, **options)
 
     monkeypatch.setattr("autoresearch.tui.screens.home.overview_of", gated)
     monkeypatch.setattr("autoresearch.tui.screens.home._SHOWN_EVERY_S", 0.0)
