@@ -98,12 +98,13 @@ async def test_pause_asks_and_pressed_again_takes_it_back(tmp_path: Path) -> Non
 async def test_stop_asks_first(tmp_path: Path) -> None:
     writer = sessions.running(tmp_path)
     with sessions.engine(writer):
-        async with watching(writer) as (_, pilot):
-            for answer in ("n", "escape", "enter"):
-                await pilot.press("s", answer)
-                await pilot.pause()
+        async with watching(writer) as (app, pilot):
+            for answer in ("n", "escape", "enter", "y"):
                 assert asked(writer) == []
-            await pilot.press("s", "y")
+                await pilot.press("s")
+                await until(pilot, lambda: isinstance(app.screen, Choice))
+                await pilot.press(answer)
+                await until(pilot, lambda: app.screen is app.board)
             await until(pilot, lambda: asked(writer) == [("stop", {})])
 
 
@@ -153,7 +154,6 @@ async def test_ideas_and_messages_go_into_the_inbox_as_typed(tmp_path: Path) -> 
         (["q", "c"], [], False),
         (["q", "escape"], [], False),
         (["q", "down", "enter"], ["pause"], True),
-        (["ctrl+c"], [], False),
     ],
 )
 async def test_leaving_is_a_choice_while_an_engine_runs(
@@ -162,8 +162,10 @@ async def test_leaving_is_a_choice_while_an_engine_runs(
     writer = sessions.running(tmp_path, experiments=5)
     with sessions.engine(writer):
         async with watching(writer) as (app, pilot):
-            await pilot.press(*keys)
-            await pilot.pause()
+            await pilot.press(keys[0])
+            await until(pilot, lambda: isinstance(app.screen, Choice))
+            await pilot.press(*keys[1:])
+            await until(pilot, lambda: app._exit or app.screen is app.board)
             assert app._exit is leaves
             assert [kind for kind, _ in asked(writer)] == kinds
 

@@ -166,9 +166,11 @@ async def test_the_palette_says_when_nothing_fits_and_escape_leaves_all_as_it_wa
 async def test_the_palette_reaches_what_its_arrows_point_at(tmp_path: Path) -> None:
     writer = sessions.paused(tmp_path, experiments=5)
     async with watching(writer, size=(80, 24)) as (app, pilot):
-        await pilot.press("ctrl+p", "pagedown", "pagedown", "pagedown")
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, Commands))
         found = app.screen.query_one(_Found)
-        assert found.cursor == len(found.entries) - 1
+        await pilot.press("pagedown", "pagedown", "pagedown")
+        await until(pilot, lambda: found.cursor == len(found.entries) - 1)
         assert f"> {found.entries[-1].words}" in text(pilot), "the cursor stays in sight"
 
 

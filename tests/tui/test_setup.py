@@ -152,7 +152,9 @@ async def test_the_file_is_shown_then_written_as_shown_with_its_comments(repo: P
             assert app.screen is screen
             assert screen.reviewing, "what was proved is still there"
             assert starter.began == []
-        await pilot.press("n", "y")
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, Choice))
+        await pilot.press("y")
         await until(pilot, lambda: starter.began == [("new", None)])
         assert app.session.name == "new"
 
