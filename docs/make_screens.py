@@ -27,14 +27,11 @@ import sessions
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from autoresearch.state import records
 from autoresearch.state.session import find_place
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.preferences import Preferences
 
 FOLDER = Path(__file__).with_name("pictures")
-FAILED = "Fused attention, less memory"
-"""The experiment that the tour looks into: eight runs could not tell its gain from noise."""
 
 Act = Callable[[Pilot[None]], Awaitable[None]]
 
@@ -105,7 +102,7 @@ def light(folder: Path) -> Any:
 def stopped(folder: Path) -> Any:
     """A night with everything in it, whose failed experiment has its commits."""
     writer = sessions.rich(folder)
-    _commit(writer)
+    sessions.commit(writer)
     yield _app(writer)
 
 
@@ -133,36 +130,6 @@ def _app(writer: sessions.Writer, theme: str = "dark") -> Dashboard:
     preferences = Preferences(theme=theme)  # type: ignore[arg-type]
     starter = sessions.Starts(lambda: None)
     return Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=starter, preferences=preferences)
-
-
-TRAIN = """\
-class Attention(nn.Module):
-    def forward(self, x):
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
-        q, k, v = (split(each, self.heads) for each in (q, k, v))
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))
-        scores = scores.masked_fill(self.mask, float("-inf"))
-        y = scores.softmax(dim=-1) @ v
-        return self.out(join(y))
-"""
-CHANGED = re.sub(
-    r"( +)scores = q.*@ v", r"\1y = F.scaled_dot_product_attention(q, k, v, is_causal=True)", TRAIN, flags=re.DOTALL
-)
-
-
-def _commit(writer: sessions.Writer) -> None:
-    """Give the failed experiment a lesson, and real commits in place of the invented names in the journal."""
-    row = next(row for row in writer.session.history().rows if row.description == FAILED)
-    lesson = "It saves 1.1 GB, but at 512 tokens attention is too small a part of the run to show in the score."
-    writer.add(records.Lesson(experiment=row.number, lesson=lesson, retry_if="sequences are 1024 tokens or longer"))
-    writer.flush()
-    top = repos.make_repo(writer.place.top, {"train.py": TRAIN})
-    journal = writer.session.journal.read_bytes()
-    for sha, text in ((row.parent, TRAIN), (row.sha, CHANGED)):
-        (top / "train.py").write_text(text)
-        repos.git(top, "commit", "-q", "-a", "--allow-empty", "-m", "train.py", "--date", "2025-11-20T00:00:00Z")
-        journal = journal.replace(sha.encode(), repos.git(top, "rev-parse", "HEAD").strip().encode())
-    writer.session.journal.write_bytes(journal)
 
 
 # -- what is done there
@@ -203,7 +170,7 @@ def _page(name: str, open_it: Callable[[Dashboard], None], *keys: str) -> Act:
 
 
 def _open_failed(app: Dashboard) -> None:
-    app.open_experiment(next(row.number for row in app.board.history.rows if row.description == FAILED))
+    app.open_experiment(next(row.number for row in app.board.history.rows if row.description == sessions.FAILED))
 
 
 async def _home(pilot: Pilot[None]) -> None:

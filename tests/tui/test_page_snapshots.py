@@ -7,17 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nights
 import pytest
 import sessions
 from textual.pilot import Pilot
 
+from autoresearch.state import records
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.preferences import Preferences
 
 pytestmark = pytest.mark.usefixtures("utc")
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
-NAMES = ["experiment", "crash", "ideas", "dead", "families", "returning", "messages"]
+NAMES = ["experiment", "crash", "logs", "ideas", "dead", "families", "search", "returning", "messages"]
 
 
 def open_page(name: str) -> Callable[[Dashboard], list[str]]:
@@ -29,9 +31,17 @@ def open_page(name: str) -> Callable[[Dashboard], list[str]]:
             app.open_experiment(max(row.number for row in history.rows if row.status == "keep"))
         elif name == "crash":
             app.open_experiment(max(row.number for row in history.rows if row.status == "crash"))
-        elif name in ("ideas", "dead", "families"):
+        elif name == "logs":
+            app.open_experiment(max(row.number for row in history.rows if row.status == "keep"))
+            return ["3"]
+        elif name == "diff":
+            app.open_experiment(next(row.number for row in history.rows if row.description == sessions.FAILED))
+            return ["2"]
+        elif name in ("ideas", "dead", "families", "search"):
             app.open_ideas()
-            return {"ideas": [], "dead": ["2", "j", "j"], "families": ["3", "j"]}[name]
+            return {"ideas": [], "dead": ["2", "j", "j"], "families": ["3", "j"], "search": ["4", *"depth", "enter"]}[
+                name
+            ]
         elif name == "returning":
             app.open_returning()
         else:
@@ -50,6 +60,7 @@ def prepared(name: str) -> Any:
         await _until(pilot, lambda: app.screen is not app.board and app.screen.is_mounted)
         await app.workers.wait_for_complete()
         await pilot.press(*keys)
+        await app.workers.wait_for_complete()
         app.clear_notifications()
         await pilot.pause()
         await pilot.pause()
@@ -64,8 +75,10 @@ async def _until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
         await pilot.pause(0.02)
 
 
-def app_of(folder: Path, **options: Any) -> Dashboard:
+def app_of(folder: Path, *, committed: bool = False, **options: Any) -> Dashboard:
     writer = sessions.rich(folder)
+    if committed:
+        sessions.commit(writer)
     return Dashboard(
         writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None), **options
     )
@@ -79,7 +92,14 @@ def test_page(tmp_path: Path, snap_compare: Any, name: str, size: tuple[int, int
     assert snap_compare(app_of(tmp_path), terminal_size=size, run_before=prepared(name))
 
 
-@pytest.mark.parametrize("name", ["experiment", "dead", "returning"])
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_a_diff(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    """Wider, the verdict stands beside it, which names commits made just now."""
+    app = app_of(tmp_path, committed=True)
+    assert snap_compare(app, terminal_size=size, run_before=prepared("diff"))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_page_light(tmp_path: Path, snap_compare: Any, name: str) -> None:
     app = app_of(tmp_path, preferences=Preferences(theme="light"))
     assert snap_compare(app, terminal_size=(120, 40), run_before=prepared(name))
@@ -89,3 +109,20 @@ def test_page_light(tmp_path: Path, snap_compare: Any, name: str) -> None:
 def test_page_without_colours(tmp_path: Path, snap_compare: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert snap_compare(app_of(tmp_path), terminal_size=(80, 24), run_before=prepared(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wider_page_without_colours(
+    tmp_path: Path, snap_compare: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(app_of(tmp_path), terminal_size=(120, 40), run_before=prepared(name))
+
+
+@pytest.mark.parametrize("size", SIZES[2:], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_before_a_restart_beside_the_next_brief(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    """A session in a real repository: its brief can be written."""
+    night = nights.example(tmp_path / "tinyformer")
+    night.write(records.Stop(reason="stopped by ann", by="ann", timestamp=night.now))
+    app = Dashboard(night.place, night.session, clock=lambda: night.now, starter=sessions.Starts(lambda: None))
+    assert snap_compare(app, terminal_size=size, run_before=prepared("returning"))

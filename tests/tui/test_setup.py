@@ -257,8 +257,9 @@ def test_answers_become_values_or_say_what_was_expected() -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("look", ["dark", "light", "plain"])
-def test_questions_pictured(
-    repo: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], look: str
+@pytest.mark.parametrize("page", ["questions", "review"])
+def test_pictured(
+    repo: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], look: str, page: str
 ) -> None:
     from autoresearch.tui.preferences import Preferences
 
@@ -276,6 +277,13 @@ def test_questions_pictured(
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, SetupScreen) and isinstance(app.screen.focused, Input))
         assert isinstance(app.screen, SetupScreen)
-        await answer(pilot, app.screen, {"metric.name": "my score"})
+        screen = app.screen
+        if page == "questions":
+            await answer(pilot, screen, {"metric.name": "my score"})
+            return
+        await answer(pilot, screen, {**GOOD, "agent.kind": "tuner", "limits.dollars": "3"})
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.reviewing)
+        await pilot.pause()
 
     assert snap_compare(app, terminal_size=size, run_before=prepare)
