@@ -9,12 +9,15 @@ from typing import Any
 
 import nights
 import pytest
+import repos
 import sessions
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from autoresearch.state import records
 from autoresearch.tui.app import Dashboard
 from autoresearch.tui.preferences import Preferences
+from autoresearch.tui.widgets.picks import Picks
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -39,9 +42,7 @@ def open_page(name: str) -> Callable[[Dashboard], list[str]]:
             return ["2"]
         elif name in ("ideas", "dead", "families", "search"):
             app.open_ideas()
-            return {"ideas": [], "dead": ["2", "j", "j"], "families": ["3", "j"], "search": ["4", *"depth", "enter"]}[
-                name
-            ]
+            return {"ideas": [], "dead": ["2", "j", "j"], "families": ["3", "j"], "search": ["4"]}[name]
         elif name == "returning":
             app.open_returning()
         else:
@@ -60,6 +61,11 @@ def prepared(name: str) -> Any:
         await _until(pilot, lambda: app.screen is not app.board and app.screen.is_mounted)
         await app.workers.wait_for_complete()
         await pilot.press(*keys)
+        if name == "search":
+            # At once: what the letters find one by one leaves the cursor somewhere.
+            app.screen.query_one("#words", Input).value = "depth"
+            await _until(pilot, lambda: app.screen.query_one("#picks", Picks).picked)
+            await pilot.press("enter")
         await app.workers.wait_for_complete()
         app.clear_notifications()
         await pilot.pause()
@@ -121,8 +127,9 @@ def test_wider_page_without_colours(
 
 @pytest.mark.parametrize("size", SIZES[2:], ids=lambda size: f"{size[0]}x{size[1]}")
 def test_before_a_restart_beside_the_next_brief(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
-    """A session in a real repository: its brief can be written."""
+    """A session in a real repository: its brief can be written. Its branch is at its last keep: no commit is named."""
     night = nights.example(tmp_path / "tinyformer")
+    repos.git(night.repo, "update-ref", night.session.branch, night.incumbent)
     night.write(records.Stop(reason="stopped by ann", by="ann", timestamp=night.now))
     app = Dashboard(night.place, night.session, clock=lambda: night.now, starter=sessions.Starts(lambda: None))
     assert snap_compare(app, terminal_size=size, run_before=prepared("returning"))
