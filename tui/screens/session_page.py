@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,6 +23,7 @@ from autoresearch.tui.screens.leaving import LeftOnce
 from autoresearch.tui.screens.modals import Ask, Choice, Option
 from autoresearch.tui.widgets.banner import PauseBanner
 from autoresearch.tui.widgets.keys import KeyLine
+from autoresearch.tui.widgets.state_line import cut
 
 if TYPE_CHECKING:
     from autoresearch.tui.app import Dashboard
@@ -52,9 +54,12 @@ class TitleLine(Widget):
     def render_line(self, y: int) -> Strip:
         base, palette = self.rich_style, self.palette
         session, what, state = self._said
+        # The state is never cut: the session's name gives way first, then the end of what this is.
+        room = self.size.width - cell_len(state) - 5
+        shown = cut([(what, None), (session, None)], room)
         line = [
-            Segment(f" {what}  ", base + palette.strong),
-            Segment(session, base + palette.quiet),
+            Segment(f" {shown[0][0]}  ", base + palette.strong),
+            Segment(shown[1][0] if len(shown) > 1 else "", base + palette.quiet),
             Segment(f"  {state}", base + palette.title),
         ]
         return Strip(line).adjust_cell_length(self.size.width, base)
