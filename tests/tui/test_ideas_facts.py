@@ -44,6 +44,7 @@ def test_many_values_of_a_knob_are_one_line_with_range_and_best(night: sessions.
         ([1, 4], "x: 2 values 1–4, best 1 (−1.0%)"),
         (["relu", "gelu"], "x: 2 values relu, gelu, best relu (−1.0%)"),
         ([True, False], "x: 2 values True, False, best True (−1.0%)"),
+        ([4, 4, 2, 4], "x: 2 values 2–4, best 4 (−1.0%)"),
         ([float("nan"), 2.0], "x: 2 values 2, best ? (−1.0%)"),
     ],
 )

@@ -184,7 +184,7 @@ def _print(console: Console, document: dict[str, Any], history: History) -> None
         [
             ("why", clean(proposed.get("hypothesis") or "")),
             ("expected", clean(proposed.get("expected_effect") or "")),
-            ("verdict", " ".join(filter(None, (because(cause, document.get("verdict") or {}), reason)))),
+            ("verdict", ". ".join(filter(None, (reason, because(cause, document.get("verdict") or {}))))),
             ("cause", cause.replace("_", " ")),
             ("learned", clean(document.get("lesson") or "") + again if document.get("lesson") else ""),
             ("chain", chain_text(document["chain"], document["number"])),

@@ -248,15 +248,21 @@ def knob_line(rows: Sequence[Row], called: Mapping[str, str]) -> str:
     tried = [row.knobs.get(names[0]) for row in rows] if len(names) == 1 else []
     head = _called(names, called)
     if len(names) == 1:
-        line = f"{head}: {len(rows)} {'value' if len(rows) == 1 else 'values'} {_range(tried)}"
+        line = f"{head}: {_counted(tried, 'value')} {_range(tried)}"
     else:
-        line = f"{head}: {len(rows)} settings"
+        line = f"{head}: {_counted((row.knobs for row in rows), 'setting')}"
     judged = [row for row in rows if row.estimate is not None and row.status in ("keep", "discard")]
     if not judged:
         return f"{line}, none gave a value"
     best = max(judged, key=lambda row: row.estimate or 0.0)
     value = " ".join(_value(each) for each in best.knobs.values())
     return f"{line}, best {value}{_percent(best)}"
+
+
+def _counted(tried: Iterable[Any], what: str) -> str:
+    """How many there are of them; one that was tried twice counts once."""
+    count = len(set(map(repr, tried)))
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _called(names: Iterable[str], called: Mapping[str, str]) -> str:
