@@ -499,8 +499,9 @@ class History:
         known = self.ideas.get(data["id"])
         if known is not None:
             known.text = data["text"]
-            if known.state == "vetoed":
-                known.state = "open"
+            # Moving one that was vetoed a moment before does not put it back.
+            if known.state == "vetoed" and not data.get("first") and not data.get("after"):
+                known.state, known.reason = "open", ""
         else:
             self.ideas[data["id"]] = IdeaState(
                 id=data["id"], text=data["text"], by=data.get("by", ""), timestamp=int(data.get("timestamp") or 0)

@@ -246,7 +246,10 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idea:
-    """Something to try. A line with a known id changes that idea's text or order, or restores it after a veto."""
+    """Something to try. A line with a known id changes that idea's text or order, or restores it after a veto.
+
+    What only moves an idea restores none.
+    """
 
     type: ClassVar[str] = "idea"
 

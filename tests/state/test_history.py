@@ -181,8 +181,15 @@ def test_ideas_live_through_edit_veto_restore_and_trial() -> None:
         ("i3", "three", "open"), ("i1", "one!", "open"), ("i2", "two", "vetoed"),
     ]  # fmt: skip
     assert history.free_id("i", history.ideas) == "i4"
-    again = fold(r.Header(base=BASE), r.Idea(id="i1", text="one"), r.Veto(id="i1"), r.Idea(id="i1", text="one"))
-    assert again.ideas["i1"].state == "open"
+    again = fold(
+        r.Header(base=BASE), r.Idea(id="i1", text="one"), r.Veto(id="i1", reason="x"), r.Idea(id="i1", text="one")
+    )
+    assert (again.ideas["i1"].state, again.ideas["i1"].reason) == ("open", "")
+    moved = fold(
+        r.Header(base=BASE), r.Idea(id="i1", text="one"), r.Veto(id="i1", reason="no"),
+        r.Idea(id="i1", text="one", first=True),
+    )  # fmt: skip
+    assert (moved.ideas["i1"].state, moved.ideas["i1"].reason) == ("vetoed", "no")
     used = fold(*baseline([1.0]), r.Idea(id="i1", text="x"), *tried(1, [2.0], "discard", "worse", idea="i1"))
     assert (used.ideas["i1"].state, used.ideas["i1"].experiments) == ("tried", [2])
 
