@@ -190,14 +190,17 @@ class Writer:
             self.discard(proposal, commit, about)
 
     def discard(self, proposal: int, commit: str, about: tuple[str, str, str]) -> None:
-        unproven = self.random.random() < 0.2
-        wild = 3.5 if self.random.random() < 0.03 else 0.0
-        centre = self.best + wild + (-0.0004 if unproven else abs(self.random.gauss(0, 0.012)) + 0.001)
-        values = [self.sample(self.number, commit, "candidate", k + 1, centre) for k in range(8 if unproven else 1)]
+        small, wild = self.random.random() < 0.2, self.random.random() < 0.03
+        unproven = small and not wild
+        loss = 3.5 if wild else -0.9 * NOISE if unproven else abs(self.random.gauss(0, 0.012)) + 0.001
+        runs = 8 if unproven else 1
+        values = [self.sample(self.number, commit, "candidate", k + 1, self.best + loss) for k in range(runs)]
         mean = sum(values) / len(values)
+        # As the rule has it, for a gain too small to prove.
+        evidence = 2 * (self.best - mean - NOISE) / (NOISE * (1 / runs + 1 / 6)) if unproven else -2.1
         self.close(
             proposal, commit, about, "discard", "unproven" if unproven else "worse", metric=mean, runs=len(values),
-            estimate=self.best - mean, interval=0.0012, evidence=0.9 if unproven else -2.1,
+            estimate=self.best - mean, interval=0.0012, evidence=evidence,
         )  # fmt: skip
         if self.random.random() < 0.4:
             self.add(

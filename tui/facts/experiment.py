@@ -266,6 +266,8 @@ def _change(value: float, before: float | None, lower: bool | None, step: float 
     if by == 0:
         return "same"
     said = numbers.signed(by, step) if step else numbers.signed(float(f"{by:.3g}"))
+    if not any(digit in said for digit in "123456789"):
+        return f"{said}, as good as the same"
     if before:
         said += f" ({100 * by / abs(before):+.1f}%)".replace("-", "−")
     return said if lower is None else f"{said}, {'better' if (by < 0) == lower else 'worse'}"
