@@ -139,7 +139,7 @@ class Attendant:
         history = self._recorder.history
         free_mb, free_at = self._fullest()
         return stopping.Progress(
-            experiments=len(history.rows) - history.imported,
+            experiments=history.measured,
             call_experiments=len(history.rows) - self._rows_before,
             max_experiments=self._max_experiments,
             hours=history.running_ms / 3_600_000,

@@ -96,8 +96,7 @@ def _stagnant(history: History, mix: Counter[str]) -> str:
 def _left(dossier: Dossier) -> Iterator[str]:
     limits, history = dossier.limits, dossier.history
     if limits.experiments:
-        done = len(history.rows) - history.imported
-        yield f"{max(0, limits.experiments - done)} of {numbers.plural(limits.experiments, 'experiment')}"
+        yield f"{max(0, limits.experiments - history.measured)} of {numbers.plural(limits.experiments, 'experiment')}"
     if limits.hours:
         seconds = max(0.0, limits.hours * 3600 - history.running_ms / 1000)
         yield f"{numbers.duration(seconds)} of {limits.hours:g}h"

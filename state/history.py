@@ -35,6 +35,7 @@ from autoresearch.state.model import (
     Waiting,
     list_of,
 )
+from autoresearch.state.numbers import finite
 
 __all__ = [
     "LISTED",
@@ -254,8 +255,13 @@ class History:
         """The best's gain on the metric beside its gain on the holdout. For people, never for agents."""
         header = self.header or records.Header()
         sd = math.sqrt(self.spread.ss / self.spread.nu) if self.spread.nu else None
-        effect = _finite(header.verdict.get("min_effect")) or 0.0
+        effect = finite(header.verdict.get("min_effect")) or 0.0
         return heldout.gap(self.holdout, header.metric_name, header.direction, sd, effect)
+
+    @property
+    def measured(self) -> int:
+        """Experiments that limits count: those of this session's own engine, the unfinished one left out."""
+        return len(self.rows) - self.imported
 
     @staticmethod
     def free_id(prefix: str, known: Iterable[str]) -> str:
@@ -359,7 +365,7 @@ class History:
             arm=data["arm"],
             k=int(data["k"]),
             seed=int(data.get("seed", data["k"])),
-            metric=_finite(data.get("metric")),
+            metric=finite(data.get("metric")),
             metrics=data.get("metrics") or {},
             cause=data.get("cause"),
             detail=data.get("detail", ""),
@@ -391,7 +397,7 @@ class History:
         """What a run says that it cost. Never below 0; where code in scope prints it, it counts for nothing."""
         if self.self_scored:
             return 0.0
-        return min(max(0.0, _finite(sample.metrics.get("cost_usd")) or 0.0), PRINTED_USD)
+        return min(max(0.0, finite(sample.metrics.get("cost_usd")) or 0.0), PRINTED_USD)
 
     def _held_out(self, sample: SampleRow, number: Any) -> None:
         good = sample.cause is None and sample.metric is not None
@@ -641,9 +647,3 @@ NOTHING_TAKEN = frozenset({"no_change", "out_of_scope", "no_proposal"})
 """Crashes whose commit is its parent's: there is no change that could be tried or kept."""
 _NOT_MEASURED = NOTHING_TAKEN | {"conflict"}
 """Crashes that say nothing about the environment: nothing ran."""
-
-
-def _finite(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return value

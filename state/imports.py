@@ -6,7 +6,6 @@ What was imported is history to read: it stands in segments of its own, so that 
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ from typing import Any, Literal
 
 import orjson
 
-from autoresearch.state import records
+from autoresearch.state import numbers, records
 
 Direction = Literal["lower", "higher"]
 
@@ -337,7 +336,9 @@ def render_results(metric: str, lines: Iterable[Mapping[str, Any]], vram_mb: Map
     for line in lines:
         status, description = line.get("status"), str(line.get("description") or "")
         value = records.value_of(line)
-        memory = _finite((line.get("metrics") or {}).get("peak_vram_mb")) or (vram_mb or {}).get(line["run"], 0.0)
+        memory = numbers.finite((line.get("metrics") or {}).get("peak_vram_mb")) or (vram_mb or {}).get(
+            line["run"], 0.0
+        )
         if status == "checks_failed":
             status, description = "crash" if value is None else "discard", f"{description} {_CHECKS_FAILED}"
         cells = (
@@ -353,12 +354,7 @@ def render_results(metric: str, lines: Iterable[Mapping[str, Any]], vram_mb: Map
 
 def _number(text: str) -> float | None:
     text = text.removesuffix("%")
-    return _finite(float(text), None) if _NUMBER.fullmatch(text) else None
-
-
-def _finite(value: Any, otherwise: Any = 0.0) -> Any:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return value if good else otherwise
+    return numbers.finite(float(text)) if _NUMBER.fullmatch(text) else None
 
 
 def _text(value: Any) -> str:

@@ -6,12 +6,20 @@ Sentences in the journal, log lines and screens use the same functions, so a val
 from __future__ import annotations
 
 import math
+from typing import Any
 
 MISSING = "–"
 
 _MAX_DECIMALS = 12
 _HUGE = 1e15
 _CAPPED_ODDS = 10_000
+
+
+def finite(value: Any) -> float | None:
+    """A number of somebody's JSON as it is; None for anything else: text, a truth value, an infinity."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return value
 
 
 def metric(value: float | None, step: float | None = None) -> str:

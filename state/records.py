@@ -10,7 +10,6 @@ Timestamps are milliseconds since the epoch. A metric that is missing or not fin
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Mapping
@@ -18,6 +17,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 import orjson
+
+from autoresearch.state import numbers
 
 Status = Literal["keep", "discard", "crash", "checks_failed"]
 Arm = Literal["candidate", "incumbent", "fresh", "holdout"]
@@ -593,9 +594,7 @@ def value_of(line: Mapping[str, Any]) -> float | None:
 
     That is so for a crash, and for a guard that failed before the first run, which no figures of a verdict go with.
     """
-    metric = line.get("metric")
-    if isinstance(metric, bool) or not isinstance(metric, (int, float)) or not math.isfinite(metric):
-        return None
+    metric = numbers.finite(line.get("metric"))
     unmeasured = metric == 0 and line.get("cause") == "guard" and not line.get("verdict")
     return None if unmeasured or line.get("status") == "crash" else metric
 
@@ -649,9 +648,9 @@ def _coerce(cls: type[Any], key: str, declared: str, value: Any) -> Any:
 
 
 def _number(cls: type[Any], key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if (number := numbers.finite(value)) is None:
         raise MalformedRecord(f"a {cls.__name__.lower()} line has no number for {key}")
-    return value
+    return number
 
 
 def _int(value: Any) -> int:

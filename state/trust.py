@@ -1,9 +1,8 @@
 """Which of a target's commands a person has confirmed: one small file of the user's, outside every repository.
 
 Everything a toml lets a program do is a `Command` here: what it runs, and what its runs and agents get beyond the
-usual: files, variables, the network, a shell, an account of the user's, money. The
-file is the user's own, `$XDG_STATE_HOME/autoresearch/trusted.json`; one that another user could have written counts as
-empty.
+usual: files, variables, the network, a shell, an account of the user's, money. The file is the user's own,
+`$XDG_STATE_HOME/autoresearch/trusted.json`; one that another user could have written counts as empty.
 """
 
 from __future__ import annotations

@@ -5,12 +5,12 @@ The read model holds the primary metric alone, so another one is read from the j
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
 
+from autoresearch.state import numbers
 from autoresearch.state.history import History, Row
 
 
@@ -38,6 +38,6 @@ def values_of(journal: Path, rows: Iterable[Row], name: str) -> dict[int, float]
                 value = (orjson.loads(file.readline()).get("metrics") or {}).get(name)
             except (orjson.JSONDecodeError, AttributeError):
                 continue  # the journal was replaced meanwhile: the feed says so and reads it again
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-                values[row.number] = float(value)
+            if (known := numbers.finite(value)) is not None:
+                values[row.number] = float(known)
     return values

@@ -207,12 +207,18 @@ async def test_a_filter_set_in_another_list_holds_in_the_search(night: sessions.
         assert screen._hits
 
 
-async def test_search_finds_in_every_session_and_enter_goes_there(night: sessions.Writer) -> None:
+def with_zoom(night: sessions.Writer) -> sessions.Writer:
+    """Another session of the repository, in which ZOOM was tried."""
     other = sessions.Writer(night.place.top.parent, name="nov19")
     other.begin()
     other.baseline()
     other.turn("ZOOM", 3)
     other.flush()
+    return other
+
+
+async def test_search_finds_in_every_session_and_enter_goes_there(night: sessions.Writer) -> None:
+    with_zoom(night)
     async with watching(night) as (app, pilot):
         await at(app, pilot, "i1")
         await pilot.press("4", *"zoom")
@@ -227,11 +233,7 @@ async def test_search_finds_in_every_session_and_enter_goes_there(night: session
 
 
 async def test_a_session_that_is_gone_since_the_search_is_said(night: sessions.Writer) -> None:
-    other = sessions.Writer(night.place.top.parent, name="nov19")
-    other.begin()
-    other.baseline()
-    other.turn("ZOOM", 3)
-    other.flush()
+    other = with_zoom(night)
     async with watching(night) as (app, pilot):
         await at(app, pilot, "i1")
         await pilot.press("4", *"zoom")

@@ -17,7 +17,7 @@ _WITHOUT_ODDS = {
 
 def because(cause: str, figures: Mapping[str, Any]) -> str:
     """ "Refuted: 4.2 to 1 against an improvement of 0.26 or more." for a keep or a discard; "" for other verdicts."""
-    log, least, asked = (_number(figures.get(name)) for name in ("log_evidence", "delta", "threshold"))
+    log, least, asked = (numbers.finite(figures.get(name)) for name in ("log_evidence", "delta", "threshold"))
     if log is None or least is None:
         return _WITHOUT_ODDS.get(cause, "")
     needed = f"; {asked:g} to 1 was needed" if asked is not None else ""
@@ -38,7 +38,7 @@ def because(cause: str, figures: Mapping[str, Any]) -> str:
 
 def rule(figures: Mapping[str, Any]) -> str:
     """ "noise 0.13 (one sd), an improvement of 0.26 told from it, rule race 2"."""
-    noise, least = (_number(figures.get(name)) for name in ("s", "delta"))
+    noise, least = (numbers.finite(figures.get(name)) for name in ("s", "delta"))
     parts = []
     if noise is not None:
         parts.append(f"noise {numbers.metric(noise, noise)} (one sd)" if noise else "no noise")
@@ -47,8 +47,3 @@ def rule(figures: Mapping[str, Any]) -> str:
     if figures.get("rule"):
         parts.append(f"rule {figures['rule']} {figures.get('version', '')}".rstrip())
     return ", ".join(parts)
-
-
-def _number(value: Any) -> float | None:
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if usable else None

@@ -261,8 +261,7 @@ def knob_line(rows: Sequence[Row], called: Mapping[str, str]) -> str:
 
 def _counted(tried: Iterable[Any], what: str) -> str:
     """How many there are of them; one that was tried twice counts once."""
-    count = len(set(map(repr, tried)))
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return numbers.plural(len(set(map(repr, tried))), what)
 
 
 def _called(names: Iterable[str], called: Mapping[str, str]) -> str:

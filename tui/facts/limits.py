@@ -59,7 +59,7 @@ def so_far(name: str, history: History) -> str:
     """How far it has come; "" for what does not grow."""
     match name:
         case "experiments":
-            return str(len(history.rows) - history.imported)
+            return str(history.measured)
         case "hours":
             return numbers.duration(history.running_ms / 1000)
         case "dollars":
@@ -78,7 +78,7 @@ def left(history: History, bounds: dict[str, Any]) -> list[str]:
     if more := call.get("experiments"):
         said.append(f"{plural(max(0, more - call.get('done', 0)), 'more experiment')} in this call")
     if total := bounds.get("experiments"):
-        said.append(f"{max(0, total - (len(history.rows) - history.imported))} of {plural(total, 'experiment')}")
+        said.append(f"{max(0, total - history.measured)} of {plural(total, 'experiment')}")
     if hours := bounds.get("hours"):
         spent = history.running_ms / 1000
         said.append(f"{numbers.duration(max(0.0, hours * 3600 - spent))} of {hours:g}h")
@@ -104,7 +104,7 @@ def used_up(history: History, bounds: dict[str, Any]) -> Reached | None:
 
     now = datetime.now().astimezone()
     progress = stopping.Progress(
-        experiments=len(history.rows) - history.imported,
+        experiments=history.measured,
         call_experiments=0,
         max_experiments=None,
         hours=history.running_ms / 3_600_000,
