@@ -51,7 +51,7 @@ bench: $(VENV)/.installed
 	"$(BIN)/python" tests/bench/run.py $(ARGS)
 
 screens: $(VENV)/.installed
-	"$(BIN)/python" docs/make_screens.py $(ARGS)
+	"$(BIN)/python" docs/tools/make_screens.py $(ARGS)
 
 clean:
 	rm -rf "$(VENV)" build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

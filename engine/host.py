@@ -17,35 +17,21 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from autoresearch.engine import (
-    agents,
-    brief,
-    confine,
-    dossier,
-    dryrun_kept,
-    measure,
-    outlook,
-    process,
-    recovery,
-    repository,
-    workspace,
-)
-from autoresearch.engine.agents.shell import Shell
-from autoresearch.engine.attendant import Attendant
+from autoresearch.engine import agents, brief, doctor, measure, process, sandbox, workspace
+from autoresearch.engine.agents import Shell
+from autoresearch.engine.brief import Brief, gather
+from autoresearch.engine.control import Attendant, Ended, Notifier
 from autoresearch.engine.git import GitError
-from autoresearch.engine.linked import Linked
-from autoresearch.engine.loop import Ended, Loop
-from autoresearch.engine.notify import Notifier
-from autoresearch.engine.opening import RunOptions, header_for, is_time, linked_inputs, opened_for
-from autoresearch.engine.proposals import Proposals
-from autoresearch.engine.recorder import Observe, OnLive, Recorder
-from autoresearch.engine.researcher import Researcher
+from autoresearch.engine.loop import Loop
+from autoresearch.engine.proposals import Proposals, Researcher
+from autoresearch.engine.record import Notebook, Observe, OnLive, Recorder, carry_out, plan
+from autoresearch.engine.sessions import RunOptions, header_for, is_time, linked_inputs, opened_for
+from autoresearch.engine.workspace import Linked, head_of, machine_name, uncommitted
 from autoresearch.state import config as configs
-from autoresearch.state import heartbeat, records, session
+from autoresearch.state import files, session
 from autoresearch.state.config import Config
-from autoresearch.state.history import History
-from autoresearch.state.journal import Journal, JournalLost
-from autoresearch.state.session import Place, Session, SessionError
+from autoresearch.state.journal import History, Journal, JournalLost, records
+from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError, runs_elsewhere, watch_heartbeat
 
 LESSON_PATIENCE_S = 20.0
 """How long a session that pauses waits for the lesson on its last experiment."""
@@ -66,7 +52,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     # A handler, not SIG_IGN: what is ignored must be reset in every child, which costs a full fork (3.5 ms a command).
     signal.signal(signal.SIGHUP, lambda *_: None)
     process.become_subreaper()
-    confine.shield()
+    sandbox.shield()
     options, config, opened = opened_for(place, options)
     _refuse_elsewhere(opened)
     with opened.lock(), _journal(opened) as journal:
@@ -83,9 +69,9 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
 def _refuse_elsewhere(opened: Session) -> None:
     """Two machines may not see each other's locks on a file system they share; a heartbeat that goes on can be seen."""
     live = opened.read_live()
-    if not heartbeat.elsewhere(live) or (live is not None and live.phase == "ended"):
+    if not runs_elsewhere(live) or (live is not None and live.phase == "ended"):
         return
-    beat = heartbeat.watch([opened], surely=True)[opened.name]
+    beat = watch_heartbeat([opened], surely=True)[opened.name]
     if beat.moved and beat.host:
         raise SessionError(
             f"An engine on {beat.host} works on session {opened.name}; watch it with `autoresearch attach`, "
@@ -104,7 +90,7 @@ class _Engine:
         self._options = options
         self._recorder = recorder
         self._workspace = workspace.Workspace(place, opened, config, recorder.warn)
-        self._notebook = outlook.Notebook(recorder, config)
+        self._notebook = Notebook(recorder, config)
         self._notifier = Notifier(config.notify.command, place.folder, lambda text: recorder.warn(text, code="notify"))
         recorder.also(lambda record, history: self._notifier.see(record, history, opened.name))
         self._rows_before = len(recorder.history.rows)
@@ -152,7 +138,7 @@ class _Engine:
         confinement = self._confinement()
         slot = measure.LocalSlot(
             self._config,
-            workspace.machine_name(self._place, self._session.name),
+            machine_name(self._place, self._session.name),
             self._workspace.measure,
             self._workspace.evaluate,
             user_folder=self._place.folder,
@@ -179,14 +165,14 @@ class _Engine:
             proposals,
             attendant,
             self._notebook.update,
-            dryrun_kept.at_hand(self._place, history.header),
+            doctor.at_hand(self._place, history.header),
         )
         try:
             return await self._drive(loop, slot, proposals, researcher, attendant)
         finally:
             confinement.close()
 
-    def _linked(self, confinement: confine.Confinement) -> Linked:
+    def _linked(self, confinement: sandbox.Confinement) -> Linked:
         """Watched: the linked inputs that a run can write to."""
         inputs = linked_inputs(self._place, self._config)
         if confinement.level.holds("writing"):
@@ -258,15 +244,15 @@ class _Engine:
 
     def _end_leftovers(self) -> None:
         pid_files = [self._session.runs / "pid", *sorted(self._session.runs.glob("*/pid"))[-8:]]
-        name = workspace.machine_name(self._place, self._session.name)
+        name = machine_name(self._place, self._session.name)
         process.end_leftovers(name, [self._workspace.folder], pid_files)
         self._workspace.remove_stale_locks()
 
     def _recover(self) -> Ended | None:
         history = self._recorder.history
         branch = self._workspace.refs.resolve(self._session.branch)
-        steps = recovery.plan(history, self._workspace.list_refs(), branch, self._session.branch)
-        diverged = recovery.carry_out(steps, self._workspace, self._recorder)
+        steps = plan(history, self._workspace.list_refs(), branch, self._session.branch)
+        diverged = carry_out(steps, self._workspace, self._recorder)
         if diverged is None:
             return None
         name = diverged.branch.removeprefix("refs/heads/")
@@ -276,7 +262,7 @@ class _Engine:
 
     def _warn_about_target(self) -> None:
         """What a person may not expect of a new session."""
-        changed, _ = repository.uncommitted(self._place)
+        changed, _ = uncommitted(self._place)
         if changed:
             shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
             self._recorder.warn(
@@ -295,15 +281,15 @@ class _Engine:
             before = self._config
         applying, _ = configs.differences(before, self._config)
         if applying:
-            self._recorder.write(records.Settings(changes=applying, by=session.CONFIG_FILE))
-        session.write_atomic(self._session.config, configs.dumps(self._config).encode())
+            self._recorder.write(records.Settings(changes=applying, by=CONFIG_FILE))
+        files.write_atomic(self._session.config, configs.dumps(self._config).encode())
 
     def _open_segment(self) -> None:
         """A change of what is measured, or where, opens a new segment, whose numbers do not compare with the old."""
         history = self._recorder.history
         old = history.header
         assert old is not None
-        head = repository.head_of(self._place)
+        head = head_of(self._place)
         now = header_for(self._place, self._session, self._config, head)
         changes = [
             what
@@ -348,11 +334,11 @@ class _Engine:
             )
         )  # fmt: skip
 
-    def _confinement(self) -> confine.Confinement:
+    def _confinement(self) -> sandbox.Confinement:
         """How measured commands are held; a level below the one asked for is said in the journal."""
         ws = self._workspace
-        ground = confine.ground(self._place, ws.folder, ws.measure, ws.evaluate)
-        made = confine.Confinement(self._config, ground)
+        ground = sandbox.ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
+        made = sandbox.Confinement(self._config, ground)
         if made.level.name in ("partial", "none"):
             self._recorder.warn(f"{made.level.sentence[0].upper()}{made.level.sentence[1:]}.", code="confinement")
         return made
@@ -366,7 +352,7 @@ class _Engine:
             kind, replay = history.agent[0], history.agent[1] or None
         tree = self._workspace.propose
         tree.at(history.header.base)
-        view = confine.agent_view(self._config, self._place, self._workspace.folder, tree.root)
+        view = sandbox.agent_view(self._config, self._place, self._workspace.folder, tree.root)
         try:
             agent = agents.create(
                 self._config,
@@ -397,11 +383,11 @@ class _Engine:
         for tree in self._workspace.trees:
             if not tree.root.exists():  # it is hidden from the shell, which may be at work before the first measurement
                 tree.at(base)
-        name = workspace.machine_name(self._place, self._session.name)
-        return Shell(self._config, self._place, self._workspace.propose, name)
+        name = machine_name(self._place, self._session.name)
+        return Shell(self._config, self._place, self._workspace.propose, name, agents.login_files(os.environ))
 
-    def _write_brief(self, asked: agents.Brief, chars: int, for_cli: bool) -> str:
-        gathered = dossier.gather(
+    def _write_brief(self, asked: Brief, chars: int, for_cli: bool) -> str:
+        gathered = gather(
             self._place, self._session, asked.history, self._config, self._workspace.git, asked.incumbent, asked.mend
         )
         return brief.render(gathered, chars, for_cli=for_cli)

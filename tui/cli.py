@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import difflib
 import errno
 import importlib
 import locale
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 import autoresearch
+from autoresearch.tui.facts.spelling import did_you_mean
+from autoresearch.tui.terminal.options import Where, common, on_screen, only_reading
 
 if TYPE_CHECKING:
-    from autoresearch.state.session import Place, Session
-    from autoresearch.tui.preferences import Preferences
+    pass
 
-_C = TypeVar("_C", bound=Callable[..., Any] | click.Command)
 
 INTERRUPTED = 130
 
@@ -36,120 +33,38 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     # name: (group on the help page, "module:attribute" in tui/commands, one line of help)
     "demo": ("Start", "demo:demo", "Copy a ready target into a fresh repository and run it."),
     "init": ("Start", "init:init", "Write an autoresearch.toml for this folder."),
-    "run": ("Start", "running:run", "Start or continue a session and watch it."),
-    "attach": ("Start", "running:attach", "Watch a session; closing the screen leaves the engine running."),
-    "resume": ("Start", "running:resume", "Go on with a paused or stopped session."),
-    "pause": ("Steer", "requests:pause", "Pause after this experiment, or now."),
-    "stop": ("Steer", "requests:stop", "Stop now; the open experiment goes on at the next resume."),
-    "steer": ("Steer", "requests:steer", "Give the agent a message with its next brief."),
-    "limit": ("Steer", "requests:limit", "Set a limit: experiments, hours, until, dollars, tokens, ..."),
-    "idea": ("Steer", "requests:idea", "Add an idea to the notebook."),
-    "veto": ("Steer", "requests:veto", "Take an idea, dead end or note off the notebook."),
+    "run": ("Start", "run:run", "Start or continue a session and watch it."),
+    "attach": ("Start", "run:attach", "Watch a session; closing the screen leaves the engine running."),
+    "resume": ("Start", "run:resume", "Go on with a paused or stopped session."),
+    "pause": ("Steer", "control:pause", "Pause after this experiment, or now."),
+    "stop": ("Steer", "control:stop", "Stop now; the open experiment goes on at the next resume."),
+    "steer": ("Steer", "control:steer", "Give the agent a message with its next brief."),
+    "limit": ("Steer", "control:limit", "Set a limit: experiments, hours, until, dollars, tokens, ..."),
+    "idea": ("Steer", "control:idea", "Add an idea to the notebook."),
+    "veto": ("Steer", "control:veto", "Take an idea, dead end or note off the notebook."),
     "restore": ("Steer", "notebook:restore", "Put a vetoed idea back on the list."),
     "order": ("Steer", "notebook:order", "Move an idea in the list."),
     "dead-end": ("Steer", "notebook:dead_end", "Write down what failed and why, or give up an idea."),
-    "retry": ("Steer", "requests:retry", "Try an experiment's change again on the present best."),
-    "overrule": ("Steer", "requests:overrule", "Decide against a verdict, as a new experiment."),
+    "retry": ("Steer", "control:retry", "Try an experiment's change again on the present best."),
+    "overrule": ("Steer", "control:overrule", "Decide against a verdict, as a new experiment."),
     "sessions": ("Read", "sessions:sessions", "Every session of the repository, in a line each."),
     "status": ("Read", "status:status", "What the session does now and where it stands."),
     "summary": ("Read", "summary:summary", "What was tried, kept and gained, and how to merge it."),
-    "log": ("Read", "reading:log", "The experiments, oldest first."),
+    "log": ("Read", "lists:log", "The experiments, oldest first."),
     "show": ("Read", "show:show", "One experiment whole: what, why, diff, samples, log."),
     "brief": ("Read", "brief:brief", "What a fresh agent would be told now."),
-    "ideas": ("Read", "reading:ideas", "Ideas, dead ends and notes."),
+    "ideas": ("Read", "lists:ideas", "Ideas, dead ends and notes."),
     "review": ("Read", "review:review", "What to check before a restart."),
-    "search": ("Read", "reading:search", "Full-text search over all experiments of the repository."),
+    "search": ("Read", "lists:search", "Full-text search over all experiments of the repository."),
     "doctor": ("Read", "doctor:doctor", "What this machine has, and whether the target measures what it claims."),
     "archive": ("Exchange", "sessions:archive", "Leave a session out of the lists; all of it is kept."),
-    "push": ("Exchange", "moving:push", "Send a session to a git remote."),
-    "pull": ("Exchange", "moving:pull", "Get a session from a git remote."),
-    "gc": ("Exchange", "cleaning:gc", "Remove old logs and trees, by a rule that you give."),
-    "delete": ("Exchange", "cleaning:delete", "Remove a session whole, after asking."),
+    "push": ("Exchange", "remote:push", "Send a session to a git remote."),
+    "pull": ("Exchange", "remote:pull", "Get a session from a git remote."),
+    "gc": ("Exchange", "cleanup:gc", "Remove old logs and trees, by a rule that you give."),
+    "delete": ("Exchange", "cleanup:delete", "Remove a session whole, after asking."),
     "import": ("Exchange", "exchange:import_", "Make a session of a pi-autoresearch log or a results.tsv."),
     "export": ("Exchange", "exchange:export", "Write the experiments as a results.tsv or a pi-autoresearch log."),
 }
-
-
-@dataclass(slots=True)
-class Where:
-    """What the common options say: where to work, on which session, and whether errors show their traceback."""
-
-    repo: Path | None = None
-    session: str | None = None
-    debug: bool = False
-    theme: str | None = None
-    no_mouse: bool = False
-    read_only: bool = False
-    opened: Session | None = field(default=None, compare=False)
-    """The session a command works on, once known: an unexpected error names its engine.log."""
-
-    def preferences(self) -> Preferences:
-        """The user's, with what this call said. Raises ConfigError."""
-        from autoresearch.tui.preferences import read_preferences
-
-        return read_preferences(theme=self.theme, mouse=False if self.no_mouse else None)
-
-    def start(self) -> Path:
-        return self.repo if self.repo is not None else Path.cwd()
-
-    def place(self) -> Place:
-        from autoresearch.state.session import find_place
-
-        return find_place(self.start())
-
-    def open(self) -> tuple[Place, Session]:
-        """The place and the named session, or the target's latest one."""
-        from autoresearch.state.session import open_session
-
-        place = self.place()
-        self.opened = open_session(place, self.session)
-        return place, self.opened
-
-
-def common(command: _C) -> _C:
-    """Adds the options that every command takes, before or after its name; they land in the `Where` object."""
-
-    folder = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
-    options: list[Callable[[_C], _C]] = [
-        click.option("--debug", is_flag=True, expose_value=False, callback=_store("debug"), help="Show tracebacks."),
-        click.option("--repo", "-C", type=folder, metavar="DIR", expose_value=False, callback=_store("repo"),
-                     help="Work as if started in DIR."),
-        click.option("--session", "-s", metavar="NAME", expose_value=False, callback=_store("session"),
-                     help="The session; without it, the target's latest one."),
-    ]  # fmt: skip
-    for option in options:
-        command = option(command)
-    return command
-
-
-def on_screen(command: _C) -> _C:
-    """Adds the options of every command that may show the screen."""
-    options: list[Callable[[_C], _C]] = [
-        click.option("--theme", type=click.Choice(["dark", "light", "ansi"]), expose_value=False,
-                     callback=_store("theme"), help="Colours of the screen; ansi: the terminal's own sixteen."),
-        click.option("--no-mouse", is_flag=True, expose_value=False, callback=_store("no_mouse"),
-                     help="Leave the mouse to the terminal."),
-    ]  # fmt: skip
-    for option in options:
-        command = option(command)
-    return command
-
-
-def only_reading(command: _C) -> _C:
-    option: Callable[[_C], _C] = click.option(
-        "--read-only", is_flag=True, expose_value=False, callback=_store("read_only"),
-        help="Ask nothing of the session and start no engine; a folder that cannot be written is enough.",
-    )  # fmt: skip
-    return option(command)
-
-
-def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-    def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
-        where = context.ensure_object(Where)
-        if value is not None and value is not False:
-            setattr(where, name, value)
-
-    return keep
 
 
 class Root(click.Group):
@@ -209,7 +124,7 @@ class Root(click.Group):
                 traceback.print_exc()
             code, message = explain(error, where)
             if message:
-                from autoresearch.tui.console import echo
+                from autoresearch.tui.terminal.console import echo
 
                 with contextlib.suppress(BrokenPipeError):
                     echo(message, err=True)
@@ -247,12 +162,6 @@ def explain(error: BaseException, where: Where) -> tuple[int, str]:
     return 1, f"autoresearch: this is a defect of ours: {said}.{again}{log}"
 
 
-def did_you_mean(word: str, known: Any) -> str:
-    """ " (did you mean pause?)" for an error about `word`; empty when nothing is near."""
-    near = difflib.get_close_matches(word.lower(), list(known), n=2, cutoff=0.5)
-    return f" (did you mean {' or '.join(near)}?)" if near else ""
-
-
 def _forget_stdout() -> None:
     """Point stdout at /dev/null, so that the interpreter's last flush is quiet too."""
     with contextlib.suppress(OSError, ValueError):
@@ -274,7 +183,7 @@ def cli(context: click.Context) -> int | None:
     """Autonomous research on your own code: ideas by an agent, measured, judged and recorded by an engine."""
     if context.invoked_subcommand is not None:
         return None
-    from autoresearch.tui.commands.running import open_screen
+    from autoresearch.tui.commands.run import open_screen
 
     return open_screen(context.find_object(Where) or Where())
 

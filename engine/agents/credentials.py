@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from autoresearch.engine.agents import Unavailable
+from autoresearch.engine.agents.protocol import Unavailable
 
 KEY, KEY_FILE, TOKEN, BASE_URL = (
     "ANTHROPIC_API_KEY",

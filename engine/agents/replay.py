@@ -14,11 +14,11 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
-from autoresearch.engine.agents import Brief, Exhausted, Lesson, Outcome, Proposal
+from autoresearch.engine.agents.protocol import Exhausted, Lesson, Outcome, Proposal
+from autoresearch.engine.brief import Brief
 from autoresearch.engine.git import Git, GitError
-from autoresearch.engine.scope import Scope
-from autoresearch.state.history import History
-from autoresearch.state.knobs import REPLAYED
+from autoresearch.engine.workspace import Scope
+from autoresearch.state.journal import REPLAYED, History
 
 _SUFFIXES = (".patch", ".diff")
 _APPLY = ("-c", "apply.ignoreWhitespace=no", "apply", "--3way", "--whitespace=nowarn")
@@ -194,22 +194,6 @@ class Replay:
     def _in_scope(self, path: str, scope: Scope) -> bool:
         below = f"{self._prefix}/" if self._prefix else ""
         return path.startswith(below) and scope.contains(path.removeprefix(below))
-
-
-def fixed_range(git: Git, source: str) -> str:
-    """A range with its ends as commits, resolved where the person stands; a folder, or what git refuses, as it is."""
-    if Path(source).is_dir() or ".." not in source:
-        return source
-    base, _, tip = source.partition("..")
-    shas = []
-    for name in (base, tip):
-        code, out, _ = git.attempt(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name or 'HEAD'}^{{commit}}"
-        )
-        if code:
-            return source
-        shas.append(out.decode().strip().splitlines()[-1])
-    return "..".join(shas)
 
 
 def _ids(params: Iterable[dict[str, Any] | None]) -> set[str]:

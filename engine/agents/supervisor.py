@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from autoresearch.engine import confine, process
-from autoresearch.engine.agents.clistream import CliStream
+from autoresearch.engine import process
+from autoresearch.engine.agents.cli_stream import CliStream
 from autoresearch.engine.agents.credentials import Secrets
-from autoresearch.engine.confine import View
+from autoresearch.engine.sandbox import Spawner, View, from_json, to_json
 
 GRACE_S = 3.0
 """Less than the engine grants us, so that we are done first."""
@@ -49,7 +49,7 @@ def argv(
     for flag, value in (("--stdin", stdin), ("--raw", raw)):
         words += [flag, str(value)] if value is not None else []
     words += ["--cpus", ",".join(map(str, sorted(cpus)))] if cpus else []
-    words += ["--view", confine.to_json(view)] if view is not None else []
+    words += ["--view", to_json(view)] if view is not None else []
     words += [word for path in writable for word in ("--writable", str(path))]
     words += ["--environ", json.dumps(dict(environ))] if environ is not None else []
     return [*words, "--", *command]
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stdin", type=Path)
     parser.add_argument("--raw", type=Path)
     parser.add_argument("--cpus", default="")
-    parser.add_argument("--view", type=confine.from_json)
+    parser.add_argument("--view", type=from_json)
     parser.add_argument("--writable", type=Path, action="append", default=[])
     parser.add_argument("--environ", type=json.loads, default=dict(os.environ))
     parser.add_argument("command", nargs="+")
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output_mb=0,
         grace_s=GRACE_S,
     )
-    spawner = confine.Spawner(options.view) if options.view is not None else None
+    spawner = Spawner(options.view) if options.view is not None else None
     streams = _Streams(options.stdin, options.raw, options.form, spawner, options.writable)
     done = process.run(command, halt, streams.spawn)
     streams.finish()
@@ -108,7 +108,7 @@ class _Streams:
         stdin: Path | None,
         raw: Path | None,
         form: str,
-        spawner: confine.Spawner | None,
+        spawner: Spawner | None,
         writable: Sequence[Path],
     ) -> None:
         self._stdin = stdin

@@ -9,14 +9,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from repos import git, make_repo
 
-from autoresearch.engine import opening
 from autoresearch.engine.git import Git
-from autoresearch.state import config as configs
-from autoresearch.state import records
+from autoresearch.engine.sessions import header_for
+from autoresearch.state.config import config as configs
+from autoresearch.state.journal import records
 from autoresearch.state.session import Live, Place, Session, create_session, find_place, write_live
 
 NO_OP = """\
@@ -50,7 +50,7 @@ def session(repo: Path, experiments: int, name: str = "bench") -> tuple[Place, S
     config = configs.load(place.config_file)
     base = git(repo, "rev-parse", "HEAD").strip()
     made = Session(place.sessions_dir / name)
-    header = opening.header_for(place, made, config, base)
+    header = header_for(place, made, config, base)
     made = create_session(place, name, header, configs.dumps(config))
     with made.journal.open("ab") as file:
         for record in _experiments(experiments, base):

@@ -18,9 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import generated
 import viewer
 
-from autoresearch.engine import agents, host, opening
-from autoresearch.state import records
-from autoresearch.state.history import History
+from autoresearch.engine import host
+from autoresearch.engine.agents import by_name as create
+from autoresearch.engine.agents import protocol
+from autoresearch.engine.brief import Brief
+from autoresearch.engine.sessions import RunOptions
+from autoresearch.state.journal import History, records
 from autoresearch.state.session import Place, find_place
 
 FOLDER = Path(os.environ.get("BENCH_FOLDER", "/tmp"))
@@ -32,7 +35,7 @@ def overhead(files: int, experiments: int, rounds: int) -> dict[str, float]:
     repo = generated.repository(FOLDER / "r", files)
     place, session = generated.session(repo, experiments)
     ready = _Ready()
-    agents.create = lambda *_, **__: ready  # type: ignore[assignment]
+    create.create = lambda *_, **__: ready  # type: ignore[assignment]
     took: list[float] = []
 
     def observe(record: records.Record, _: History) -> None:
@@ -40,7 +43,7 @@ def overhead(files: int, experiments: int, rounds: int) -> dict[str, float]:
             took.append(time.perf_counter() - ready.at)
 
     before = floor(repo, rounds // 2)
-    options = opening.RunOptions(session=session.name, max_experiments=rounds)
+    options = RunOptions(session=session.name, max_experiments=rounds)
     host.engine_main(place, options, observe, lambda live: None)
     after = floor(repo, rounds // 2)
     return {"ours": statistics.median(took[3:]), "floor": statistics.median(before + after)}
@@ -57,14 +60,14 @@ class _Ready:
         self.at = 0.0
         self.count = 0
 
-    async def propose(self, brief: agents.Brief, tree: Path) -> agents.Proposal:
+    async def propose(self, brief: Brief, tree: Path) -> protocol.Proposal:
         self.count += 1
         (tree / "knob.py").write_text(f"VALUE = {10 + self.count / 1000}\n")
         await asyncio.sleep(self.thinks_s)
         self.at = time.perf_counter()
-        return agents.Proposal(description=f"VALUE {self.count}", hypothesis="for the clock")
+        return protocol.Proposal(description=f"VALUE {self.count}", hypothesis="for the clock")
 
-    async def learn(self, outcome: agents.Outcome) -> None:
+    async def learn(self, outcome: protocol.Outcome) -> None:
         return None
 
 
@@ -98,7 +101,7 @@ def open_and_recover(experiments: int) -> dict[str, float]:
 
     repo = generated.repository(FOLDER / "r", 3)
     place, session = generated.session(repo, experiments)
-    agents.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
+    create.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
     _engine_to_resume(place, session.name)
     ours = statistics.median(_engine_to_resume(place, session.name) for _ in range(5))
     start = time.perf_counter()
@@ -115,7 +118,7 @@ def _engine_to_resume(place: Place, name: str) -> float:
             at.append(time.perf_counter())
 
     start = time.perf_counter()
-    host.engine_main(place, opening.RunOptions(session=name, max_experiments=0), observe, lambda live: None)
+    host.engine_main(place, RunOptions(session=name, max_experiments=0), observe, lambda live: None)
     return at[0] - start
 
 
@@ -132,8 +135,8 @@ def memory(experiments: int) -> dict[str, float]:
 
 
 def engine_memory(repo: str) -> dict[str, float]:
-    agents.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
-    options = opening.RunOptions(session="bench", max_experiments=5)
+    create.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
+    options = RunOptions(session="bench", max_experiments=5)
     host.engine_main(find_place(Path(repo)), options, lambda *_: None, lambda _: None)
     return {"mb": viewer.peak_mb("self")}
 
@@ -167,7 +170,7 @@ def _busy(run_s: float, think_s: float, rounds: int, ahead: int) -> float:
     toml = toml.replace('run = ["/bin/echo", "METRIC score=20"]', f'run = "sleep {run_s}; echo METRIC score=20"')
     (repo / "autoresearch.toml").write_text(toml + f"ahead = {ahead}\n")
     thinking = _Ready(think_s)
-    agents.create = lambda *_, **__: thinking  # type: ignore[assignment]
+    create.create = lambda *_, **__: thinking  # type: ignore[assignment]
     spans: list[tuple[float, float]] = []
 
     def observe(record: records.Record, _: History) -> None:
@@ -175,7 +178,7 @@ def _busy(run_s: float, think_s: float, rounds: int, ahead: int) -> float:
             now = time.perf_counter()
             spans.append((now - record.duration_s, now))
 
-    options = opening.RunOptions(max_experiments=rounds)
+    options = RunOptions(max_experiments=rounds)
     host.engine_main(find_place(repo), options, observe, lambda live: None)
     return sum(end - start for start, end in spans) / (spans[-1][1] - spans[0][0])
 

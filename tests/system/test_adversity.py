@@ -18,7 +18,7 @@ from engines import check_agreement, lines, place, run, session
 from repos import BENCH, TOML, git, make_repo, make_target, patch, snapshot, write
 
 from autoresearch.engine.workspace import trees_folder
-from autoresearch.state import records
+from autoresearch.state.journal import records
 
 QUICK = TOML + '\n[verdict]\nmode = "single"\nbaseline_runs = 1\n'
 OPEN = QUICK.replace("budget_s = 0", 'budget_s = 0\nconfine = "off"')

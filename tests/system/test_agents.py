@@ -9,8 +9,8 @@ import pytest
 from engines import check_agreement, lines, run, session
 from repos import TOML, git, make_target, write
 
-from autoresearch.engine.removal import remove
-from autoresearch.state import records
+from autoresearch.engine.files import remove
+from autoresearch.state.journal import records
 
 SCRIPT = """\
 import json, os, pathlib, sys

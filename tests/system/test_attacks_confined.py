@@ -19,13 +19,13 @@ import pytest
 from attacks import APART, Attack, Seen, has_won, make_attacked, measure_all, reached
 from repos import snapshot, write
 
-from autoresearch.engine import confine
+from autoresearch.engine.sandbox import protection as level
 
 KEY = "sk-ant-canary-0123456789"
 MEASURED = ("discard", "worse")
 
 pytestmark = pytest.mark.skipif(
-    bool(confine.level().missing), reason="this machine confines runs in part; test_confine.py tells which"
+    bool(level.level().missing), reason="this machine confines runs in part; test_confine.py tells which"
 )
 
 WORLD = """

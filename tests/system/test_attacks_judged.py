@@ -19,8 +19,9 @@ from attacks import APART, Attack, Seen, has_won, make_attacked, measure_all
 from engines import processes_of
 from repos import small_disk
 
-from autoresearch.engine import confine
 from autoresearch.engine.process import MOST_PROCESSES
+from autoresearch.engine.sandbox import kernel
+from autoresearch.engine.sandbox import protection as level
 
 MEASURED = ("discard", "worse")
 UNCONFINED = f'{APART}\nconfine = "off"'
@@ -238,7 +239,7 @@ def test_without_an_end_of_all_processes_a_daemon_makes_the_number(tmp_path: Pat
 
 
 def test_without_opening_it_the_next_candidate_finds_its_folder_closed(tmp_path: Path) -> None:
-    if confine.kernel().landlock == 0 and os.geteuid() == 0:
+    if kernel.this_kernel().landlock == 0 and os.geteuid() == 0:
         pytest.skip("root passes over it where it is not confined")
     repo = make_attacked(tmp_path / "r", run="python train.py", measure=APART)
     assert has_won(NEXT, measure_all(tmp_path, repo, [CLOSES, NEXT], weak=LEFT_CLOSED)[NEXT.name])
@@ -326,7 +327,7 @@ def unlimited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
 
 @pytest.mark.parametrize("attack", GREEDY, ids=str)
 def test_a_limit_ends_it(attack: Attack, limited: dict[str, Seen]) -> None:
-    if attack is SHM and not confine.level().holds("shared memory"):
+    if attack is SHM and not level.level().holds("shared memory"):
         pytest.skip("named: /dev/shm is the machine's own")
     seen = limited[attack.name]
     assert (seen.line.status, seen.line.cause) == attack.outcome

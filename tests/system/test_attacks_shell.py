@@ -20,7 +20,7 @@ from attacks import Attack
 from engines import TIMEOUT_S, check_agreement, environment, run, session
 from repos import TOML, make_target, snapshot, write
 
-from autoresearch.engine import confine
+from autoresearch.engine.sandbox import protection as level
 
 KEY = "sk-ant-canary-0123456789"
 SUBMIT = use("submit", hypothesis="lower", description="go to nine", category="data")
@@ -28,7 +28,7 @@ CLAUDE = TOML.replace('kind = "replay"', 'kind = "claude"\nshell = true\nahead =
 QUICK = CLAUDE + '\n[verdict]\nmode = "single"\nbaseline_runs = 1\n'
 
 pytestmark = pytest.mark.skipif(
-    bool(confine.level().missing), reason="this machine confines in part; test_shell.py tells what is refused then"
+    bool(level.level().missing), reason="this machine confines in part; test_shell.py tells what is refused then"
 )
 
 CONNECT = "import socket; socket.create_connection(('127.0.0.1', @port@), 2).close()"

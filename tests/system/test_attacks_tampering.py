@@ -16,7 +16,7 @@ from attacks import Attack, Seen, has_won, make_attacked, measure_all
 from engines import command, environment, run
 from repos import snapshot
 
-from autoresearch.state.history import SCORE_MARKS, SCORE_NOTES
+from autoresearch.state.journal import SCORE_MARKS, SCORE_NOTES
 
 UNCONFINED = 'confine = "off"'
 TAMPERED = ("crash", "tampered")

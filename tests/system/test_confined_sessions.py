@@ -10,12 +10,14 @@ import pytest
 from engines import lines, run, session
 from repos import BENCH, TOML, git, make_target, small_disk, snapshot, write
 
-from autoresearch.engine import confine, process
-from autoresearch.state import records
+from autoresearch.engine.process import command as process
+from autoresearch.engine.sandbox import kernel
+from autoresearch.engine.sandbox import protection as level
+from autoresearch.state.journal import records
 
 QUICK = TOML + '\n[verdict]\nmode = "single"\nbaseline_runs = 1\n'
-needs_landlock = pytest.mark.skipif(not confine.kernel().landlock, reason="this kernel has no Landlock")
-needs_views = pytest.mark.skipif(not confine.kernel().held, reason="no mount namespaces here")
+needs_landlock = pytest.mark.skipif(not kernel.this_kernel().landlock, reason="this kernel has no Landlock")
+needs_views = pytest.mark.skipif(not kernel.this_kernel().held, reason="no mount namespaces here")
 
 
 def one_run(
@@ -40,9 +42,9 @@ def test_the_header_says_what_holds_the_runs(tmp_path: Path) -> None:
     repo, _ = one_run(tmp_path, BENCH)
     header = session(repo).history().header
     assert header is not None
-    assert header.protection == str(confine.level())
+    assert header.protection == str(level.level())
     warned = [line.code for line in lines(repo) if isinstance(line, records.Warn)]
-    assert ("confinement" in warned) == (confine.level().name != "full")
+    assert ("confinement" in warned) == (level.level().name != "full")
 
 
 def test_without_confinement_the_header_says_so(tmp_path: Path) -> None:

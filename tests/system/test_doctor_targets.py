@@ -17,8 +17,9 @@ from engines import run as run_engine
 from fakenvml import FakeDriver
 from repos import BENCH, TOML, git, make_repo, make_target, snapshot, write
 
-from autoresearch.engine import confine, dryrun_kept
-from autoresearch.state import records
+from autoresearch.engine.doctor import kept
+from autoresearch.engine.sandbox import kernel
+from autoresearch.state.journal import records
 from autoresearch.state.session import find_place, list_sessions
 
 EXACT = "from knob import VALUE\nprint(f'METRIC score={VALUE}')\n"
@@ -125,7 +126,7 @@ def test_fewer_samples_than_a_baseline_needs_are_completed(tmp_path: Path) -> No
 def test_samples_of_something_else_are_not_taken_over(tmp_path: Path, change: str) -> None:
     repo = make_target(tmp_path / "repo", toml=TOML.replace('"replay"', '"tuner"'))
     doctor(repo, "--no-canaries", code=0)
-    file = dryrun_kept.kept_file(find_place(repo))
+    file = kept.kept_file(find_place(repo))
     if change == "config":
         write(
             repo,
@@ -133,7 +134,7 @@ def test_samples_of_something_else_are_not_taken_over(tmp_path: Path, change: st
         )
     elif change == "old":
         data = json.loads(file.read_text())
-        data["targets"][""]["timestamp"] -= int(dryrun_kept.VALID_H * 3600_000) + 1
+        data["targets"][""]["timestamp"] -= int(kept.VALID_H * 3600_000) + 1
         file.write_text(json.dumps(data))
     elif change == "torn":
         file.write_bytes(file.read_bytes()[:-9])
@@ -309,7 +310,7 @@ def test_that_the_network_is_what_is_missing_is_proven_when_allowed(tmp_path: Pa
     assert "tried to reach the network" in the(document, "run", "fail")["text"]
 
 
-@pytest.mark.skipif(not confine.kernel().network, reason="no network namespaces here")
+@pytest.mark.skipif(not kernel.this_kernel().network, reason="no network namespaces here")
 def test_a_run_that_needs_the_real_network_is_told_and_proven(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -404,7 +405,7 @@ def test_a_target_in_a_folder_of_its_repository(tmp_path: Path, trees: Path) -> 
     repo = make_target(tmp_path / "repo", prefix="part/one")
     document = doctor(repo / "part" / "one", "--runs", "3", code=0)
     assert "bench.py is caught" in the(document, "protection", "ok")["text"]
-    assert "part/one" in dryrun_kept.kept_file(find_place(repo)).read_text()
+    assert "part/one" in kept.kept_file(find_place(repo)).read_text()
     nothing_left(repo, trees)
 
 

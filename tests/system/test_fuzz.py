@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from journals import told
 from repos import TOML
 
-from autoresearch.engine import inbox, metrics
-from autoresearch.engine.outlook import Notebook
-from autoresearch.engine.recorder import Recorder
-from autoresearch.state import config as configs
-from autoresearch.state.history import History
-from autoresearch.state.journal import Journal, Reader
+from autoresearch.engine.control import inbox
+from autoresearch.engine.measure import metrics
+from autoresearch.engine.record import Notebook, Recorder
+from autoresearch.state.config import config as configs
+from autoresearch.state.journal import History, Journal, Reader
 from autoresearch.state.session import Session
 
 JSON = st.recursive(

@@ -12,8 +12,8 @@ import pytest
 from engines import check_agreement, command, environment, lines, run, session
 from repos import TOML, make_repo, small_disk, write
 
-from autoresearch.engine.recompute import recompute
-from autoresearch.state import records
+from autoresearch.engine.verdict import recompute
+from autoresearch.state.journal import records
 
 KNOB = "# the knob\nVALUE = 10.0\n# the end\n"
 EXACT = 'from knob import VALUE\nprint(f"METRIC score={VALUE}")\n'

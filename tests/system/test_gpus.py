@@ -9,8 +9,8 @@ from engines import check_agreement, lines, run, session
 from fakenvml import FakeDriver
 from repos import TOML, git, make_repo
 
-from autoresearch.engine.recompute import recompute
-from autoresearch.state import records
+from autoresearch.engine.verdict import recompute
+from autoresearch.state.journal import records
 
 STRANGER = {"pid": os.getpid(), "mb": 5000, "sm": 70}
 """The process that runs the tests: the engine descends from it, not the other way round."""

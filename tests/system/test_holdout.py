@@ -10,7 +10,7 @@ import pytest
 from engines import check_agreement, command, environment, lines, refs, run, session, start, until
 from repos import TOML, git, make_repo, patch, write
 
-from autoresearch.state import records
+from autoresearch.state.journal import records
 
 BENCH = 'from knob import VALUE\nprint(f"METRIC score={VALUE}")\n'
 KNOB = "# the knob\nVALUE = 10.0\n# the end\n"
@@ -203,7 +203,7 @@ def test_an_agent_is_never_shown_anything_of_it(tmp_path: Path) -> None:
     ],
 )
 def test_however_the_table_is_written_it_is_taken_out(text: str) -> None:
-    from autoresearch.state import config
+    from autoresearch.state.config import config
 
     assert b"holdout" not in config.without_holdout(text.encode())
     assert b'"x"' not in config.without_holdout(text.encode())

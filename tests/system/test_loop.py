@@ -12,9 +12,8 @@ import pytest
 from engines import check_agreement, command, environment, lines, processes_of, run, session, start, until
 from repos import BENCH, GATED, TOML, git, make_repo, make_target, write
 
-from autoresearch.engine.recompute import recompute
-from autoresearch.state import records
-from autoresearch.state.history import History
+from autoresearch.engine.verdict import recompute
+from autoresearch.state.journal import History, records
 from autoresearch.state.session import SessionError
 
 KNOBS = """\

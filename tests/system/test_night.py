@@ -11,7 +11,7 @@ from api_server import Reply, Server, fails, says, serving, text, use
 from engines import check_agreement, lines, run, session, start, until
 from repos import TOML, make_target, write
 
-from autoresearch.state import records
+from autoresearch.state.journal import records
 
 CANARY = "sk-ant-canary-77aa55cc33"
 GUARD = "\n[[guard]]\nrun = \"python -c 'import knob; assert knob.VALUE > 0'\"\n"

@@ -17,7 +17,7 @@ from journals import Told, told
 from repos import BENCH, TOML, make_target, patch, write
 from terminals import Terminal
 
-from autoresearch.engine import inbox
+from autoresearch.engine.control import inbox
 from autoresearch.state.session import Locked, Session, SessionError, list_sessions
 from autoresearch.tui.cli import cli
 

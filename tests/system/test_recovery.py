@@ -9,7 +9,7 @@ import pytest
 from engines import check_agreement, lines, processes_of, run, session, start, until
 from repos import TOML, git, make_repo, make_target, patch, snapshot, write
 
-from autoresearch.state import records
+from autoresearch.state.journal import records
 from autoresearch.state.session import SessionError
 
 # A story with every kind of ending: kept, worse, crashed, guarded, unmergeable, kept again.

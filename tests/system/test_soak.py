@@ -22,7 +22,7 @@ from lives import Trouble, begin
 from repos import git, make_repo, snapshot, write
 from terminals import ESCAPE, Terminal
 
-from autoresearch.state import records
+from autoresearch.state.journal import records
 from autoresearch.state.session import SessionError
 
 SEED = int(os.environ.get("AUTORESEARCH_SOAK_SEED", "20261121"))

@@ -11,8 +11,8 @@ import pytest
 from engines import check_agreement, command, environment, lines, run, session
 from repos import TOML, make_repo, write
 
-from autoresearch.engine.recompute import recompute
-from autoresearch.state import records
+from autoresearch.engine.verdict import recompute
+from autoresearch.state.journal import records
 
 BENCH = """\
 import os, random

@@ -16,10 +16,11 @@ from engines import check_agreement, command, environment, place, refs, run, ses
 from repos import BENCH, TOML, git, make_target, patch, small_disk, write
 from terminals import Terminal
 
-from autoresearch.engine import arrivals, remotes, saved, transfer, workspace
-from autoresearch.state import records
+from autoresearch.engine.git import remote as remotes
+from autoresearch.engine.sessions import arrivals, transfer
+from autoresearch.engine.workspace import state_ref, workspace
 from autoresearch.state.config import loads
-from autoresearch.state.journal import Journal
+from autoresearch.state.journal import Journal, records
 from autoresearch.state.session import list_sessions
 
 
@@ -118,7 +119,7 @@ def test_pushing_and_pulling_again_do_nothing(boxes: Boxes) -> None:
 def test_a_push_writes_a_long_journal_in_the_parts_that_keeps_wrote(boxes: Boxes) -> None:
     held = session(boxes.one)
     with held.journal.open("ab") as file:
-        file.write(b'{"type":"future","text":"%s"}\n' % (b"x" * saved.PART))
+        file.write(b'{"type":"future","text":"%s"}\n' % (b"x" * state_ref.PART))
     went_on = workspace.Workspace(place(boxes.one), held, loads(TOML), lambda text: None)
     went_on.save_state("as at a keep")
     went_on.close()

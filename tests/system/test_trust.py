@@ -10,9 +10,8 @@ from engines import command, environment, place, run
 from repos import TOML, git, make_target, patch, write
 from terminals import Terminal
 
-from autoresearch.engine import arrivals
-from autoresearch.state import trust
-from autoresearch.state.trust import Command
+from autoresearch.engine.sessions import arrivals
+from autoresearch.state.session import Command, trust
 
 BENCH = Command("measure.run", "python bench.py")
 
@@ -169,7 +168,7 @@ def test_without_a_terminal_the_run_is_refused_and_nothing_ran(clone: Path, tmp_
             assert len(done.stderr.splitlines()) == 1
     assert not (clone / ".git" / "autoresearch").exists()
     run(clone, "--replay", str(patches), "--max-experiments", "1", "--trust", expect=3)
-    assert BENCH in trust.confirmed(place(clone).common_dir)
+    assert BENCH in trust.confirmed_commands(place(clone).common_dir)
     run(clone, "--replay", str(patches), "--max-experiments", "1", expect=3)
 
 
@@ -213,7 +212,7 @@ def test_a_no_and_ctrl_c_run_nothing_and_change_nothing(clone: Path, keys: str, 
     finally:
         terminal.close()
     assert not (clone / ".git" / "autoresearch").exists()
-    assert trust.confirmed(place(clone).common_dir) == frozenset()
+    assert trust.confirmed_commands(place(clone).common_dir) == frozenset()
 
 
 def test_a_yes_runs_and_is_not_asked_again(clone: Path) -> None:

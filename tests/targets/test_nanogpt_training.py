@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.engine.agents import literals
-from autoresearch.state import config
+from autoresearch.engine.agents.tuner import literals
+from autoresearch.state.config import config
 
 TARGET = Path(__file__).resolve().parents[2] / "targets" / "nanogpt"
 SUMMARY = (

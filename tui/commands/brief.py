@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from autoresearch.state.history import History
-from autoresearch.state.session import Place, Session, SessionError
-from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import echo, emit_json
+from autoresearch.tui.actions.brief import written_brief
+from autoresearch.tui.terminal.console import echo, emit_json
+from autoresearch.tui.terminal.options import Where, common
 
 
 @click.command()
@@ -24,28 +23,3 @@ def brief(where: Where, chars: int | None, as_json: bool) -> None:
         emit_json({"text": written, "chars": len(written)})
     else:
         echo(written, nl=False)
-
-
-def written_brief(place: Place, session: Session, history: History, chars: int | None = None) -> str:
-    """What a fresh agent would be told now. Raises SessionError when the session cannot say.
-
-    `history` must not grow meanwhile.
-    """
-    from autoresearch.engine.brief import render
-    from autoresearch.engine.dossier import gather
-    from autoresearch.engine.git import Git
-    from autoresearch.state import config as configs
-
-    try:
-        text = session.config.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SessionError(
-            f"The session's {session.config} cannot be read ({error.strerror}); `autoresearch resume` writes it again."
-        ) from error
-    config = configs.loads(text, str(session.config))
-    if history.header is None:
-        raise SessionError(f"The journal {session.journal} has no header; start a session with `autoresearch run`.")
-    start = history.incumbent.sha if history.incumbent is not None else history.header.base
-    dossier = gather(place, session, history, config, Git(place.common_dir), start)
-    kind = history.agent[0] or config.agent.kind
-    return render(dossier, chars or config.agent.brief_chars, for_cli=kind == "command")

@@ -12,12 +12,13 @@ from typing import Any
 import click
 
 import autoresearch
-from autoresearch.state import numbers
-from autoresearch.state.numbers import plural
 from autoresearch.state.session import Place, SessionError, find_place, list_sessions, open_session
-from autoresearch.tui.cli import Where, common, did_you_mean, on_screen
-from autoresearch.tui.commands.running import AGENTS, start, view
-from autoresearch.tui.console import Console, interactive
+from autoresearch.state.text import numbers
+from autoresearch.state.text.numbers import plural
+from autoresearch.tui.commands.run import AGENTS, start, view
+from autoresearch.tui.facts.spelling import did_you_mean
+from autoresearch.tui.terminal.console import Console, interactive
+from autoresearch.tui.terminal.options import Where, common, on_screen
 
 EXPERIMENTS = 25
 """Of a demo in all, unless --max-experiments says how many more."""
@@ -55,7 +56,7 @@ def demo(
 
     TARGET is nanogpt (a small GPT; taken when torch is installed) or templates (a template engine, without torch).
     """
-    from autoresearch.engine.opening import RunOptions
+    from autoresearch.engine.sessions import RunOptions
 
     source = _source(target)
     at = (where.start() / (folder or Path(f"autoresearch-demo-{source.name}"))).absolute()
@@ -83,7 +84,7 @@ def demo(
 
 
 def _over(place: Place, where: Where, headless: bool) -> int:
-    from autoresearch.engine.opening import RunOptions
+    from autoresearch.engine.sessions import RunOptions
 
     session = open_session(place, where.session)
     if headless or not interactive():
@@ -127,7 +128,7 @@ def _prepare(source: Path, at: Path, budget: float | None) -> bool:
         raise SessionError(f"{at} exists and {what}; choose another folder with --dir.")
     if at.exists() and not at.is_dir():
         raise SessionError(f"{at} is a file; choose a folder with --dir.")
-    from autoresearch.tui.repository import make_repository
+    from autoresearch.tui.actions.repository import make_repository
 
     at.parent.mkdir(parents=True, exist_ok=True)
     half = at.with_name(f".{at.name}.{os.getpid()}.new")
@@ -164,9 +165,9 @@ def _set_budget(toml: Path, budget: float | None) -> None:
 
 def has_gpu() -> bool:
     """Without importing torch: what the driver shows."""
-    from autoresearch.engine import devices
+    from autoresearch.engine.measure import accelerator
 
-    return not devices.accelerator().startswith(("cpu", "mps"))
+    return not accelerator().startswith(("cpu", "mps"))
 
 
 # -- what is about to happen

@@ -10,13 +10,12 @@ import click
 
 from autoresearch.state import config as configs
 from autoresearch.state.session import CONFIG_FILE, NoRepository, Place, SessionError
-from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, emit_json
-from autoresearch.tui.proving import finding, prove
+from autoresearch.tui.terminal.console import Console, emit_json
+from autoresearch.tui.terminal.dry_run import finding, prove
+from autoresearch.tui.terminal.options import Where, common
 
 if TYPE_CHECKING:
-    from autoresearch.engine.dryrun import Finding, Report
-    from autoresearch.engine.machine import AgentCli, Check
+    from autoresearch.engine.doctor import AgentCli, Check, Finding, Report
 
 
 @click.command()
@@ -32,10 +31,10 @@ def doctor(
     where: Where, quick: bool, runs: int | None, no_canaries: bool, network: bool, trust: bool, as_json: bool
 ) -> int:
     """What this machine has, and in a target a dry run: does it measure what it claims?"""
-    from autoresearch.engine import machine
+    from autoresearch.engine.doctor import agent_clis, machine_checks
 
     console = None if as_json else Console()
-    checks, agents = machine.checks(), machine.agent_clis()
+    checks, agents = machine_checks(), agent_clis()
     if console is not None:
         _show_machine(console, checks, agents)
     has_git = all(check.state != "fail" for check in checks if check.name == "git")
@@ -65,16 +64,16 @@ def doctor(
 
 
 def _look(place: Place, console: Console | None) -> Report:
-    from autoresearch.engine import dryrun
+    from autoresearch.engine.doctor import Report, look
 
-    report = dryrun.Report(tuple(dryrun.look(place, configs.load(place.config_file))))
+    report = Report(tuple(look(place, configs.load(place.config_file))))
     _show(console, report.findings)
     return report
 
 
 def _target(where: Where) -> tuple[Path | None, Place | None, tuple[Finding, ...]]:
     """(folder, place, what is wrong with its git): no folder where there is no target, no place where git has none."""
-    from autoresearch.engine.dryrun import Finding
+    from autoresearch.engine.doctor import Finding
 
     try:
         place = where.place()

@@ -11,15 +11,32 @@ from typing import Any
 
 import click
 
-from autoresearch.state import session as sessions
+from autoresearch.state import files
 from autoresearch.state.config import Config
-from autoresearch.state.numbers import plural
-from autoresearch.state.session import SessionError
-from autoresearch.tui import layouts
-from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, clean, echo, is_terminal
-from autoresearch.tui.drafting import QUESTIONS, Values, config_of, git_in, has_commit, text_of, tracked_in, value_of
-from autoresearch.tui.layouts import Found
+from autoresearch.state.session import (
+    CONFIG_FILE,
+    NoRepository,
+    SessionError,
+    find_place,
+    list_sessions,
+    target_of,
+)
+from autoresearch.state.text.numbers import plural
+from autoresearch.tui.actions import target_layout as layouts
+from autoresearch.tui.actions.target_draft import (
+    QUESTIONS,
+    Values,
+    config_of,
+    git_in,
+    has_commit,
+    text_of,
+    tracked_in,
+    value_of,
+)
+from autoresearch.tui.actions.target_layout import Found
+from autoresearch.tui.facts.text import fitted
+from autoresearch.tui.terminal.console import Console, echo, is_terminal
+from autoresearch.tui.terminal.options import Where, common
 
 REQUIRED = {"measure.run": "--run", "metric.name": "--metric", "scope.edit": "--edit"}
 FIRST_COMMIT = "The state autoresearch starts from"
@@ -61,7 +78,7 @@ def init(
 ) -> int:
     """Write autoresearch.toml for this folder: what is optimised, how it is measured, what may change."""
     folder = where.start().resolve()
-    path = folder / sessions.CONFIG_FILE
+    path = folder / CONFIG_FILE
     if path.exists() and not force:
         raise SessionError(f"There is an {path.name} already; edit it, or write it anew with --force.")
     said = _said({
@@ -77,9 +94,9 @@ def init(
     found = layouts.detect(folder, tracked)
     console = Console()
     for sentence in found.sentences:
-        console.prose(clean(sentence))
+        console.prose(fitted(sentence))
     config = config_of(folder, _values(found, said, asking, yes))
-    sessions.write_atomic(path, text_of(config).encode(), mode=0o644)
+    files.write_atomic(path, text_of(config).encode(), mode=0o644)
     settled = yes or (asking and any(key not in {**found.sure, **said} for key in REQUIRED))
     console.prose(_summary(path, config, found, said, settled))
     if not has_repository:
@@ -163,7 +180,7 @@ def _summary(path: Path, config: Config, found: Found, said: Values, settled: bo
     if not config.guard and "guard" in found.guesses and not settled:
         command = found.guesses["guard"][0]["run"]
         lines.append(f"There are tests here: with --guard {shlex.quote(command)} they must pass before a gain counts.")
-    return "\n".join(clean(line) for line in lines)
+    return "\n".join(fitted(line) for line in lines)
 
 
 # -- git
@@ -172,8 +189,8 @@ def _summary(path: Path, config: Config, found: Found, said: Values, settled: bo
 def _in_repository(folder: Path) -> bool:
     """Raises SessionError where none can be made either: in a bare repository, or one of somebody else."""
     try:
-        sessions.find_place(folder)
-    except sessions.NoRepository:
+        find_place(folder)
+    except NoRepository:
         return False
     return True
 
@@ -195,19 +212,19 @@ def _to_betracked_in(folder: Path) -> set[str]:
 
 
 def _make_repository(folder: Path) -> None:
-    from autoresearch.tui.repository import make_repository
+    from autoresearch.tui.actions.repository import make_repository
 
     try:
         make_repository(folder, FIRST_COMMIT)
     except SessionError as error:
         # The config is written and good, so what is left to do is said instead of failing.
-        echo(clean(f"Not committed: {error}"))
+        echo(fitted(f"Not committed: {error}"))
     else:
         echo(f"Made a git repository in {folder} and committed what is in it.")
 
 
 def _offer_first_commit(top: Path) -> None:
-    from autoresearch.tui.repository import commit_all
+    from autoresearch.tui.actions.repository import commit_all
 
     names = git_in(top, "ls-files", "-z", "--others", "--cached", "--exclude-standard").split("\0")
     count = sum(1 for name in names if name)
@@ -220,13 +237,13 @@ def _offer_first_commit(top: Path) -> None:
 
 
 def _import(where: Where, history: Path) -> None:
-    from autoresearch.tui.commands.exchange import import_history
+    from autoresearch.tui.terminal.import_history import import_history
 
     if not has_commit(where.start()):
         echo(f"{history.name} holds earlier experiments: after the first commit, import it as below.")
         return
     place = where.place()
-    if any(sessions.target_of(session) == place.prefix for session in sessions.list_sessions(place)):
+    if any(target_of(session) == place.prefix for session in list_sessions(place)):
         echo(f"{history.name} is not imported: this target has a session (`autoresearch import {history.name}`).")
         return
     try:
@@ -235,7 +252,7 @@ def _import(where: Where, history: Path) -> None:
         # The config is written and good; a history that cannot be read is no reason to call that a failure.
         sentences = [f"{history.name} was not imported: {error}"]
     for sentence in sentences:
-        echo(clean(sentence))
+        echo(fitted(sentence))
 
 
 def _prove(where: Where, config: Config, folder: Path, wanted: bool | None, asking: bool) -> bool:
@@ -251,7 +268,7 @@ def _prove(where: Where, config: Config, folder: Path, wanted: bool | None, aski
         if wanted is None:
             echo(f"Whether it measures what it claims: autoresearch{_at(folder)} doctor")
         return True
-    from autoresearch.tui.proving import prove
+    from autoresearch.tui.terminal.dry_run import prove
 
     report = prove(where.place(), config, Console())
     if not report.good:

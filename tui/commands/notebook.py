@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
-from autoresearch.state.history import LISTS, History, IdeaState
-from autoresearch.tui.cli import Where, common, did_you_mean
-from autoresearch.tui.commands.requests import ask, finished, say
-from autoresearch.tui.console import echo
+from autoresearch.state.journal import LISTS, History, IdeaState
+from autoresearch.tui.actions.requests import ask
+from autoresearch.tui.commands.control import finished, say
 from autoresearch.tui.facts import ideas as facts
+from autoresearch.tui.facts.spelling import did_you_mean
+from autoresearch.tui.terminal.console import echo
+from autoresearch.tui.terminal.options import Where, common
 
 
 @click.command()

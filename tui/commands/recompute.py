@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from autoresearch.engine.recompute import recompute
-from autoresearch.state.numbers import plural
+from autoresearch.engine.verdict import recompute
 from autoresearch.state.session import Session
-from autoresearch.tui.console import Console, clean, emit_json
+from autoresearch.state.text.numbers import plural
+from autoresearch.tui.facts.text import fitted
+from autoresearch.tui.terminal.console import Console, emit_json
 
 
 def show_recomputed(session: Session, as_json: bool) -> int:
@@ -20,7 +21,7 @@ def show_recomputed(session: Session, as_json: bool) -> int:
         return 1 if different else 0
     console = Console()
     for one in different:
-        console.say(f"#{one.run} {clean(one.recorded)}: {clean('; '.join(one.differences))}")
+        console.say(f"#{one.run} {fitted(one.recorded)}: {fitted('; '.join(one.differences))}")
     answer = f"{len(different)} of them come out differently" if different else "all come out as recorded"
     console.say(f"{plural(len(found), 'verdict')} judged again from the samples on record: {answer}.")
     return 1 if different else 0

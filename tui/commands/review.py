@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import click
 
-from autoresearch.state import records
-from autoresearch.state.numbers import plural
-from autoresearch.tui import answers
-from autoresearch.tui.alive import engine_now, look
-from autoresearch.tui.cli import Where, common
-from autoresearch.tui.commands.status import say_score_note
-from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
+from autoresearch.state.journal import records
+from autoresearch.state.text.numbers import plural
+from autoresearch.tui.facts import documents
 from autoresearch.tui.facts import ideas as lists
+from autoresearch.tui.facts.engine import engine_now, look
 from autoresearch.tui.facts.messages import clock
 from autoresearch.tui.facts.pending import pending
-from autoresearch.tui.facts.returning import Returning, as_document, planned, returning
+from autoresearch.tui.facts.restart import Returning, as_document, planned, returning
+from autoresearch.tui.facts.text import GLYPHS, fitted
+from autoresearch.tui.terminal.console import Console, emit_json
+from autoresearch.tui.terminal.options import Where, common
+from autoresearch.tui.terminal.session_text import say_score_note
 
 
 @click.command()
@@ -28,7 +29,7 @@ def review(where: Where, as_json: bool) -> None:
     history = session.history()
     engine, _ = engine_now(session, history, records.now_ms(), beat)
     steps = [] if engine.alive else planned(place, session, history)
-    bounds = answers.next_limits(place, session, history, {})
+    bounds = documents.next_limits(place, session, history, {})
     facts = returning(history, engine, bounds, pending(session, history), steps)
     if as_json:
         emit_json({"session": session.name, **as_document(facts), "scored": history.scored})
@@ -49,10 +50,10 @@ def _print(console: Console, facts: Returning, scored: str) -> None:
     section("What goes on", list(facts.in_flight) or ["Nothing was in flight."])
     section("Limits left", [", ".join(facts.left) or "no limit is set"])
     section("In the inbox", [each.words for each in facts.asked])
-    warnings = [clean(each.text) for each in facts.warnings if each.code != "own-score"]
+    warnings = [fitted(each.text) for each in facts.warnings if each.code != "own-score"]
     section("Warnings since the last start", warnings)
     section("Ideas to try, in this order", [f"{entry.id} {entry.text}" for entry in facts.ideas])
-    keeps = [f"#{row.number} {clean(row.description)}: {answers.evidence_text(row)}" for row in facts.keeps]
+    keeps = [f"#{row.number} {fitted(row.description)}: {documents.evidence_text(row)}" for row in facts.keeps]
     section(f"Kept since the last start ({plural(facts.finished, 'experiment')})", keeps)
     for name, entries in facts.dead.items():
         section(f"{lists.TITLES[name]}, since the last start", [_dead_end(entry) for entry in entries])

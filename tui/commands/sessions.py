@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from autoresearch.state.heartbeat import watch
-from autoresearch.state.history import SCORE_MARKS
-from autoresearch.state.records import now_ms
-from autoresearch.state.session import SessionError, list_sessions, open_session
-from autoresearch.tui import wording
-from autoresearch.tui.cli import Where, common
-from autoresearch.tui.console import Console, clean, echo, emit_json
-from autoresearch.tui.overview import Overview, old, overview_of
+from autoresearch.state.journal import SCORE_MARKS
+from autoresearch.state.journal.records import now_ms
+from autoresearch.state.session import SessionError, list_sessions, open_session, watch_heartbeat
+from autoresearch.tui.facts import words
+from autoresearch.tui.facts.overview import Overview, old, overview_of
+from autoresearch.tui.facts.text import fitted
+from autoresearch.tui.terminal.console import Console, echo, emit_json
+from autoresearch.tui.terminal.options import Where, common
 
 
 @click.command()
@@ -23,7 +23,7 @@ def sessions(where: Where, with_archived: bool, as_json: bool) -> None:
     """Every session of the repository: its state, best, counts, age and spend."""
     found = list_sessions(where.place())
     shown = [session for session in found if with_archived or not session.archived]
-    beats = watch(shown)
+    beats = watch_heartbeat(shown)
     now = now_ms()
     overviews = [overview_of(session, session.history(), now, beats[session.name]) for session in shown]
     if as_json:
@@ -43,10 +43,10 @@ def _line(each: Overview, now: int) -> tuple[str, ...]:
     printed = SCORE_MARKS.get(each.document["scored"], "") if each.best is not None else ""
     mark = "*" * bool(printed)
     best = f"{each.best.value}{mark} {each.best.change}".rstrip() if each.best is not None else "no result yet"
-    state = wording.badge(each.engine, each.live).lower() + (", archived" if each.archived else "")
-    why = "" if each.engine.state == "running" else clean(each.engine.reason)
+    state = words.badge(each.engine, each.live).lower() + (", archived" if each.archived else "")
+    why = "" if each.engine.state == "running" else fitted(each.engine.reason)
     spent = f"${usd:,.2f}" if usd else ""
-    facts = (clean(each.target), old(now, each.began_ms), spent, mark + printed, why)
+    facts = (fitted(each.target), old(now, each.began_ms), spent, mark + printed, why)
     about = " · ".join(filter(None, facts))
     return (each.session.name, state, best, f"{count['tried']:,} tried", f"{count['kept']:,} kept", about)
 

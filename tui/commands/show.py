@@ -8,15 +8,16 @@ from typing import Any
 
 import click
 
-from autoresearch.state import numbers, records
-from autoresearch.state.history import History
-from autoresearch.state.journal import read_line, read_objects
+from autoresearch.state.journal import History, read_line, read_objects, records
 from autoresearch.state.session import Place, Session
-from autoresearch.tui import answers
-from autoresearch.tui.cli import Where, common
-from autoresearch.tui.commands.status import say_score_note
-from autoresearch.tui.console import GLYPHS, Console, clean, emit_json
+from autoresearch.state.text import numbers
+from autoresearch.tui.facts import documents
+from autoresearch.tui.facts.diff import diff_of
 from autoresearch.tui.facts.evidence import because
+from autoresearch.tui.facts.text import GLYPHS, fitted
+from autoresearch.tui.terminal.console import Console, emit_json
+from autoresearch.tui.terminal.options import Where, common
+from autoresearch.tui.terminal.session_text import say_score_note
 
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
@@ -32,7 +33,7 @@ _LOGS = ("output.log", "evaluate.log", "guard.log", "build.log", "agent.log")
 @click.pass_obj
 def show(where: Where, number: int, holdout: bool, as_json: bool) -> None:
     """Experiment NUMBER whole: what, why, diff, samples, the end of its log."""
-    if holdout and not answers.for_people():
+    if holdout and not documents.for_people():
         raise click.UsageError("The holdout is for people; an agent does not get to see it")
     place, session = where.open()
     history = session.history()
@@ -58,7 +59,7 @@ def describe(place: Place, session: Session, history: History, number: int, hold
     if row is not None:
         line = read_line(session.journal, row.line_at)
         assert isinstance(line, records.Experiment)
-        document = answers.experiment(row, history) | {
+        document = documents.experiment(row, history) | {
             "reason": line.reason,
             "metrics": line.metrics,
             "verdict": line.verdict,
@@ -74,14 +75,14 @@ def describe(place: Place, session: Session, history: History, number: int, hold
         document = {"number": number, "status": "open", "sha": sha, "parent": parent, "attempt": opened.attempt,
                     "description": waiting.description if waiting else "baseline",
                     "mends": waiting.mends if waiting else None}  # fmt: skip
-    document["chain"] = answers.chain(number, history)
+    document["chain"] = documents.chain(number, history)
     document["proposed"] = _proposed(session, proposal_at)
     document["scored"] = history.scored
     document["self_scored"] = history.self_scored
     document["samples"] = _samples(session, number, intent_at, end)
     if holdout:
         document["samples"] += _held_out(session, number, end if row is not None else intent_at, history.offset)
-        document |= answers.holdout(history)
+        document |= documents.holdout(history)
     document["diff"] = diff_of(place, session, number, parent, sha)
     document["logs"] = _logs(session.run(number))
     return document
@@ -129,25 +130,6 @@ def _held_out(session: Session, number: int, start: int, end: int) -> list[dict[
     ]
 
 
-def diff_of(place: Place, session: Session, number: int, parent: str, sha: str) -> str | None:
-    """What the experiment changed against its parent; None when git no longer has it."""
-    if not parent or not sha:
-        return None
-    if parent == sha:
-        return ""
-    import git
-
-    repo = git.Repo(place.top)
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/")
-    for commit in (f"{session.refs}{number}", sha):
-        try:
-            text = str(repo.git.diff(*options, parent, commit, "--", strip_newline_in_stdout=False))
-        except git.GitCommandError:
-            continue
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return None
-
-
 def _logs(folder: Path) -> dict[str, list[str]]:
     """The last lines of each log that is there and not empty."""
     return {name: lines for name in _LOGS if (lines := _tail(folder / name))}
@@ -166,43 +148,43 @@ def _tail(path: Path) -> list[str]:
         lines = lines[1:]
     if lines and not lines[-1]:
         lines.pop()
-    return [clean(line)[:2000] for line in lines[-_TAIL_LINES:]]
+    return [fitted(line)[:2000] for line in lines[-_TAIL_LINES:]]
 
 
 def _print(console: Console, document: dict[str, Any], history: History) -> None:
     status = document["status"]
     glyph = GLYPHS["run"] if status == "open" else GLYPHS[status]
     title = f"#{document['number']} {console.paint(glyph, status if status != 'open' else 'run')}"
-    metric = f" {answers.metric_text(document['metric'], history)}" if document.get("metric") is not None else ""
-    console.say(f"{title}{metric} · {clean(document['description'])}")
+    metric = f" {documents.metric_text(document['metric'], history)}" if document.get("metric") is not None else ""
+    console.say(f"{title}{metric} · {fitted(document['description'])}")
     proposed = document["proposed"] or {}
     who = " ".join(filter(None, (proposed.get("agent"), proposed.get("model"))))
     change = f"+{proposed['lines'][0]} −{proposed['lines'][1]} lines" if proposed.get("lines") else ""
-    again = f" (again if {clean(document['retry_if'])})" if document.get("retry_if") else ""
-    cause, reason = clean(document.get("cause") or ""), clean(document.get("reason") or "")
+    again = f" (again if {fitted(document['retry_if'])})" if document.get("retry_if") else ""
+    cause, reason = fitted(document.get("cause") or ""), fitted(document.get("reason") or "")
     console.facts(
         [
-            ("why", clean(proposed.get("hypothesis") or "")),
-            ("expected", clean(proposed.get("expected_effect") or "")),
+            ("why", fitted(proposed.get("hypothesis") or "")),
+            ("expected", fitted(proposed.get("expected_effect") or "")),
             ("verdict", ". ".join(filter(None, (reason, because(cause, document.get("verdict") or {}))))),
             ("cause", cause.replace("_", " ")),
-            ("learned", clean(document.get("lesson") or "") + again if document.get("lesson") else ""),
+            ("learned", fitted(document.get("lesson") or "") + again if document.get("lesson") else ""),
             ("chain", chain_text(document["chain"], document["number"])),
-            ("by", clean(who)),
-            ("files", ", ".join(filter(None, (", ".join(clean(path) for path in proposed.get("files", [])), change)))),
-            ("not taken", ", ".join(clean(path) for path in proposed.get("dropped", []))),
+            ("by", fitted(who)),
+            ("files", ", ".join(filter(None, (", ".join(fitted(path) for path in proposed.get("files", [])), change)))),
+            ("not taken", ", ".join(fitted(path) for path in proposed.get("dropped", []))),
             (
                 "metrics",
-                ", ".join(f"{clean(k)} {numbers.metric(v)}" for k, v in (document.get("metrics") or {}).items()),
+                ", ".join(f"{fitted(k)} {numbers.metric(v)}" for k, v in (document.get("metrics") or {}).items()),
             ),
             ("commit", document["sha"][:12] + (f" on {document['parent'][:12]}" if document["parent"] else "")),
         ]
     )
     say_score_note(console, document["scored"])
     if document.get("gap"):
-        console.say(console.paint(f"  {clean(document['gap']['text'])}", "warn" if document["gap"]["grows"] else ""))
+        console.say(console.paint(f"  {fitted(document['gap']['text'])}", "warn" if document["gap"]["grows"] else ""))
     for warning in document.get("warnings") or []:
-        console.say(console.paint(f"  ! {clean(warning)}", "warn"))
+        console.say(console.paint(f"  ! {fitted(warning)}", "warn"))
     _print_samples(console, document["samples"], history)
     _print_diff(console, document["diff"])
     for name, lines in document["logs"].items():
@@ -226,8 +208,8 @@ def _print_samples(console: Console, samples: list[dict[str, Any]], history: His
     console.say(f"\n{console.paint('samples', 'strong')}")
     rows = []
     for sample in samples:
-        value = answers.metric_text(sample["metric"], history)
-        cause = f"{sample['cause'].replace('_', ' ')}: {clean(sample['detail'] or '')}" if sample["cause"] else ""
+        value = documents.metric_text(sample["metric"], history)
+        cause = f"{sample['cause'].replace('_', ' ')}: {fitted(sample['detail'] or '')}" if sample["cause"] else ""
         took = numbers.duration(sample["duration_s"] or 0.0)
         rows.append((f"  {sample['arm']}", f"run {sample['k']}", value, took, cause))
     console.table(rows, right=frozenset({2, 3}))
@@ -254,4 +236,4 @@ def _print_diff(console: Console, diff: str | None) -> None:
 def clean_indented(line: str) -> str:
     """`clean` without losing what stands before the first word."""
     body = line.lstrip(" \t")
-    return line[: len(line) - len(body)].expandtabs(4) + clean(body)
+    return line[: len(line) - len(body)].expandtabs(4) + fitted(body)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from autoresearch.state import numbers
+from autoresearch.state.text import numbers
 
 _WITHOUT_ODDS = {
     "worse": "Refuted: no better than the best it was compared with.",

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.state import knobs, numbers, records
-from autoresearch.state.history import History, Open, Row
-from autoresearch.state.journal import read_line, read_objects
-from autoresearch.state.model import FLAG_WORDS
+from autoresearch.engine.verdict import run_sd
+from autoresearch.state.journal import FLAG_WORDS, History, Open, Row, knob_values, read_line, read_objects, records
 from autoresearch.state.session import Session
-from autoresearch.state.text import clean_line
-from autoresearch.tui import answers
+from autoresearch.state.text import clean_line, numbers
+from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.evidence import because, rule
 from autoresearch.tui.facts.ideas import knob_names
 
@@ -137,7 +135,7 @@ def read(session: Session, history: History, item: Row | Open) -> Experiment:
         sha=item.sha,
         parent=item.parent,
         idea=clean_line(proposal.idea or "") if proposal else "",
-        noise=answers.noise(history),
+        noise=run_sd(history),
         rule=clean_line(rule(line.verdict)) if line else "",
     )
 
@@ -150,7 +148,7 @@ def _proposal(journal: Path, at: int) -> records.Proposal | None:
 def _params(proposal: records.Proposal | None, history: History) -> str:
     """ "LR = 0.003  DEPTH = 6"."""
     called = knob_names(history)
-    values = knobs.values(proposal.params) if proposal is not None else {}
+    values = knob_values(proposal.params) if proposal is not None else {}
     return "  ".join(f"{called.get(name, name)} = {value}" for name, value in values.items())
 
 
@@ -193,8 +191,8 @@ def _description(line: records.Experiment | None, proposal: records.Proposal | N
 def _verdict(item: Row | Open, history: History) -> str:
     if isinstance(item, Open):
         return "No verdict yet."
-    value = numbers.metric(item.metric, item.interval or answers.noise(history))
-    said = answers.evidence_text(item)
+    value = numbers.metric(item.metric, item.interval or run_sd(history))
+    said = documents.evidence_text(item)
     cause = item.cause.replace("_", " ")
     parts = [said or cause, f"value {value}" if item.metric is not None else "no value"]
     return "; ".join(part for part in parts if part)
@@ -248,7 +246,7 @@ def _metrics(
     header = history.header or records.Header()
     lower = {header.metric_name: header.direction == "lower"}
     lower |= {name: not str(limit).strip().startswith(">") for name, limit in header.constraints.items()}
-    step = answers.noise(history)
+    step = run_sd(history)
     return tuple(
         Metric(
             clean_line(name),
@@ -275,7 +273,7 @@ def _change(value: float, before: float | None, lower: bool | None, step: float 
 
 def _chain(number: int, history: History) -> tuple[Link, ...]:
     links = []
-    for link in answers.chain(number, history):
+    for link in documents.chain(number, history):
         row = history.by_number.get(link["number"])
         what = "being measured" if row is None else clean_line(row.description)
         cause = f" ({row.cause.replace('_', ' ')})" if row is not None and row.status != "keep" else ""
@@ -343,12 +341,12 @@ def kept(session: Session, number: int, best: int | None) -> list[Kept]:
 def _beginning(folder: Path, name: str) -> tuple[str | None, int] | None:
     import os
 
-    from autoresearch.engine import produce
+    from autoresearch.engine.files import NotTaken, open_regular
 
     try:
-        with os.fdopen(produce.open_regular(folder, name), "rb") as file:
+        with os.fdopen(open_regular(folder, name), "rb") as file:
             data = file.read(_TEXT_BYTES)
             size = os.fstat(file.fileno()).st_size
-    except (produce.NotTaken, OSError):
+    except (NotTaken, OSError):
         return None
     return (None if b"\0" in data else data.decode("utf-8", "replace")), size

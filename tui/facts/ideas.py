@@ -11,10 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from autoresearch.state import numbers
-from autoresearch.state.history import History, IdeaState, Row, list_of
-from autoresearch.state.knobs import short_names
-from autoresearch.state.text import clean_line
+from autoresearch.state.journal import History, IdeaState, Row, list_of, short_names
+from autoresearch.state.text import clean_line, numbers
 from autoresearch.tui.facts.pending import Pending
 
 DEAD = ("refuted", "unproven", "crashed")

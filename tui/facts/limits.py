@@ -6,14 +6,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from autoresearch.state import numbers
 from autoresearch.state.config import Limits, Metric
-from autoresearch.state.history import History
-from autoresearch.state.numbers import plural
-from autoresearch.state.text import clean_line
+from autoresearch.state.journal import History
+from autoresearch.state.text import clean_line, numbers
+from autoresearch.state.text.numbers import plural
 
 if TYPE_CHECKING:
-    from autoresearch.engine.stopping import Reached
+    from autoresearch.engine.limits import Reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +99,10 @@ def used_up(history: History, bounds: dict[str, Any]) -> Reached | None:
     """
     if history.open is not None:
         return None
-    from autoresearch.engine import stopping
+    from autoresearch.engine import limits
 
     now = datetime.now().astimezone()
-    progress = stopping.Progress(
+    progress = limits.Progress(
         experiments=history.measured,
         call_experiments=0,
         max_experiments=None,
@@ -117,4 +116,4 @@ def used_up(history: History, bounds: dict[str, Any]) -> Reached | None:
         free_mb=0.0,
     )
     set_now = {item.name: bounds[item.name] for item in fields(Limits) if item.name in bounds and item.name != "until"}
-    return stopping.reached(progress, Limits(**set_now), Metric(name=""), least_free_mb=0.0)
+    return limits.reached(progress, Limits(**set_now), Metric(name=""), least_free_mb=0.0)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from autoresearch.state.history import History
+from autoresearch.state.journal import History
 from autoresearch.tui.facts.pending import Pending
 
 DEAF = frozenset({"tuner", "replay"})

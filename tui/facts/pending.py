@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from autoresearch.state.history import History
+from autoresearch.state.journal import History
 from autoresearch.state.session import Session
 from autoresearch.state.text import clean_line
 from autoresearch.tui.facts import limits

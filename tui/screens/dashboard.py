@@ -12,32 +12,33 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from autoresearch.state.heartbeat import Heartbeat
-from autoresearch.state.history import History
-from autoresearch.state.session import Live, Session
-from autoresearch.tui import answers, logs, notices, wording
-from autoresearch.tui.alive import Engine, engine_of
-from autoresearch.tui.feed import Feed
-from autoresearch.tui.follow import Progress
-from autoresearch.tui.gauges import Gauges
-from autoresearch.tui.keys import Shown, line_of
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.screens.arranged import Arranged
-from autoresearch.tui.screens.charted import Charted
+from autoresearch.engine import verdict
+from autoresearch.state.journal import History
+from autoresearch.state.session import Heartbeat, Live, Session
+from autoresearch.tui.facts import documents, logs, words
+from autoresearch.tui.facts.engine import Engine, engine_of
+from autoresearch.tui.live import bell as notices
+from autoresearch.tui.live.feed import Feed
+from autoresearch.tui.live.gauges import Gauges
+from autoresearch.tui.live.growing_files import Progress
+from autoresearch.tui.look.keys import Shown, line_of
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.screens.chart_source import Charted
+from autoresearch.tui.screens.pane_layout import Arranged
 from autoresearch.tui.screens.panes import Pane
-from autoresearch.tui.widgets.banner import PauseBanner
 from autoresearch.tui.widgets.chart import Chart
-from autoresearch.tui.widgets.keys import KeyLine
-from autoresearch.tui.widgets.lists import TextList, dead_ends_of, ideas_of
-from autoresearch.tui.widgets.log import LogView
+from autoresearch.tui.widgets.key_line import KeyLine
+from autoresearch.tui.widgets.log_view import LogView
 from autoresearch.tui.widgets.meters import Meters
-from autoresearch.tui.widgets.now import now_items
+from autoresearch.tui.widgets.pause_banner import PauseBanner
 from autoresearch.tui.widgets.pulse import Pulse
+from autoresearch.tui.widgets.running_now import now_items
 from autoresearch.tui.widgets.state_line import StateLine
 from autoresearch.tui.widgets.table import Experiments
+from autoresearch.tui.widgets.text_list import TextList, dead_ends_of, ideas_of
 
 if TYPE_CHECKING:
-    from autoresearch.tui.app import Dashboard
+    from autoresearch.tui.app.app import Dashboard
 
 
 _GONE = Engine("gone", reason="this session's folder was deleted or moved; ctrl+o shows the others")
@@ -321,7 +322,7 @@ class DashboardScreen(Arranged):
 
     def refresh_all(self) -> None:
         """The journal said something new."""
-        self.bounds = answers.limits(self.session, self.history, {})
+        self.bounds = documents.limits(self.session, self.history, {})
         self._measure_gain()
         ideas, dead = ideas_of(self.history, self.palette), dead_ends_of(self.history, self.palette)
         for name, items in (("ideas", ideas), ("ideas-aside", ideas), ("dead", dead), ("dead-aside", dead)):
@@ -336,7 +337,7 @@ class DashboardScreen(Arranged):
         stamp = (history.incumbent and history.incumbent.number, history.segment, history.spread.nu)
         if stamp != self._gain_of and history.incumbent is not None:
             baselines = sum(row.cause == "baseline" and row.status == "keep" for row in history.rows)
-            self.gain = {**answers.gain(self.session, history), "baselines": baselines}
+            self.gain = {**verdict.gain_of(self.session, history), "baselines": baselines}
             self._gain_of = stamp
 
     def refresh_state(self) -> None:
@@ -381,7 +382,7 @@ class DashboardScreen(Arranged):
             charted.take(*charted.read(rows)())
         chart.choose(charted.series)
         can_start = not self.board.read_only
-        chart.show(charted.points(), wording.empty_chart(self.engine, self.live, self.history, can_start=can_start))
+        chart.show(charted.points(), words.empty_chart(self.engine, self.live, self.history, can_start=can_start))
 
     def _read_metric(self, work: Callable[[], tuple[str, dict[int, float], int]]) -> None:
         self.app.call_from_thread(self._take_metric, *work())

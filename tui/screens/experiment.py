@@ -12,20 +12,19 @@ from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.widget import Widget
 
-from autoresearch.state import numbers, records
-from autoresearch.state.history import NOTHING_TAKEN
-from autoresearch.tui import answers
+from autoresearch.engine.verdict import run_sd
+from autoresearch.state.journal import NOTHING_TAKEN, records
+from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import experiment as facts
 from autoresearch.tui.facts.experiment import Experiment
-from autoresearch.tui.follow import clean
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.screens.outside import edit, page
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.screens.editor import edit, page
 from autoresearch.tui.screens.session_page import SessionPage
-from autoresearch.tui.widgets.diff import DiffView
-from autoresearch.tui.widgets.lists import Item, TextList
-from autoresearch.tui.widgets.log import LogView
+from autoresearch.tui.widgets.diff_view import DiffView
+from autoresearch.tui.widgets.log_view import LogView
 from autoresearch.tui.widgets.plot import GLYPHS
-from autoresearch.tui.widgets.strip import Arm, StripPlot
+from autoresearch.tui.widgets.strip_plot import Arm, StripPlot
+from autoresearch.tui.widgets.text_list import Item, TextList
 
 Tab = Literal["verdict", "diff", "logs", "outputs"]
 TABS: tuple[Tab, ...] = ("verdict", "diff", "logs", "outputs")
@@ -119,7 +118,7 @@ class ExperimentScreen(SessionPage):
         verdict = self.query_one("#verdict", TextList)
         verdict.message = self.problem
         items = told(self.facts, self.palette) if self.facts is not None else ()
-        verdict.show([(mark, style, clean(text), look) for mark, style, text, look in items])
+        verdict.show([(mark, style, safe_line(text), look) for mark, style, text, look in items])
         self._show_strip()
         self._show_files()
         self._arrange()
@@ -137,7 +136,7 @@ class ExperimentScreen(SessionPage):
             Arm("this, fresh", found.fresh, palette.keep),
             Arm(best, found.against, palette.best),
         ]
-        self.query_one("#strip", StripPlot).show(arms, answers.noise(self.history), header.direction)
+        self.query_one("#strip", StripPlot).show(arms, run_sd(self.history), header.direction)
 
     def _show_files(self) -> None:
         session, found = self.viewer.session, self.facts
@@ -161,13 +160,13 @@ class ExperimentScreen(SessionPage):
         place, session, number = self.viewer.place, self.viewer.session, found.number
 
         def ask() -> None:
-            from autoresearch.tui.commands.show import diff_of
+            from autoresearch.tui.facts.diff import diff_of
 
             text, why = None, "Its commit is no longer in this repository, so there is no diff to show."
             try:
                 text = diff_of(place, session, number, found.parent, found.sha)
             except Exception as error:  # whatever git or its library says, the page stays
-                said = clean(str(error))[:200]
+                said = safe_line(str(error))[:200]
                 lost = said.startswith("/")  # the library says only which folder it found no repository in
                 why = "Its repository is not there any more." if lost else f"git gave no diff: {said}"
             self.app.call_from_thread(self._take_diff, number, text, why)
@@ -318,7 +317,7 @@ class ExperimentScreen(SessionPage):
         elif self.diff:
             with tempfile.TemporaryDirectory(prefix="autoresearch-") as folder:
                 path = Path(folder) / f"{self.number}.diff"
-                path.write_text("\n".join(map(clean, self.diff.split("\n"))), encoding="utf-8")
+                path.write_text("\n".join(map(safe_line, self.diff.split("\n"))), encoding="utf-8")
                 show(path)
         else:
             self.notify("There is no diff to show.", timeout=4)
@@ -380,7 +379,7 @@ def _figures(found: Experiment, palette: Palette) -> Iterator[Item]:
     where = f"commit {found.sha[:12]}" + (f" on {found.parent[:12]}" if found.parent else "")
     for text in (found.params, found.cost, f"idea {found.idea}" if found.idea else "", where, found.rule):
         if text:
-            yield ("·", palette.quiet, clean(text), palette.quiet)
+            yield ("·", palette.quiet, safe_line(text), palette.quiet)
 
 
 def _sample(sample: records.Sample, noise: float | None, palette: Palette) -> Item:
@@ -392,7 +391,7 @@ def _sample(sample: records.Sample, noise: float | None, palette: Palette) -> It
     elif sample.peak_rss_mb:
         text += f", {sample.peak_rss_mb:,.0f} MB"
     if sample.detail:
-        text += f". {clean(sample.detail)}"
+        text += f". {safe_line(sample.detail)}"
     style = palette.text if sample.arm == "candidate" else palette.quiet
     return ("·" if sample.cause is None else "!", palette.quiet, text, style)
 
@@ -411,11 +410,11 @@ def beside(outputs: list[facts.Kept], found: Experiment | None, palette: Palette
             if output.best is not None:
                 yield ("=", palette.quiet, f"the same as {best}'s", palette.quiet)
             for line in output.mine.splitlines()[:_KEPT_LINES]:
-                yield (" ", palette.quiet, clean(line), palette.text)
+                yield (" ", palette.quiet, safe_line(line), palette.text)
         else:
             pairs = difflib.ndiff(output.best.splitlines()[:_KEPT_LINES], output.mine.splitlines()[:_KEPT_LINES])
             for line in pairs:
                 if not line.startswith("?"):
                     mark = {"+": "+", "-": "-"}.get(line[0], " ")
                     style = {"+": palette.keep, "-": palette.crash}.get(mark, palette.quiet)
-                    yield (mark, style, clean(line[2:]), palette.worse if mark == "-" else palette.text)
+                    yield (mark, style, safe_line(line[2:]), palette.worse if mark == "-" else palette.text)

@@ -7,9 +7,9 @@ from typing import Any
 from rich.style import Style
 from textual.screen import Screen
 
-from autoresearch.tui.keys import Command, commands_of
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.widgets.lists import Item
+from autoresearch.tui.look.keys import Command, commands_of
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.widgets.text_list import Item
 
 _SIGNS = (
     ("✓", "KEEP: better, and repeated until luck was unlikely"),

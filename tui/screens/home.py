@@ -17,25 +17,24 @@ from textual.events import Click
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from autoresearch.state.heartbeat import Heartbeat
-from autoresearch.state.history import SCORE_MARKS
-from autoresearch.state.session import Place, Session, list_sessions, target_of
-from autoresearch.tui import wording
-from autoresearch.tui.alive import Engine
-from autoresearch.tui.follow import clean
-from autoresearch.tui.keys import Reasoned, line_of
-from autoresearch.tui.overview import Overview, age, moment, overview_of
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.screens.beginning import begin, begin_new
-from autoresearch.tui.screens.deleting import ask_to_delete
-from autoresearch.tui.screens.leaving import LeftOnce
-from autoresearch.tui.widgets.keys import KeyLine
-from autoresearch.tui.widgets.lines import LineView
+from autoresearch.state.journal import SCORE_MARKS
+from autoresearch.state.session import Heartbeat, Place, Session, list_sessions, target_of
+from autoresearch.state.text import safe_line
+from autoresearch.tui.facts import words as wording
+from autoresearch.tui.facts.engine import Engine
+from autoresearch.tui.facts.overview import Overview, age, moment, overview_of
+from autoresearch.tui.look.keys import Reasoned, line_of
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.screens.delete_session import ask_to_delete
+from autoresearch.tui.screens.dismiss_once import LeftOnce
+from autoresearch.tui.screens.start_engine import begin, begin_new
+from autoresearch.tui.widgets.key_line import KeyLine
+from autoresearch.tui.widgets.line_view import LineView
 from autoresearch.tui.widgets.spark import spark
 from autoresearch.tui.widgets.state_line import cut
 
 if TYPE_CHECKING:
-    from autoresearch.tui.app import Dashboard
+    from autoresearch.tui.app.app import Dashboard
 
 _EVERY_S = 2.0
 _ROOMY = 112
@@ -99,7 +98,7 @@ class SessionList(Reasoned, LineView):
 
     def _standing(self, session: Session, known: Overview | str | None, width: int) -> list[Segment]:
         palette = self.palette
-        name = Segment(_fixed(clean(session.name), 20 if width >= _ROOMY else 13), palette.strong)
+        name = Segment(_fixed(safe_line(session.name), 20 if width >= _ROOMY else 13), palette.strong)
         if known is None:
             return [name, Segment(_fixed("…", 16), palette.quiet)]
         if isinstance(known, str):
@@ -141,10 +140,10 @@ class SessionList(Reasoned, LineView):
             return [Segment("reading its journal", palette.quiet)]
         if isinstance(known, str):
             return [Segment(known, palette.text)]
-        parts = [Segment(f"{clean(known.target)} · " if known.target else "", palette.quiet)]
+        parts = [Segment(f"{safe_line(known.target)} · " if known.target else "", palette.quiet)]
         if known.archived:
             parts.append(Segment("archived · ", palette.quiet))
-        parts.append(Segment(clean(known.doing), palette.text if known.engine.alive else palette.quiet))
+        parts.append(Segment(safe_line(known.doing), palette.text if known.engine.alive else palette.quiet))
         usd = known.document["spend"]["usd"]
         if width < _ROOMY and usd:
             parts.append(Segment(f" · ${usd:,.2f}", palette.quiet))
@@ -322,7 +321,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         self.query_one("#home-empty", Static).update(self._nothing(len(hidden)) if empty else "")
         self.listing.show(shown, known)
         name = self.place.top.name
-        words = f" {clean(name)}  {len(shown)} session{'s' if len(shown) != 1 else ''}"
+        words = f" {safe_line(name)}  {len(shown)} session{'s' if len(shown) != 1 else ''}"
         if hidden:
             words += f", {len(hidden)} archived" + ("" if self.with_archived else " and not shown (A)")
         if any(_is_starred(self.read.get(session.name)) for session in shown):
@@ -348,7 +347,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
             return f"{which} archived; A shows archived ones, n starts another."
         if self.place.config_file.is_file():
             return "No session yet; n starts the first one.\n`autoresearch doctor` proves the target before."
-        return f"There is no autoresearch.toml in {clean(str(self.place.folder))}.\nn sets this target up."
+        return f"There is no autoresearch.toml in {safe_line(str(self.place.folder))}.\nn sets this target up."
 
     # -- acting
 
@@ -399,7 +398,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         try:
             place = replace(self.place, prefix=target_of(session))
         except OSError as error:
-            self.notify(f"Session {clean(session.name)} cannot be read: {error.strerror}.", severity="error")
+            self.notify(f"Session {safe_line(session.name)} cannot be read: {error.strerror}.", severity="error")
             return
         self.board.open_session(place, session)
 
@@ -421,10 +420,12 @@ class HomeScreen(Reasoned, LeftOnce[None]):
             else:
                 mark.touch()
         except OSError as error:
-            self.notify(f"Session {clean(chosen.session.name)} cannot be archived: {error.strerror}.", severity="error")
+            self.notify(
+                f"Session {safe_line(chosen.session.name)} cannot be archived: {error.strerror}.", severity="error"
+            )
             return
         said = "is in the list again" if chosen.archived else "is archived; all of it is kept, and A shows it"
-        self.notify(f"{clean(chosen.session.name)} {said}.", timeout=5)
+        self.notify(f"{safe_line(chosen.session.name)} {said}.", timeout=5)
         self.read[chosen.session.name] = replace(chosen, archived=not chosen.archived)
         self.refresh_list()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from autoresearch.state import numbers
-from autoresearch.state.history import History
-from autoresearch.tui import answers
+from autoresearch.state.journal import History
+from autoresearch.state.text import numbers, safe_line
+from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.ideas import TITLES, Entry, Family
-from autoresearch.tui.follow import clean
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.widgets.lists import Item
+from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.plot import GLYPHS
+from autoresearch.tui.widgets.text_list import Item
 
 _STATES = {"open": "to try", "taken": "being tried", "tried": "tried", "vetoed": "vetoed"}
 _SHOWN = 60
@@ -55,14 +54,14 @@ def _experiments(experiments: tuple[int, ...], history: History, palette: Palett
         return []
     items: list[Item] = [("", palette.title, "Experiments", palette.title)]
     for row in rows:
-        evidence = answers.evidence_text(row) or row.cause.replace("_", " ")
-        text = f"#{row.number} {clean(row.description)} – {evidence}"
+        evidence = documents.evidence_text(row) or row.cause.replace("_", " ")
+        text = f"#{row.number} {safe_line(row.description)} – {evidence}"
         items.append((GLYPHS[row.status], palette.status(row.status, row.cause), text, palette.quiet))
         lesson, retry_if = history.lessons.get(row.number, ("", ""))
         if lesson:
-            items.append((" ", palette.quiet, clean(lesson), palette.text))
+            items.append((" ", palette.quiet, safe_line(lesson), palette.text))
         if retry_if:
-            items.append((" ", palette.quiet, f"Retry if {clean(retry_if)}", palette.text))
+            items.append((" ", palette.quiet, f"Retry if {safe_line(retry_if)}", palette.text))
     if len(experiments) > _SHOWN:
         items.append(("…", palette.quiet, f"{len(experiments) - _SHOWN} older; enter lists all", palette.quiet))
     return items
@@ -77,10 +76,12 @@ def details_of_hit(hit: Mapping[str, object], palette: Palette) -> list[Item]:
         ("·", palette.quiet, f"{str(hit['cause']).replace('_', ' ')}, value {value}", palette.text),
     ]
     for label in ("category", "hypothesis", "reason", "lesson", "snippet"):
-        text = clean(str(hit[label]))
+        text = safe_line(str(hit[label]))
         if text and text != hit["description"]:
             items.append(("·", palette.quiet, f"{'found' if label == 'snippet' else label}: {text}", palette.text))
     files = hit["files"]
     if isinstance(files, (list, tuple)) and files:
-        items.append(("·", palette.quiet, "files: " + ", ".join(clean(str(name)) for name in files[:20]), palette.text))
+        items.append(
+            ("·", palette.quiet, "files: " + ", ".join(safe_line(str(name)) for name in files[:20]), palette.text)
+        )
     return items

@@ -11,18 +11,17 @@ from textual.containers import Container
 from textual.widget import Widget
 from textual.widgets import Input
 
-from autoresearch.state import records
-from autoresearch.state.history import History, Row
+from autoresearch.state.journal import History, Row, records
 from autoresearch.state.session import SessionError, open_session, target_of
+from autoresearch.state.text import safe_line
 from autoresearch.tui.facts import ideas as facts
 from autoresearch.tui.facts.ideas import Entry, Filter
-from autoresearch.tui.follow import clean
-from autoresearch.tui.palette import Palette
+from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.idea_details import details_of, details_of_family, details_of_hit
 from autoresearch.tui.screens.session_page import SessionPage, literal
-from autoresearch.tui.widgets.lists import TextList
-from autoresearch.tui.widgets.picks import Pick, Picks
+from autoresearch.tui.widgets.pick_list import Pick, Picks
 from autoresearch.tui.widgets.plot import GLYPHS
+from autoresearch.tui.widgets.text_list import TextList
 
 Tab = Literal["ideas", "dead", "families", "search"]
 TABS: tuple[Tab, ...] = ("ideas", "dead", "families", "search")
@@ -221,7 +220,7 @@ class IdeasScreen(SessionPage):
             shown = details_of(self._entries[key], self.history, self.palette)
         else:
             shown = []
-        details.show([(mark, style, clean(text), look) for mark, style, text, look in shown])
+        details.show([(mark, style, safe_line(text), look) for mark, style, text, look in shown])
         details.to_line(0)
 
     @property
@@ -270,10 +269,10 @@ class IdeasScreen(SessionPage):
             place = replace(self.viewer.repository, prefix=target_of(session))
         except (SessionError, OSError):
             words = f"Session {name} cannot be opened here; `autoresearch show {number} -s {name}` may say why."
-            self.notify(clean(words), severity="error", timeout=8, markup=False)
+            self.notify(safe_line(words), severity="error", timeout=8, markup=False)
             return
         self.viewer.open_session(place, session, number)
-        self.viewer.notify(clean(f"This is session {name}; ctrl+o shows the others."), timeout=6, markup=False)
+        self.viewer.notify(safe_line(f"This is session {name}; ctrl+o shows the others."), timeout=6, markup=False)
 
     # -- search and filters
 
@@ -292,14 +291,14 @@ class IdeasScreen(SessionPage):
         self.query_one("#picks", Picks).message = "Searching …" if words.strip() else _EMPTY["search"]
 
         def find() -> None:
-            from autoresearch.tui.commands.searching import found_in
+            from autoresearch.tui.facts.search import found_in
 
             try:
                 document = found_in(
                     self.viewer.place, words, _FOUND, where=chosen.where, category=chosen.category, cause=chosen.cause
                 )
             except (SessionError, OSError) as error:
-                self.app.call_from_thread(self.notify, clean(str(error)), severity="error", timeout=8, markup=False)
+                self.app.call_from_thread(self.notify, safe_line(str(error)), severity="error", timeout=8, markup=False)
                 return
             self.app.call_from_thread(self._take, asked, document["found"])
 
@@ -468,11 +467,11 @@ class ExperimentsOf(SessionPage):
 
 
 def _line_of(row: Row, history: History, palette: Palette) -> Pick:
-    from autoresearch.tui import answers
+    from autoresearch.tui.facts import documents
 
     status: records.Status = row.status
-    evidence = answers.evidence_text(row) or row.cause.replace("_", " ")
+    evidence = documents.evidence_text(row) or row.cause.replace("_", " ")
     style = palette.status(status, row.cause)
     return Pick(
-        str(row.number), GLYPHS[status], style, clean(row.description), palette.text, f"#{row.number}", evidence
+        str(row.number), GLYPHS[status], style, safe_line(row.description), palette.text, f"#{row.number}", evidence
     )

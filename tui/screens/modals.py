@@ -14,11 +14,11 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.screens.leaving import LeftOnce
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.screens.dismiss_once import LeftOnce
 from autoresearch.tui.screens.panes import literal
-from autoresearch.tui.widgets.lines import LineView
-from autoresearch.tui.widgets.lists import Item, TextList
+from autoresearch.tui.widgets.line_view import LineView
+from autoresearch.tui.widgets.text_list import Item, TextList
 
 
 @dataclass(frozen=True, slots=True)

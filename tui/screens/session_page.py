@@ -13,20 +13,20 @@ from textual.events import Resize
 from textual.strip import Strip
 from textual.widget import Widget
 
-from autoresearch.state.history import History
-from autoresearch.tui import wording
+from autoresearch.state.journal import History
+from autoresearch.state.text import safe_line
 from autoresearch.tui.facts.pending import Pending, pending
-from autoresearch.tui.follow import clean
-from autoresearch.tui.keys import Reasoned, line_of
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.screens.leaving import LeftOnce
+from autoresearch.tui.facts.words import badge
+from autoresearch.tui.look.keys import Reasoned, line_of
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.screens.dismiss_once import LeftOnce
 from autoresearch.tui.screens.modals import Ask, Choice, Option
-from autoresearch.tui.widgets.banner import PauseBanner
-from autoresearch.tui.widgets.keys import KeyLine
+from autoresearch.tui.widgets.key_line import KeyLine
+from autoresearch.tui.widgets.pause_banner import PauseBanner
 from autoresearch.tui.widgets.state_line import cut
 
 if TYPE_CHECKING:
-    from autoresearch.tui.app import Dashboard
+    from autoresearch.tui.app.app import Dashboard
 
 READS_ONLY = "This screen only reads; leave out --read-only to change something."
 _SIDE_FROM = 100
@@ -35,7 +35,7 @@ _LETTERS = "123456789abcdefghijklmnopqrstuvwxyz"
 
 def literal(text: str) -> str:
     """Text from outside as a border title, whose square brackets would be read as markup."""
-    return clean(text).replace("[", "\\[")
+    return safe_line(text).replace("[", "\\[")
 
 
 class TitleLine(Widget):
@@ -144,7 +144,7 @@ class SessionPage(Reasoned, LeftOnce[None]):
         board = self.viewer.board
         mark = self.history.score_mark if self.tells_gains else ""
         heading = f"{self.heading} · score {mark}" if mark else self.heading
-        self.query_one(TitleLine).show(board.heading, heading, wording.badge(board.engine, board.live))
+        self.query_one(TitleLine).show(board.heading, heading, badge(board.engine, board.live))
         self.query_one(PauseBanner).show(self.viewer.pausing_words())
         self.query_one("#keys", KeyLine).show(line_of(self))
 
@@ -169,14 +169,14 @@ class SessionPage(Reasoned, LeftOnce[None]):
             if said is not None:
                 then(said)
 
-        self.app.push_screen(Ask(literal(title), clean(text), hint, value), answer)
+        self.app.push_screen(Ask(literal(title), safe_line(text), hint, value), answer)
 
     def ask_which(
         self, title: str, text: str, options: list[tuple[str, str]], then: Callable[[str], None], chosen: str = ""
     ) -> None:
         """Ask for one of (value, words), by a digit or with the arrows."""
         listed = [
-            Option(letter, value, clean(words)) for letter, (value, words) in zip(_LETTERS, options, strict=False)
+            Option(letter, value, safe_line(words)) for letter, (value, words) in zip(_LETTERS, options, strict=False)
         ]
 
         def answer(said: Any) -> None:

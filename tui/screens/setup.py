@@ -17,21 +17,30 @@ from textual.events import DescendantFocus, Resize
 from textual.widgets import Input, Static
 
 from autoresearch.state.config import Config, ConfigError
-from autoresearch.state.session import Place, SessionError, write_atomic
-from autoresearch.tui import layouts
-from autoresearch.tui.drafting import QUESTIONS, Values, config_of, has_commit, text_of, tracked_in, value_of
-from autoresearch.tui.follow import clean
-from autoresearch.tui.keys import Reasoned, line_of
-from autoresearch.tui.layouts import Found
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.screens.beginning import begin, begin_new
-from autoresearch.tui.screens.leaving import LeftOnce
-from autoresearch.tui.screens.outside import edit
-from autoresearch.tui.widgets.keys import KeyLine
-from autoresearch.tui.widgets.lists import Item, TextList
+from autoresearch.state.files import write_atomic
+from autoresearch.state.session import Place, SessionError
+from autoresearch.state.text import safe_line
+from autoresearch.tui.actions import target_layout as layouts
+from autoresearch.tui.actions.target_draft import (
+    QUESTIONS,
+    Values,
+    config_of,
+    has_commit,
+    text_of,
+    tracked_in,
+    value_of,
+)
+from autoresearch.tui.actions.target_layout import Found
+from autoresearch.tui.look.keys import Reasoned, line_of
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.screens.dismiss_once import LeftOnce
+from autoresearch.tui.screens.editor import edit
+from autoresearch.tui.screens.start_engine import begin, begin_new
+from autoresearch.tui.widgets.key_line import KeyLine
+from autoresearch.tui.widgets.text_list import Item, TextList
 
 if TYPE_CHECKING:
-    from autoresearch.tui.app import Dashboard
+    from autoresearch.tui.app.app import Dashboard
 
 _DEFAULTS = {"metric.direction": "lower", "agent.kind": "auto", "limits.dollars": "10"}
 _ROOM_BESIDE = 110
@@ -202,7 +211,7 @@ class SetupScreen(Reasoned, LeftOnce[None]):
         folder = self.place.prefix or self.place.top.name
         step = "what will be written" if not self.written else "autoresearch.toml is written"
         title = step if self.reviewing else "a few questions; enter goes on, esc leaves"
-        self.query_one("#setup-title", Static).update(f" Set up {clean(folder)}: {title}")
+        self.query_one("#setup-title", Static).update(f" Set up {safe_line(folder)}: {title}")
         if self.reviewing:
             self.query_one("#review", TextList).show(self._review())
             self.set_focus(None)  # the next key is no answer any more
@@ -221,12 +230,12 @@ class SetupScreen(Reasoned, LeftOnce[None]):
             items.append(("!", palette.crash, f"autoresearch.toml cannot be read: {error.strerror}", palette.text))
         except ConfigError as error:
             lines = []
-            items += [("!", palette.crash, clean(problem), palette.text) for problem in error.problems]
+            items += [("!", palette.crash, safe_line(problem), palette.text) for problem in error.problems]
         items.append(("", palette.title, "autoresearch.toml", palette.title))
-        items += [("│", palette.faint, clean(line), palette.text) for line in lines]
+        items += [("│", palette.faint, safe_line(line), palette.text) for line in lines]
         if self.found.sentences:
             items.append(("", palette.title, "Found here", palette.title))
-            items += [("·", palette.quiet, clean(sentence), palette.text) for sentence in self.found.sentences]
+            items += [("·", palette.quiet, safe_line(sentence), palette.text) for sentence in self.found.sentences]
         if self.proved or self.proving is not None:
             items.append(("", palette.title, "Dry run", palette.title))
             items += [_finding(line, palette) for line in self.proved]
@@ -310,7 +319,7 @@ class SetupScreen(Reasoned, LeftOnce[None]):
             assert process.stdout is not None
             ours = False
             while line := await process.stdout.readline():
-                text = clean(line.decode("utf-8", "replace").rstrip("\n"))
+                text = safe_line(line.decode("utf-8", "replace").rstrip("\n"))
                 ours = ours or text.startswith(_TARGET_LINE)
                 if ours and text.strip() and not text.startswith(_TARGET_LINE):
                     self.proved.append(f"{text.removesuffix(_THEN)}n starts it" if text.endswith(_THEN) else text)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from autoresearch.state import numbers
+from autoresearch.state.text import numbers
 from autoresearch.tui.widgets.braille import robust_range, ticks
 
 _WIDEST = 11

@@ -9,9 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.events import MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
 from textual.message import Message
 
-from autoresearch.tui.follow import Progress
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.widgets.drawn import Drawn, Line, said
+from autoresearch.tui.live.growing_files import Progress
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.widgets.picture import Drawn, Line, said
 from autoresearch.tui.widgets.plot import SPAN, Drawing, Points, View, extent
 from autoresearch.tui.widgets.series import Series, series_lines
 

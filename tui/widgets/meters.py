@@ -7,9 +7,9 @@ from collections import deque
 from rich.segment import Segment
 from textual.geometry import Region, Size
 
-from autoresearch.tui.gauges import Gauge
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.widgets.drawn import Drawn, Line, said
+from autoresearch.tui.live.gauges import Gauge
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.widgets.picture import Drawn, Line, said
 
 _BARS = "▁▂▃▄▅▆▇█"
 _READINGS = 2

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from rich.segment import Segment
 from rich.style import Style
 
-from autoresearch.state.history import History, Row
-from autoresearch.tui import answers
-from autoresearch.tui.palette import Palette
+from autoresearch.engine import verdict
+from autoresearch.state.journal import History, Row
+from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.axis import Axis, label
 from autoresearch.tui.widgets.braille import Canvas, ticks
-from autoresearch.tui.widgets.drawn import Line
+from autoresearch.tui.widgets.picture import Line
 
 GLYPHS = {"keep": "✓", "discard": "×", "crash": "!", "checks_failed": "c"}
 SPAN = 24
@@ -67,7 +67,7 @@ def points_of(history: History, goal: float | None = None) -> Points:
         best=history.incumbent.metric if history.incumbent else None,
         running=opened.number if opened else None,
         value=math.fsum(samples) / len(samples) if samples else None,
-        noise=answers.noise(history),
+        noise=verdict.run_sd(history),
         goal=goal,
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from textual.events import Click
 
-from autoresearch.tui.follow import Progress
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.widgets.drawn import Drawn, Line
+from autoresearch.tui.live.growing_files import Progress
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.widgets.picture import Drawn, Line
 from autoresearch.tui.widgets.series import Series, small_lines
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from rich.segment import Segment
 from rich.style import Style
 
-from autoresearch.state import numbers
-from autoresearch.tui.follow import at_second
-from autoresearch.tui.palette import Palette
+from autoresearch.state.text import numbers
+from autoresearch.tui.live.growing_files import at_second
+from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.axis import Axis
 from autoresearch.tui.widgets.braille import Canvas
-from autoresearch.tui.widgets.drawn import Line
+from autoresearch.tui.widgets.picture import Line
 
 Point = tuple[float, float]
 _LATE = 12

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 
-from autoresearch.tui.palette import Palette
+from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.braille import Canvas, robust_range
 
 

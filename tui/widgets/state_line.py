@@ -11,13 +11,12 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from autoresearch.state import numbers
-from autoresearch.state.history import History
+from autoresearch.state.journal import History
 from autoresearch.state.session import Live
-from autoresearch.tui import wording
-from autoresearch.tui.alive import Engine
-from autoresearch.tui.follow import clean
-from autoresearch.tui.palette import Palette
+from autoresearch.state.text import numbers, safe_line
+from autoresearch.tui.facts import words
+from autoresearch.tui.facts.engine import Engine
+from autoresearch.tui.look.palette import Palette
 
 Part = tuple[int, str, Style]
 """Rank (the highest is left out first), text, style. Parts of one rank stand or fall together."""
@@ -49,8 +48,8 @@ class StateLine(Widget):
         """`bounds` are the limits in force, by their keys in the config; `gain` is that of `answers.gain`."""
         left = (self._doing(engine, live, history, bounds, now_ms, can_start), self._standing(history, gain))
         palette = self.palette
-        said = wording.spend(history, bounds, now_ms)
-        if engine is not None and engine.state == "running" and (ends := wording.time_left(history, bounds, now_ms)):
+        said = words.spend(history, bounds, now_ms)
+        if engine is not None and engine.state == "running" and (ends := words.time_left(history, bounds, now_ms)):
             said.append(ends)
         extra = [(3 if text.startswith("$") else 5, f" {text} ", palette.quiet) for text in said]
         right: tuple[list[Part], list[Part]] = ([(4, title, palette.quiet)], extra)
@@ -72,7 +71,7 @@ class StateLine(Widget):
         palette = self.palette
         running = engine is not None and engine.state == "running"
         busy = (engine is None or running or engine.state == "starting") and not (live is not None and live.pausing)
-        name = wording.badge(engine, live)
+        name = words.badge(engine, live)
         parts: list[Part] = [(0, f" {name} ", palette.good if busy else palette.warn), (0, " ", palette.text)]
         # While a proposal is awaited, the heartbeat still names the experiment before it.
         experiment = live.experiment if running and live is not None and live.phase != "proposing" else None
@@ -80,21 +79,21 @@ class StateLine(Widget):
             parts.append((1, f"#{experiment}", palette.strong))
             parts.append((2, _of_limit(experiment, bounds), palette.quiet))
             parts.append((1, " ", palette.text))
-        parts.append((0, wording.doing(engine, live, history, can_start=can_start), palette.text))
-        parts.append((0, wording.more(engine), palette.quiet))
+        parts.append((0, words.doing(engine, live, history, can_start=can_start), palette.text))
+        parts.append((0, words.more(engine), palette.quiet))
         if engine is not None and engine.since and engine.state != "starting":
             parts.append((1, f"  {_since(engine, now_ms)}", palette.quiet))
         if engine is not None and engine.host and engine.state != "looking":
-            parts.append((2, f"  on {clean(engine.host)}", palette.quiet))
-        if running and live is not None and wording.beside(live):
-            parts.append((2, f"  {live.proposing or 'agent'} {wording.waiting(live)}", palette.checks))
+            parts.append((2, f"  on {safe_line(engine.host)}", palette.quiet))
+        if running and live is not None and words.beside(live):
+            parts.append((2, f"  {live.proposing or 'agent'} {words.waiting(live)}", palette.checks))
         if experiment is not None and live is not None and live.description:
-            parts.append((3, f"  {clean(live.description)}", palette.quiet))
+            parts.append((3, f"  {safe_line(live.description)}", palette.quiet))
         return parts
 
     def _standing(self, history: History, gain: dict[str, Any]) -> list[Part]:
         palette = self.palette
-        best = wording.best_of(history, gain.get("interval"))
+        best = words.best_of(history, gain.get("interval"))
         parts: list[Part] = []
         if best is not None:
             parts += [(0, " best ", palette.quiet), (0, best.value, palette.keep)]
@@ -127,7 +126,7 @@ class StateLine(Widget):
                 parts.append((0, f"{number}{glyph} ", style if number else palette.quiet))
         if history.flagged:
             parts.append((2, f" {len(history.flagged)}? flagged", palette.checks))
-        if confined := wording.confined(history):
+        if confined := words.confined(history):
             parts.append((2, f"  {confined}", palette.checks))
         return parts
 

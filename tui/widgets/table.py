@@ -10,14 +10,14 @@ from textual.events import Click
 from textual.message import Message
 from textual.strip import Strip
 
-from autoresearch.state.history import History, Open, Row
+from autoresearch.state.journal import History, Open, Row
 from autoresearch.state.session import Live
-from autoresearch.tui.keys import Reasoned
-from autoresearch.tui.matching import Filter
-from autoresearch.tui.palette import Palette
-from autoresearch.tui.widgets import columns
-from autoresearch.tui.widgets.columns import WORDS, Column
-from autoresearch.tui.widgets.lines import LineView
+from autoresearch.tui.facts.row_filter import Filter
+from autoresearch.tui.look.keys import Reasoned
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.widgets import table_columns as columns
+from autoresearch.tui.widgets.line_view import LineView
+from autoresearch.tui.widgets.table_columns import WORDS, Column
 
 __all__ = ["WORDS", "Experiments"]
 

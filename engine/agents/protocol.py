@@ -1,0 +1,115 @@
+"""What an agent is: it proposes, it learns. The words that every agent and everybody who asks one share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from autoresearch.engine.brief import Brief
+from autoresearch.state.session import SessionError
+
+if TYPE_CHECKING:  # it knows the agents' logins, so it imports us
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Something an agent adds to the record besides its proposal: an idea, a dead end, a lesson on an experiment."""
+
+    kind: str
+    """idea, close_idea, dead_end or lesson."""
+    text: str = ""
+    id: str = ""
+    list: str = "refuted"
+    experiment: int | None = None
+    retry_if: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The words to the edits an agent left in the propose tree."""
+
+    description: str
+    hypothesis: str = ""
+    category: str = ""
+    expected_effect: str = ""
+    idea: str | None = None
+    model: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
+    mends: int | None = None
+    tokens: dict[str, int] = field(default_factory=dict)
+    cost_usd: float | None = None
+    added: tuple[Added, ...] = ()
+    heard: int = 0
+    """How many of the people's messages the brief held; set by the engine."""
+    briefed: int = 0
+    """When the brief was given, ms."""
+    problem: str = ""
+    """A crash cause (`conflict`, `no_proposal`) when the agent could leave no edits; `reason` says why."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished experiment, as told to the agent that proposed it."""
+
+    experiment: int
+    status: str
+    cause: str
+    reason: str
+    metric: float | None
+    feedback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    lesson: str
+    retry_if: str = ""
+
+
+class Exhausted(Exception):
+    """The agent has nothing left to propose; the session pauses with this reason."""
+
+
+class Blocked(Exception):
+    """The agent cannot go on until a person does something: a refused key, a missing program. The session pauses."""
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        self.reason = reason
+        self.fix = fix
+        super().__init__(reason)
+
+
+class Agent(Protocol):
+    name: str
+    reads: bool
+    """Whether it reads a written brief: a language model."""
+
+    async def propose(self, brief: Brief, tree: Path) -> Proposal:
+        """Edit files under `tree` (the target's folder in the propose tree) and return the words.
+
+        Raises Exhausted when there is nothing left to try.
+        """
+        ...
+
+    async def learn(self, outcome: Outcome) -> Lesson | None:
+        """Told the verdict; may answer with a lesson."""
+        ...
+
+
+@runtime_checkable
+class Spender(Protocol):
+    """An agent that spends outside proposals too: on lessons, on proposals that were cancelled."""
+
+    def settle(self) -> tuple[dict[str, int], float | None]:
+        """Tokens and dollars that no proposal has reported yet."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; the engine ends."""
+        ...
+
+
+class Unavailable(SessionError):
+    """The agent that was asked for cannot work; says what to do instead."""

@@ -1,0 +1,222 @@
+"""How a brief tells of experiments: where the session stands, what worked, what failed and why, what is in hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from autoresearch.engine.brief.dossier import WITHOUT_MODEL, Dossier, Words, recent
+from autoresearch.engine.brief.quotes import printed, said
+from autoresearch.engine.limits import stagnant
+from autoresearch.engine.verdict import Noise
+from autoresearch.state.journal import History, Row, list_of
+from autoresearch.state.text import numbers
+
+MIX = 20
+_DEAD = {"refuted": "worse", "unproven": "unproven", "crashed": "crashed or blocked"}
+_ENDED = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed a guard",
+          "simpler": "kept as simpler", "overruled": "kept by a person's decision",
+          "unproven": "discarded as unproven"}  # fmt: skip
+
+
+def noise(history: History) -> Noise:
+    return Noise(history.spread.ss, history.spread.nu, history.spread.identical)
+
+
+def step(history: History) -> float | None:
+    """What numbers are rounded by: the spread of one run."""
+    known = noise(history)
+    return known.sd if known.nu and known.sd > 0 else None
+
+
+def value(metric: float | None, history: History) -> str:
+    return numbers.metric(metric, step(history))
+
+
+def lesson_due(history: History) -> int | None:
+    """The last experiment that a language model proposed, while nobody has written what it taught."""
+    for row in reversed(history.rows):
+        if row.agent not in WITHOUT_MODEL:
+            return None if row.number in history.lessons else row.number
+    return None
+
+
+# -- where we stand
+
+
+def stand(dossier: Dossier) -> Iterator[str]:
+    history, config = dossier.history, dossier.config
+    best, base = history.incumbent, history.baseline
+    if best is None or base is None:
+        yield "The baseline is not measured yet: there is nothing to compare with so far."
+    elif best.number == base.number:
+        yield f"The best is still the baseline, {value(base.metric, history)} (#{base.number})."
+    else:
+        once = ", one unconfirmed run" if config.verdict.mode == "single" else ""
+        line = f"The best is {value(best.metric, history)} (#{best.number}{once})"
+        if best.metric is not None and base.metric is not None:
+            gain = (base.metric - best.metric) * (1 if config.metric.direction == "lower" else -1)
+            percent = f", {abs(gain / base.metric):.1%}" if base.metric else ""
+            word = "better" if gain >= 0 else "worse"
+            line += (
+                f", {word} than the baseline of {value(base.metric, history)} (#{base.number}) "
+                f"by {value(abs(gain), history)}{percent}"
+            )
+        yield f"{line}. Your tree holds it." if dossier.mend is None else f"{line}."
+    if history.rows:
+        counts = history.counts
+        kept = sum(row.status == "keep" and row.cause != "baseline" for row in history.rows)
+        yield (
+            f"{numbers.plural(len(history.rows), 'experiment')} so far, baselines included: {kept} kept, "
+            f"{counts['discard']} discarded, {counts['crash']} crashed, {counts['checks_failed']} failed a guard; "
+            f"{history.since_keep} since the last keep."
+        )
+    if history.segment and history.header is not None:
+        why = f" ({said(history.header.reason, 160)})" if history.header.reason else ""
+        since = f" before #{base.number}" if base is not None else " measured so far"
+        yield f"What is measured has changed{why}: numbers{since} do not compare with later ones."
+    yield f"Left: {', '.join(_left(dossier)) or 'no limits are set'}."
+    mix = _mix(history)
+    if mix:
+        yield f"Categories of the last {sum(mix.values())}: {', '.join(f'{name} {n}' for name, n in _ordered(mix))}."
+    if stagnant(history.since_keep, dossier.limits.stagnation_after):
+        yield _stagnant(history, mix)
+
+
+def _stagnant(history: History, mix: Counter[str]) -> str:
+    usual = " and ".join(name for name, count in _ordered(mix)[:2] if 3 * count >= sum(mix.values()))
+    return (
+        f"\nSTAGNATION: no keep in {history.since_keep} experiments. Change the mechanism, not the number: no further "
+        "value of a setting that was tried, but something that works in a different way. "
+        + (f"Leave {usual} alone for now. " if usual else "")
+        + "Say in the hypothesis what limits the metric today, and why this attacks it."
+    )
+
+
+def _left(dossier: Dossier) -> Iterator[str]:
+    limits, history = dossier.limits, dossier.history
+    if limits.experiments:
+        yield f"{max(0, limits.experiments - history.measured)} of {numbers.plural(limits.experiments, 'experiment')}"
+    if limits.hours:
+        seconds = max(0.0, limits.hours * 3600 - history.running_ms / 1000)
+        yield f"{numbers.duration(seconds)} of {limits.hours:g}h"
+    if limits.until:
+        yield f"until {said(limits.until, 20)}"
+    if limits.dollars:
+        yield f"${max(0.0, limits.dollars - history.cost_usd):.2f} of ${limits.dollars:.2f}"
+    if limits.tokens:
+        yield f"{max(0, limits.tokens - history.tokens):,} of {limits.tokens:,} tokens"
+    if limits.no_keep:
+        yield f"{numbers.plural(max(0, limits.no_keep - history.since_keep), 'more experiment')} without a keep"
+
+
+def _mix(history: History) -> Counter[str]:
+    rows = [row for row in history.rows if row.cause != "baseline" and not row.bundle]
+    return Counter(said(row.category, 30) or "other" for row in rows[-MIX:])
+
+
+def _ordered(mix: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(mix.items(), key=lambda item: (-item[1], item[0]))
+
+
+# -- lists of experiments
+
+
+def in_the_works(dossier: Dossier) -> Iterator[str]:
+    """Proposals that are made and not judged."""
+    history = dossier.history
+    if history.open is not None and history.opened_proposal is not None:
+        yield f"- #{history.open.number}, being measured: {said(history.opened_proposal.description)}"
+    for waiting in sorted(history.waiting.values(), key=lambda waiting: waiting.id):
+        yield f"- waiting: {said(waiting.description)}"
+
+
+def last(dossier: Dossier) -> Iterator[str]:
+    """The last experiments whole, newest first; a chain of mends is its last link."""
+    history = dossier.history
+    for row in recent(history):
+        words = dossier.words.get(row.number, Words())
+        category = f" ({said(row.category, 30)})" if row.category else ""
+        lines = [f"- #{row.number} {said(row.description)}{category}{_mended(row, history)}"]
+        if words.hypothesis:
+            expected = f" Expected: {said(words.expected_effect, 120)}" if words.expected_effect else ""
+            lines.append(f"  Why: {_sentence(said(words.hypothesis))}{expected}")
+        lines.append(f"  Result: {_ENDED.get(row.cause, _ENDED[row.status])}: {_result(row, words, history)}")
+        lines += [f"  {line}" for line in _taught(row, history)]
+        yield "\n".join(lines)
+
+
+def worked(dossier: Dossier) -> Iterator[str]:
+    yield from (_entry(row, dossier) for row in reversed(dossier.history.lists["worked"]))
+    yield from _families("worked", dossier.history, set())
+
+
+def dead_ends(dossier: Dossier) -> Iterator[str]:
+    """Written dead ends, then failed experiments newest first, then families of what is older."""
+    history = dossier.history
+    for dead in reversed(history.dead_ends.values()):
+        number = f"#{dead.experiment}: " if dead.experiment is not None else ""
+        kind = _DEAD.get(dead.list, "refuted")
+        yield f"- ({kind}) {number}{_sentence(said(dead.text))}{_retry(dead.retry_if)}"
+    told = {row.number for row in recent(history)}
+    mended = {row.mends for row in history.rows if row.mends is not None}
+    rows = [row for name in _DEAD for row in history.lists[name] if row.number not in told | mended]
+    for row in sorted(rows, key=lambda row: -row.number):
+        yield _entry(row, dossier)
+    for name in _DEAD:
+        yield from _families(name, history, mended)
+
+
+def _families(name: str, history: History, mended: set[int]) -> Iterator[str]:
+    """Of each family in a list, what the list no longer shows one by one."""
+    shown = Counter(row.family or "other" for row in history.lists[name])
+    for (where, family), counted in sorted(history.families.items()):
+        older = counted.count - shown[family]
+        if where == name and older > 0:
+            best = f", the best {value(counted.best, history)}" if counted.best is not None else ""
+            what = _DEAD.get(name, "kept")
+            yield f"- {older} older of the family {said(family, 80)}, from #{counted.first} on ({what}{best})"
+
+
+def _entry(row: Row, dossier: Dossier) -> str:
+    """One experiment on one line."""
+    history = dossier.history
+    words = dossier.words.get(row.number, Words())
+    kind = "" if row.status == "keep" else f"({_DEAD[list_of(row)]}) "
+    taught = " ".join(_taught(row, history))
+    text = f"- {kind}#{row.number} {said(row.description)}{_mended(row, history)}: {_result(row, words, history)}"
+    return f"{text} {taught}".rstrip()
+
+
+def _result(row: Row, words: Words, history: History) -> str:
+    """The value and the engine's reason. A failure's reason holds what the run printed."""
+    if row.status in ("crash", "checks_failed"):
+        return printed(words.reason) or f"{_cause(row)}."
+    reason = said(words.reason) or _cause(row)
+    return _sentence(f"{value(row.metric, history)}, {reason}" if row.metric is not None else reason)
+
+
+def _taught(row: Row, history: History) -> list[str]:
+    lesson, retry_if = history.lessons.get(row.number, ("", ""))
+    return [f"Lesson: {_sentence(said(lesson, 400))}{_retry(retry_if)}"] if lesson or retry_if else []
+
+
+def _retry(condition: str) -> str:
+    return f" Again only if {_sentence(said(condition))}" if condition else ""
+
+
+def _mended(row: Row, history: History) -> str:
+    """The failed experiments that a chain of mends ends with this one."""
+    chain: list[int] = []
+    while row.mends is not None and row.mends not in chain and row.mends in history.by_number:
+        chain.append(row.mends)
+        row = history.by_number[row.mends]
+    return f" (mends {', '.join(f'#{n}' for n in reversed(chain))})" if chain else ""
+
+
+def _cause(row: Row) -> str:
+    return said(row.cause.replace("_", " "), 40) or row.status.replace("_", " ")
+
+
+def _sentence(text: str) -> str:
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."

@@ -1,0 +1,172 @@
+"""Listens to people, the clock and the limits while the loop works; keeps the heartbeat.
+
+A pause waits for the experiment to finish; "pause now", a stop and a signal cancel the running measurement, which ends
+its processes, and leave the experiment open to go on at its next sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from autoresearch.engine import files
+from autoresearch.engine import limits as stopping
+from autoresearch.engine.control import inbox
+from autoresearch.engine.control.endings import Ended
+from autoresearch.engine.limits import limits_in_force
+from autoresearch.engine.process import cap_engine_log
+from autoresearch.engine.record import Recorder
+from autoresearch.state.config import Config, Limits
+from autoresearch.state.journal import records
+from autoresearch.state.session import Request
+from autoresearch.state.text import numbers
+
+LOOK_S = 0.25
+INTERRUPTED = 130
+LIMIT_REACHED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asked the engine to do with itself."""
+
+    line: records.Pause | records.Stop
+    code: int
+    now: bool
+
+
+class Attendant:
+    """One per running engine. `watch` runs beside the loop; `attend` is called by it between experiments."""
+
+    def __init__(
+        self, recorder: Recorder, config: Config, trees: Path, max_experiments: int | None, tick: Callable[[], None]
+    ) -> None:
+        self._recorder = recorder
+        self._config = config
+        self._trees = trees
+        self._max_experiments = max_experiments
+        self._tick = tick
+        self._rows_before = len(recorder.history.rows)
+        self._started = datetime.now().astimezone()
+        self._earlier = {
+            request.id
+            for _, request in recorder.session.requests()
+            if request is not None and request.timestamp < recorder.live.since
+        }
+        """Requests that were waiting at the start, by id: later ones are for this engine whatever the clock says."""
+        self._wish: Wish | None = None
+        self._loop_task: asyncio.Task[None] | None = None
+        self._stagnant = False
+
+    # -- beside the loop
+
+    async def watch(self, loop_task: asyncio.Task[None]) -> None:
+        """Obey the inbox and signals, and keep live.json fresh, until cancelled."""
+        self._loop_task = loop_task
+        running = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            running.add_signal_handler(number, self._signalled, number)
+        while True:
+            self.obey()
+            self._recorder.beat()
+            cap_engine_log(self._recorder.session.engine_log)
+            self._tick()
+            await asyncio.sleep(LOOK_S)
+
+    def obey(self) -> None:
+        session = self._recorder.session
+        for sentence in inbox.obey(session, self._recorder.history, self._recorder.write, self._control):
+            self._recorder.warn(sentence, code="refused")
+
+    def _control(self, request: Request) -> None:
+        if request.id in self._earlier:
+            return  # meant for an earlier engine: whoever started this one wants it to run
+        who = inbox.by_name()
+        if request.kind == "unpause":
+            if self._wish is not None and not self._wish.now:
+                self._wish = None
+                self._recorder.phase(self._recorder.live.phase, pausing="")
+            return
+        if request.kind == "stop":
+            self._want(Wish(records.Stop(reason=f"stopped by {who}", by=who, request=request.id), 0, now=True))
+            return
+        now = bool(request.args.get("now"))
+        self._want(Wish(records.Pause(reason=f"paused by {who}", by=who, request=request.id), 0, now=now))
+
+    def _signalled(self, number: signal.Signals) -> None:
+        line = records.Stop(reason=f"interrupted by {number.name}", by="signal")
+        self._want(Wish(line, INTERRUPTED, now=True))
+
+    def _want(self, wish: Wish) -> None:
+        if self._wish is not None and self._wish.now:
+            return
+        if self._recorder.live.phase == "proposing" and self._recorder.live.waiting_for:
+            wish = replace(wish, now=True)  # an outage may last for hours, and there is no experiment to finish
+        self._wish = wish
+        self._recorder.phase(self._recorder.live.phase, pausing=wish.line.type)
+        if wish.now and self._loop_task is not None:
+            self._loop_task.cancel()
+
+    @property
+    def interrupted(self) -> Ended | None:
+        """Why the loop was cancelled; None when nobody asked for that."""
+        return Ended(self._wish.line, self._wish.code) if self._wish is not None and self._wish.now else None
+
+    # -- between experiments
+
+    def attend(self) -> None:
+        """Raises Ended when a pause was asked for or a limit is reached."""
+        self.obey()
+        if self._max_experiments is not None:
+            done = len(self._recorder.history.rows) - self._rows_before
+            self._recorder.live.limits = {"experiments": self._max_experiments, "done": done}
+        if self._wish is not None:
+            raise Ended(self._wish.line, self._wish.code)
+        reached = stopping.reached(self._progress(), self.limits, self._config.metric, files.least_free_mb())
+        if reached is not None:
+            line = records.Pause(reason=reached.reason, limit=reached.limit, fix=reached.fix, by="engine")
+            raise Ended(line, LIMIT_REACHED)
+        self._note_stagnation()
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force: the config's, with what people have set since."""
+        return limits_in_force(self._config, self._recorder.history)
+
+    def _progress(self) -> stopping.Progress:
+        history = self._recorder.history
+        free_mb, free_at = self._fullest()
+        return stopping.Progress(
+            experiments=history.measured,
+            call_experiments=len(history.rows) - self._rows_before,
+            max_experiments=self._max_experiments,
+            hours=history.running_ms / 3_600_000,
+            started=self._started,
+            now=datetime.now().astimezone(),
+            dollars=history.cost_usd,
+            tokens=history.tokens,
+            best=history.incumbent.metric if history.incumbent else None,
+            since_keep=history.since_keep,
+            free_mb=free_mb,
+            free_at=str(free_at),
+        )
+
+    def _fullest(self) -> tuple[float, Path]:
+        """(free MB, folder) of the fuller of the two file systems that are written to."""
+        folders = [path for path in (self._recorder.session.folder, self._trees) if path.is_dir()]
+        return min((shutil.disk_usage(path).free / 1e6, path) for path in folders)
+
+    def _note_stagnation(self) -> None:
+        since = self._recorder.history.since_keep
+        stagnant = stopping.stagnant(since, self.limits.stagnation_after)
+        if stagnant and not self._stagnant:
+            self._recorder.warn(
+                f"No keep in {numbers.plural(since, 'experiment')}: perhaps another mechanism is needed.",
+                code="stagnation",
+            )
+        self._stagnant = stagnant

@@ -1,0 +1,185 @@
+"""What can be told of a target without running it: its repository, its scope, the agent. Only reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from autoresearch.engine import sandbox, sessions, workspace
+from autoresearch.engine.agents import Unavailable, find_key, preset_of
+from autoresearch.engine.doctor import machine
+from autoresearch.engine.doctor.machine import Check
+from autoresearch.engine.git import Git
+from autoresearch.engine.workspace import FIXED, Scope, check_git, head_of, uncommitted
+from autoresearch.state.config import Config
+from autoresearch.state.session import CONFIG_FILE, Place, SessionError, list_sessions
+
+_NAMED = 5
+
+
+def scope_files(place: Place, config: Config, commit: str) -> list[str]:
+    """The in-scope files of a commit, relative to the target's folder: those the command names first, then Python."""
+    scope = Scope(config.scope.edit)
+    prefix = f"{place.prefix}/" if place.prefix else ""
+    found = []
+    for entry in filter(None, Git(place.common_dir)("ls-tree", "-r", "-z", commit).split("\0")):
+        meta, _, path = entry.partition("\t")
+        inside = path.removeprefix(prefix)
+        if path.startswith(prefix) and meta.startswith("100") and scope.contains(inside):
+            found.append(inside)
+    commands = [getattr(config.measure, key) for key in ("run", "build", "evaluate")]
+    named = {Path(word).as_posix() for command in commands for word in workspace.words_of(command)}
+    return sorted(found, key=lambda name: (name not in named, not name.endswith(".py"), name.count("/"), name))
+
+
+def protected_file(place: Place, config: Config, commit: str) -> str | None:
+    """A tracked file that no experiment may change, relative to the target's folder: best one that the commands name.
+
+    None when everything but the fixed files (the toml) is in scope.
+    """
+    scope = Scope(config.scope.edit)
+    prefix = f"{place.prefix}/" if place.prefix else ""
+    commands = [getattr(config.measure, key) for key in ("evaluate", "run", "build")]
+    named = {Path(word).as_posix() for command in commands for word in workspace.words_of(command)}
+    links = [link.strip("/") for link in config.scope.link]
+    found = []
+    for entry in filter(None, Git(place.common_dir)("ls-tree", "-r", "-z", commit).split("\0")):
+        meta, _, path = entry.partition("\t")
+        inside = path.removeprefix(prefix)
+        linked = any(inside == link or inside.startswith(f"{link}/") for link in links)
+        fixed = inside.rpartition("/")[2] in FIXED
+        if path.startswith(prefix) and meta.startswith("100") and not (scope.contains(inside) or linked or fixed):
+            found.append(inside)
+    return min(found, key=lambda name: (name not in named, name), default=None)
+
+
+def git_checks(place: Place, config: Config) -> list[Check]:
+    """A `fail` among them: nothing can be measured."""
+    try:
+        check_git()
+        head = head_of(place)
+        sessions.refuse_unseen_files(place, config)
+    except SessionError as no:
+        text, _, fix = str(no).rstrip(".").partition("; ")
+        if not fix:
+            text, _, fix = text.partition(": `")
+            fix = f"`{fix}" if fix else ""
+        return [Check("git", "fail", text, f"{fix[:1].upper()}{fix[1:]}." if fix else "")]
+    found = [Check("git", "ok", f"experiments start at {head[:7]}")]
+    if (place.common_dir / "shallow").is_file():
+        text = "a shallow clone: experiments work, but its older history is not there"
+        found.append(Check("git", "note", text, "`git fetch --unshallow` fetches it."))
+    changed, untracked = uncommitted(place)
+    found += _uncommitted(changed)
+    found += _scope(place, config, head, untracked)
+    scored = sessions.scored_by(place, config, head)
+    if scored in _SCORED:
+        found.append(Check("score", "note", _SCORED[scored], "measure.evaluate closes that (docs/own-target.md)."))
+    return found
+
+
+_SCORED = {
+    "scope": "code in scope prints the score itself, so an edit could print a better one than it reached",
+    "run": "the score comes out of the run that the edited code takes part in, which could print one of its own",
+}
+
+
+def _uncommitted(changed: list[str]) -> list[Check]:
+    changed = [path for path in changed if Path(path).name != CONFIG_FILE]
+    if not changed:
+        return []
+    text = f"not committed, and so not measured: {listed(changed)}"
+    return [Check("git", "warn", text, "Commit what experiments should start from.")]
+
+
+def _scope(place: Place, config: Config, head: str, untracked: list[str]) -> list[Check]:
+    files = scope_files(place, config, head)
+    edit = ", ".join(config.scope.edit)
+    if files:
+        count = "1 file" if len(files) == 1 else f"{len(files):,} files"
+        return [Check("scope", "ok", f"{count} may be changed: {listed(files)}")]
+    scope = Scope(config.scope.edit, place.prefix)
+    prefix = f"{place.prefix}/" if place.prefix else ""
+    new = [path.removeprefix(prefix) for path in untracked if path.startswith(prefix)]
+    new = [path for path in new if scope.contains(path.rstrip("/"))]
+    if new:
+        text = f"scope.edit ({edit}) matches no file of the last commit; {listed(new)} is not in git yet"
+        return [Check("scope", "fail", text, f"`git add {new[0]}` and commit.")]
+    return [Check("scope", "fail", f"scope.edit ({edit}) matches no file of the last commit", "Correct scope.edit.")]
+
+
+def running_checks(place: Place) -> list[Check]:
+    """A warning where another engine measures at the same time: both sides' numbers would suffer."""
+    busy = [session.name for session in list_sessions(place) if session.engine_pid() is not None]
+    if not busy:
+        return []
+    text = f"session {' and '.join(busy)} is being measured at this moment, which disturbs both"
+    return [Check("session", "warn", text, "Pause it first: `autoresearch pause`.")]
+
+
+def confinement_checks(config: Config) -> list[Check]:
+    """How well this target's runs are confined here; nothing where that is as the machine's own check says."""
+    try:
+        sandbox.refuse_weak(config)
+    except SessionError as no:
+        text, _, fix = str(no).rstrip(".").partition("; ")
+        return [Check("confinement", "fail", text, f"{fix[:1].upper()}{fix[1:]}.")]
+    held = sandbox.level(config.measure.confine, config.measure.network)
+    state: machine.State = "ok" if held.name == "full" else "note" if held.name == "partial" else "warn"
+    network = {"off": "no network", "loopback": "loopback only", "on": "the network is on"}[config.measure.network]
+    return [Check("confinement", state, f"{held.name}: {held.sentence}; {network}")]
+
+
+def agent_checks(config: Config, environ: Mapping[str, str] = os.environ) -> list[Check]:
+    """Who will make the proposals, and whether it can."""
+    kind = config.agent.kind
+    if kind == "replay":
+        return [Check("agent", "ok", "replay: prepared patches, given with --replay; no cost")]
+    if kind == "tuner":
+        return [Check("agent", "ok", "tuner: varies the numbers in the code; no model, no cost")]
+    if kind == "claude":
+        return [_claude(config, environ)]
+    if kind == "command":
+        return [_command(config, environ)]
+    offers = [check for check in (_claude(config, environ), _command(config, environ)) if check.state == "ok"]
+    if not offers:
+        text = 'auto: no key and no logged-in agent CLI, so the tuner (kind = "tuner") varies the numbers in the code'
+        return [Check("agent", "note", text, "Set ANTHROPIC_API_KEY, or log in with an agent CLI, for real ideas.")]
+    names = " or ".join(check.text for check in offers)
+    text = f"auto: `autoresearch run` asks once; the tuner, or {names}"
+    return [Check("agent", "ok", text)]
+
+
+def _claude(config: Config, environ: Mapping[str, str]) -> Check:
+    try:
+        find_key(environ)
+    except Unavailable as no:
+        return Check("agent", "fail", f"claude: {str(no).rstrip('.')}", "The tuner needs no key: --agent tuner.")
+    return Check("agent", "ok", f"claude: {config.agent.model}, a key was found; {_cost(config)}")
+
+
+def _command(config: Config, environ: Mapping[str, str]) -> Check:
+    known = preset_of(config.agent.command)
+    if known is None:
+        if not config.agent.command.strip():
+            return Check("agent", "fail", "agent.command is empty", "Name a preset or a template there.")
+        return Check("agent", "ok", f"command: your own `{config.agent.command}`; {_cost(config)}")
+    cli = machine.agent_cli(known[0], environ)
+    if cli.path is None:
+        return Check("agent", "fail", f"command: {cli.program} is not installed", f"Install it: {cli.fix}.")
+    if cli.logged_in is False:
+        return Check("agent", "fail", f"command: {cli.name} is not logged in", f"Log in: {cli.fix}.")
+    seen = f"logged in ({cli.by})" if cli.logged_in else f"no login seen ({cli.fix})"
+    state: machine.State = "ok" if cli.logged_in else "warn"
+    return Check("agent", state, f"command: {cli.name} at {cli.path}, {seen}; {_cost(config)}")
+
+
+def _cost(config: Config) -> str:
+    limit = config.limits.dollars
+    return f"pauses at ${limit:g} (limits.dollars)" if limit else "no limit in dollars (limits.dollars = 0)"
+
+
+def listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

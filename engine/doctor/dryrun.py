@@ -1,0 +1,507 @@
+"""The dry run: does a target measure what it claims? Told before a night is spent on it.
+
+The target's last commit is measured by the parts that measure experiments, in trees of its own: nothing of the person's
+tree is touched, and no session is made. Then each in-scope file is broken, one at a time: a run that does not notice
+does not measure that file. Last come the repeats that show the noise; all good samples of the commit are kept for the
+session that starts soon after (`dryrun_kept`).
+
+`dry_run` tells findings and progress as they come. Cancelling it ends every process and removes the trees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autoresearch.engine import agents, process, sandbox, sessions
+from autoresearch.engine.doctor import traps
+from autoresearch.engine.doctor import words as dryrun_words
+from autoresearch.engine.doctor.checks import (
+    agent_checks,
+    confinement_checks,
+    git_checks,
+    listed,
+    protected_file,
+    running_checks,
+    scope_files,
+)
+from autoresearch.engine.doctor.kept import forget, keep
+from autoresearch.engine.doctor.machine import Check
+from autoresearch.engine.doctor.words import Around, Failure, Outlook
+from autoresearch.engine.files import remove
+from autoresearch.engine.measure import SPOILED, Job, LocalSlot, tail
+from autoresearch.engine.sandbox import Scratch
+from autoresearch.engine.sessions import header_for
+from autoresearch.engine.verdict import Settings
+from autoresearch.engine.workspace import Workspace, head_of, machine_name, trees_folder
+from autoresearch.state.config import Config, Guard
+from autoresearch.state.journal.records import Sample
+from autoresearch.state.session import Command, Place, Session
+from autoresearch.state.text import clean_line, numbers
+
+Finding = Check
+"""`name`, `state` (ok, note, warn, fail), `text`, `fix` and `lines`, as of a check of the machine."""
+
+LEAST_RUNS = 3
+"""Fewer repeats tell nothing of the noise."""
+MOST_CANARIES = 8
+QUICK_S = 20.0
+"""More files than that are broken as long as all of it took no longer than this."""
+MOST_LONG_CANARIES = 3
+LONG_S = 60.0
+"""A canary that the run does not notice costs a whole run: of such long ones only a few are tried."""
+OF_A_BREAK = ("nonzero_exit", "no_metric", "not_finite", "timeout", "over_budget", "stalled", "output_limit")
+"""How a run may end because a file of it cannot be parsed; with another cause (a full disk, somebody else on the GPU)
+the machine may be to blame, and the run proves nothing."""
+CANARY = "}{)( broken on purpose by a dry run of autoresearch\n"
+"""No Python, no JSON, YAML or TOML, no shell, no C: whatever parses a file that begins so fails."""
+_LOG_CHARS = 40_000
+_PREFIX = ".dryrun-"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What happens now. It may be shown and forgotten."""
+
+    text: str
+    about_s: float | None = None
+    """How long this step probably takes."""
+
+
+On = Callable[[Finding | Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    findings: tuple[Finding, ...]
+    samples: tuple[Sample, ...] = ()
+    """Good samples of the target's commit."""
+    outlook: Outlook | None = None
+    kept: bool = False
+    """A session started soon takes the samples as its baseline's."""
+
+    @property
+    def good(self) -> bool:
+        return all(finding.state != "fail" for finding in self.findings)
+
+
+class _Over(Exception):
+    """What follows would say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unnoticed:
+    """A broken file with which the run came to its end all the same."""
+
+    file: str
+    metric: float
+
+
+def look(place: Place, config: Config) -> list[Finding]:
+    """All that can be told without a run."""
+    checks = git_checks(place, config)
+    checks += [*running_checks(place), *confinement_checks(config)]
+    return [*checks, *agent_checks(config)]
+
+
+async def dry_run(
+    place: Place,
+    config: Config,
+    *,
+    on: On,
+    canaries: bool = True,
+    runs: int | None = None,
+    network: bool = False,
+    trust: bool = False,
+) -> Report:
+    """Measure the target's last commit and say what that shows.
+
+    `runs` samples are taken of it (default: as many as a baseline needs), `canaries` breaks the in-scope files, and
+    `network` allows one more run with the network on where a run seems to need it. Commands that came with a clone or a
+    pull and that nobody has confirmed are a finding, and nothing is run, unless `trust` says so.
+    """
+    found: list[Finding] = []
+
+    def tell(item: Finding | Progress) -> None:
+        if isinstance(item, Finding):
+            found.append(item)
+        on(item)
+
+    for check in look(place, config):
+        tell(check)
+    if any(check.state == "fail" and check.name in ("git", "scope", "confinement") for check in found):
+        return Report(tuple(found))
+    arrived = () if trust else sessions.pending(place, new=True)
+    if arrived:
+        tell(_unconfirmed(arrived))
+        return Report(tuple(found))
+    disturbed = any(check.name == "session" for check in found)
+    with _trees(place, config) as session:
+        workspace = Workspace(place, session, config, warn=lambda text: tell(Finding("tree", "note", text)))
+        try:
+            dry = _DryRun(place, config, workspace, tell)
+            with contextlib.closing(dry), contextlib.suppress(_Over):
+                await dry.run(canaries, runs or max(LEAST_RUNS, config.verdict.baseline_runs), network)
+            good = not any(check.state == "fail" and check.name != "agent" for check in found)
+            kept = good and bool(dry.samples) and not disturbed
+            if kept:
+                keep(place, dry.header, dry.samples)
+            else:
+                forget(place)
+            return Report(tuple(found), tuple(dry.samples), dry.outlook, kept)
+        finally:
+            workspace.close()
+
+
+def _unconfirmed(commands: Iterable[Command]) -> Finding:
+    shown = "; ".join(f"{command.key} = `{clean_line(command.text, 100)}`" for command in commands)
+    text = f"commands of this target came with a clone or a pull and nobody has confirmed them: {shown}"
+    return Finding("trust", "fail", text, "Look at them and the code they run, then say `autoresearch doctor --trust`.")
+
+
+class _DryRun:
+    def __init__(self, place: Place, config: Config, workspace: Workspace, tell: On) -> None:
+        self._place = place
+        self._config = config
+        self._workspace = workspace
+        self._tell = tell
+        self._logs = workspace.folder / "logs"
+        self._head = head_of(place)
+        self._confinements: dict[str, sandbox.Confinement] = {}
+        self._slot = self._slot_for(config)
+        self.header = header_for(place, workspace.session, config, self._head)
+        self.samples: list[Sample] = []
+        self.outlook: Outlook | None = None
+        self._spent_s: list[float] = []
+        """Of each good sample, from its start to its end."""
+        self._noticed = False
+        """The run came to no good end with one of the in-scope files broken; perhaps because of the machine."""
+        self._took_s = 0.0
+        """The last measurement, from its start to its end."""
+
+    async def run(self, canaries: bool, runs: int, network: bool) -> None:
+        await self._prepare()
+        await self._first(network)
+        await self._guards()
+        await self._holdout()
+        unnoticed: list[_Unnoticed] = []
+        if canaries:
+            unnoticed = await self._canaries()
+            await self._tampering()
+        await self._repeats(runs)
+        self._judge_unnoticed(unnoticed)
+        self._look_ahead()
+
+    # -- does it run, and say its metric
+
+    async def _prepare(self) -> None:
+        """`setup`, as a session does it."""
+        tree, evaluate = self._workspace.measure, self._workspace.evaluate
+        tree.at(self._head)
+        if not self._config.measure.setup:
+            return
+        self._tell(Progress("setup"))
+        exited = await self._slot.prepare(self._folder("setup"))
+        if exited.cause is not None:
+            self._fail(self._failure("setup", exited.cause, exited.detail, exited.code, "setup"))
+        tree.prepared("dry run")
+        if evaluate is not None:
+            evaluate.at(self._head)
+            tree.share_prepared(evaluate, "dry run")
+        self._tell(Finding("setup", "ok", f"done in {numbers.duration(exited.duration_s)}"))
+
+    async def _first(self, network: bool) -> None:
+        command = dryrun_words.command_text(self._config.measure.run)
+        self._tell(Progress(f"the first run of `{command}`"))
+        sample = await self._sample(1)
+        if sample.cause is not None:
+            failure = self._failure_of(sample, "sample-1")
+            if network and dryrun_words.asks_network(failure) and self._config.measure.network != "on":
+                await self._prove_network(failure)
+            self._fail(failure)
+        took = numbers.duration(self._spent_s[0])
+        self._tell(Finding("run", "ok", f"`{command}` runs in a clean checkout of {self._head[:7]}, in {took}"))
+        metric = self._config.metric
+        unit = f" {metric.unit}" if metric.unit else ""
+        where = self._config.measure.metrics_file or "the output"
+        text = f"{metric.name} = {numbers.metric(sample.metric)}{unit}, read from {where}; {metric.direction} is better"
+        self._tell(Finding("metric", "ok", text))
+
+    async def _prove_network(self, failure: Failure) -> None:
+        """One run with the network on says whether that was it. Raises _Over when it was."""
+        self._tell(Progress("the same run with the network on"))
+        slot = self._slot_for(replace(self._config, measure=replace(self._config.measure, network="on")))
+        sample = await self._measured(self._job(1, "network"), slot)
+        if sample.cause is None:
+            text = f"`{failure.command}` needs the network: without it the run fails, with it on it gives its metric"
+            fix = 'Set network = "on" under [measure], or fetch what it needs beforehand.'
+            self._tell(Finding("network", "fail", text, fix, dryrun_words.last_lines(failure.output)))
+            raise _Over
+        self._tell(Finding("network", "note", f"it fails with the network on too: {sample.detail}"))
+
+    async def _guards(self) -> None:
+        for guard in self._config.guard:
+            command = dryrun_words.command_text(guard.run)
+            self._tell(Progress(f"the guard `{command}`"))
+            await self._guard(guard, command)
+
+    async def _guard(self, guard: Guard, command: str) -> None:
+        result = await self._slot.guard(self._job(0, "guard"), guard)
+        if result.passed:
+            self._tell(Finding("guard", "ok", f"`{command}` passes in {numbers.duration(result.duration_s)}"))
+            return
+        failure = self._failure("guard", result.cause or "nonzero_exit", result.detail, None, "guard")
+        text = f"{result.detail}; so nothing could ever be kept"
+        fix = "Make it pass at the last commit, or take this [[guard]] away."
+        self._tell(Finding("guard", "fail", text, fix, dryrun_words.last_lines(failure.output)))
+
+    async def _holdout(self) -> None:
+        """Its value is nobody's business now; that it has one is."""
+        if not self._config.holdout.run:
+            return
+        self._tell(Progress("the holdout", self._spent_s[0]))
+        sample = await self._measured(replace(self._job(1, "holdout"), arm="holdout", constraints=()))
+        if sample.cause is None:
+            self._tell(Finding("holdout", "ok", "its command gives the metric too"))
+            return
+        key = "evaluate" if self._workspace.evaluate is not None else "run"
+        said = dryrun_words.last_lines(self._failure(key, sample.cause, sample.detail, sample.exit, "holdout").output)
+        fix = "Make its command print the metric as the run does, or take [holdout] away."
+        self._tell(Finding("holdout", "fail", f"the holdout gives no value: {sample.detail}", fix, said))
+
+    async def _repeats(self, runs: int) -> None:
+        for k in range(2, runs + 1):
+            self._tell(Progress(f"run {k} of {runs}, for the noise", self._spent_s[0]))
+            sample = await self._sample(k)
+            if sample.cause is not None:
+                failure = self._failure_of(sample, f"sample-{k}")
+                text = f"run {k} failed where earlier ones did not: {sample.detail}"
+                seed = f"A baseline has to run every time; seed {k} may be what it cannot take (AUTORESEARCH_SEED)."
+                fix = dryrun_words.remedy(sample.cause, sample.detail) or seed
+                self._tell(Finding("run", "fail", text, fix, dryrun_words.last_lines(failure.output)))
+                raise _Over
+
+    def _look_ahead(self) -> None:
+        values = [sample.metric for sample in self.samples if sample.metric is not None]
+        self.outlook = dryrun_words.outlook(values, sorted(self._spent_s)[len(self._spent_s) // 2],
+                                            Settings.from_config(self._config))  # fmt: skip
+        self._tell(dryrun_words.noise_check(values, self.outlook, self._config))
+        self._tell(dryrun_words.night_check(self.outlook, self._config))
+
+    # -- is it the in-scope files that are measured, and do the others stay as they are
+
+    async def _canaries(self) -> list[_Unnoticed]:
+        """Break the files one by one; those with which the run came to its end all the same."""
+        files = scope_files(self._place, self._config, self._head)
+        noticed: list[str] = []
+        unnoticed: list[_Unnoticed] = []
+        undecided: list[tuple[str, Sample]] = []
+        tried, began = 0, time.monotonic()
+        for file in files:
+            if tried >= MOST_CANARIES and time.monotonic() - began > QUICK_S:
+                break
+            if len(unnoticed) + len(undecided) >= MOST_LONG_CANARIES and self._spent_s[0] > LONG_S:
+                break
+            self._tell(Progress(f"does a broken {file} break the run? ({tried + 1} of {len(files)})", self._spent_s[0]))
+            sample = await self._measured(self._job(1, f"canary-{tried}", self._broken(file), self._spent_s[0]))
+            tried += 1
+            if sample.cause is None and sample.metric is not None:
+                unnoticed.append(_Unnoticed(file, sample.metric))
+            elif sample.cause in OF_A_BREAK:
+                noticed.append(file)
+            else:
+                undecided.append((file, sample))
+        if noticed:
+            self._tell(Finding("measured", "ok", f"a break in {listed(noticed)} is noticed by the run"))
+        for file, sample in undecided:
+            text = f"whether a break in {file} is noticed could not be told: {sample.detail}"
+            self._tell(Finding("measured", "warn", text, dryrun_words.remedy(sample.cause or "", sample.detail)))
+        if files[tried:]:
+            self._tell(Finding("measured", "note", f"not tried by breaking them: {listed(files[tried:])}"))
+        self._noticed = bool(noticed or undecided)
+        return unnoticed
+
+    def _broken(self, file: str) -> str:
+        """A commit like the target's, in which this file cannot be parsed; made as a proposal's commit is."""
+        tree = self._workspace.propose
+        tree.at(self._head)
+        path = tree.folder / file
+        content = path.read_bytes()
+        path.write_bytes(CANARY.encode() + (b"" if b"\0" in content[:8000] else content))
+        return self._workspace.take(self._head, lambda taken: (f"dry run: {file} is broken", {})).sha
+
+    def _judge_unnoticed(self, unnoticed: list[_Unnoticed]) -> None:
+        """A file that does not count while others do is a remark; where none counts, something else is measured."""
+        values = [sample.metric for sample in self.samples if sample.metric is not None]
+        changing = [each.file for each in unnoticed if self._changed(each.metric, values)]
+        unused = [each.file for each in unnoticed if each.file not in changing]
+        if changing:
+            self._tell(Finding("measured", "ok", f"breaking {listed(changing)} changes the result"))
+        if not unused:
+            return
+        shown = listed(unused)
+        why, fix = traps.reason(self._place, self._config, unused, self._environ(), self._workspace.measure.folder)
+        if not changing and not self._noticed:
+            text = (
+                f"the run gives its metric although {shown} is broken: what experiments change is not measured. {why}"
+            )
+            self._tell(Finding("measured", "fail", text.rstrip("."), fix))
+        else:
+            text = f"the run does not use {shown}: an edit there changes nothing"
+            self._tell(Finding("measured", "note", text, "Leave it out of scope.edit, unless that is meant."))
+
+    def _changed(self, metric: float, values: list[float]) -> bool:
+        """Whether a metric lies outside what the unbroken target gives; with the same seed it may be the very same."""
+        if metric in values:
+            return False
+        outlook = dryrun_words.outlook(values, 1.0, Settings.from_config(self._config))
+        return outlook.sd == 0 or abs(metric - outlook.mean) > 4 * outlook.sd
+
+    async def _tampering(self) -> None:
+        """The engine's own check, proven once: a run that changes a protected file is found out."""
+        file = protected_file(self._place, self._config, self._head)
+        if file is None:
+            text = "every tracked file is in scope, so experiments may change how they are measured"
+            self._tell(Finding("protection", "warn", text, 'Keep what measures out of scope.edit, e.g. "!bench.py".'))
+            return
+        self._tell(Progress(f"is a change to {file} during a run caught?"))
+        writes = ("sh", "-c", 'printf "# changed by a dry run\\n" >> "$1"', "sh", file)
+        measure = replace(self._config.measure, run=writes, build="", evaluate="", metrics_file="", artifacts=())
+        slot = self._slot_for(replace(self._config, measure=measure))
+        sample = await self._measured(self._job(1, "tampering"), slot)
+        if sample.cause == "tampered":
+            self._tell(Finding("protection", "ok", f"a run that changes {file} is caught"))
+        elif sample.cause == "nonzero_exit":
+            self._tell(Finding("protection", "ok", f"a run cannot change {file}"))
+        elif sample.cause not in (None, "no_metric"):
+            text = f"whether a change to {file} is caught could not be told: {sample.detail}"
+            self._tell(Finding("protection", "warn", text, dryrun_words.remedy(sample.cause, sample.detail)))
+        else:
+            text = f"a run changed {file}, which is protected, and was not caught"
+            self._tell(Finding("protection", "fail", text, "This is a defect of ours; please report it."))
+
+    # -- measuring
+
+    def _slot_for(self, config: Config) -> LocalSlot:
+        return LocalSlot(
+            config,
+            machine_name(self._place, self._workspace.session.name),
+            self._workspace.measure,
+            self._workspace.evaluate if config.measure.evaluate else None,
+            user_folder=self._place.folder,
+            confinement=self._confined(config),
+        )
+
+    def _confined(self, config: Config) -> sandbox.Confinement:
+        if config.measure.network not in self._confinements:
+            ws = self._workspace
+            ground = sandbox.ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
+            self._confinements[config.measure.network] = sandbox.Confinement(config, ground)
+        return self._confinements[config.measure.network]
+
+    def close(self) -> None:
+        for confinement in self._confinements.values():
+            confinement.close()
+
+    async def _sample(self, k: int) -> Sample:
+        """One of the target's commit, as the baseline would take it."""
+        sample = await self._measured(self._job(k, f"sample-{k}"))
+        if sample.cause is None:
+            self.samples.append(sample)
+            self._spent_s.append(self._took_s)
+        return sample
+
+    async def _measured(self, job: Job, slot: LocalSlot | None = None) -> Sample:
+        """A sample; again where something beside the commit spoiled it, as often as a session would."""
+        for _ in range(SPOILED):
+            began = time.monotonic()
+            sample = await (slot or self._slot).sample(job)
+            self._took_s = time.monotonic() - began
+            if not sample.again:
+                break
+            self._tell(Progress(f"it is measured again: {sample.detail}"))
+        return sample
+
+    def _job(self, seed: int, name: str, sha: str = "", expected_s: float | None = None) -> Job:
+        return Job(
+            experiment=None, sha=sha or self._head, arm="candidate", k=seed, seed=seed, folder=self._folder(name),
+            metric=self._config.metric.name, constraints=tuple(self._config.constraints), expected_s=expected_s,
+        )  # fmt: skip
+
+    def _folder(self, name: str) -> Path:
+        folder = self._logs / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _environ(self) -> dict[str, str]:
+        measure = self._workspace.measure
+        return sandbox.base(
+            folder=measure.folder, user_folder=self._place.folder, scratch=Scratch(measure.root.parent / "scratch"),
+            session="", names=self._config.measure.env,
+        )  # fmt: skip
+
+    # -- failing
+
+    def _fail(self, failure: Failure) -> None:
+        tree = self._workspace.measure.folder
+        if failure.key == "evaluate" and self._workspace.evaluate is not None:
+            tree = self._workspace.evaluate.folder
+        path = self._environ()["PATH"].split(os.pathsep)
+        python = next((str(Path(p) / "python") for p in path if (Path(p) / "python").exists()), "python")
+        self._tell(dryrun_words.explain(failure, self._config, Around(self._place.folder, tree, python)))
+        raise _Over
+
+    def _failure_of(self, sample: Sample, name: str) -> Failure:
+        key = "evaluate" if self._config.measure.evaluate and sample.cause in ("no_metric", "not_finite") else "run"
+        if "artifact" in sample.detail and sample.cause == "no_metric":
+            key = "run"
+        for stage, words in (("build", "the build"), ("evaluate", "the evaluation"), ("setup", "setup failed")):
+            if sample.detail.startswith(words):
+                key = stage
+        return self._failure(key, sample.cause or "", sample.detail, sample.exit, name)
+
+    def _failure(self, key: str, cause: str, detail: str, code: int | None, name: str) -> Failure:
+        log = self._logs / name / ("output.log" if key == "run" else f"{key}.log")
+        size = log.stat().st_size if log.is_file() else 0
+        output = tail(log, 0, size, lines=2000, chars=_LOG_CHARS) if size else ""
+        for tree in (self._workspace.measure, self._workspace.evaluate):
+            output = output.replace(f"{tree.folder}/", "") if tree is not None else output
+        command = getattr(self._config.measure, key, "") if key != "guard" else ""
+        return Failure(key, dryrun_words.command_text(command), cause, detail, code, output)
+
+
+# -- trees of its own
+
+
+@contextlib.contextmanager
+def _trees(place: Place, config: Config) -> Iterator[Session]:
+    """A name for trees that nobody else has, held by a lock for as long as they are used; then they are removed.
+
+    Those of a dry run that was killed are removed first, with what still runs in them.
+    """
+    for folder in trees_folder(place, _PREFIX).parent.glob(f"{_PREFIX}*"):
+        if Session(folder).engine_pid() is None:
+            _remove(place, folder)
+    session = Session(place.sessions_dir / f"{_PREFIX}{os.getpid()}")
+    folder = trees_folder(place, session.name)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        with Session(folder).lock():
+            yield session
+    finally:
+        _remove(place, folder)
+
+
+def _remove(place: Place, folder: Path) -> None:
+    process.end_leftovers(machine_name(place, folder.name), [folder], sorted(folder.glob("logs/*/pid")))
+    for admin in (place.common_dir / "worktrees").glob(f"autoresearch-{folder.name}-*"):
+        remove(admin)
+    scratch = Scratch(folder / "scratch")
+    for path in (scratch.tmp, folder):
+        remove(path)
+    with contextlib.suppress(OSError):
+        (place.common_dir / "worktrees").rmdir()  # git does the same when the last one goes

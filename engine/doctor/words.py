@@ -1,0 +1,325 @@
+"""What a dry run says: why a run gave no value and what to do about it; the noise; what a night gives.
+
+Reads the run's own words and looks for the files it missed; decides nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoresearch.engine.doctor.machine import Check
+from autoresearch.engine.doctor.traps import SOURCE_FOLDERS
+from autoresearch.engine.sandbox import NETWORK_WORDS
+from autoresearch.engine.verdict import ENOUGH_INCUMBENT_RUNS, Noise, Settings, mean
+from autoresearch.state.config import Config
+from autoresearch.state.text import clean_line, numbers
+
+SHOWN_LINES = 8
+NIGHT_H = 8.0
+RUNS_PER_EXPERIMENT = 1.7
+"""On average over nights: most candidates are discarded after one run, a keep takes six."""
+_MANY_NAMES = 5
+_COUNTED = 10_000
+"""More experiments than that in a night are as good as any number."""
+
+_MISSING_FILE = re.compile(
+    r"No such file or directory: '([^'\n]+)'|can't open file '([^'\n]+)'|Cannot find module '([^'\n]+)'|"
+    r"(?:^|[\s:'\"])([^\s:'\"]+): No such file or directory|cannot open (?:file )?[`'\"]?([^\s'\"`]+)",
+    re.MULTILINE,
+)
+_MISSING_MODULE = re.compile(r"No module named '?([\w.]+)'?")
+_MISSING_VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]{2,})'|\b([A-Z][A-Z0-9_]{2,}): unbound variable")
+_NOT_FOUND = re.compile(r"(?:line \d+: )?([^\s:]+): (?:command )?not found", re.MULTILINE)
+_REFUSED = re.compile(r"(?:Permission denied|Read-only file system|Operation not permitted)[^\n]*?'?(/[^\s'\"]+)")
+_NAMED_VALUE = re.compile(
+    r"(?:METRIC[ \t]+)?([A-Za-z_][\w./%-]{0,60})[ \t]*([:=])[ \t]*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A measured command that gave no value."""
+
+    key: str
+    """setup, build, run or evaluate."""
+    command: str
+    cause: str
+    detail: str
+    exit: int | None
+    output: str
+    """What it wrote, cleaned; the last part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Where the command ran, for finding what it missed."""
+
+    user_folder: Path
+    tree: Path
+    python: str = "python"
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    """The person's own environment."""
+
+
+def explain(failure: Failure, config: Config, around: Around) -> Check:
+    """One sentence and the fix, with the last lines of the output."""
+    text, fix = _why(failure, config, around)
+    return Check(failure.key, "fail", text, fix, last_lines(failure.output))
+
+
+def last_lines(output: str) -> tuple[str, ...]:
+    lines = [line for line in output.splitlines() if line.strip() and not re.fullmatch(r"=== .* ===", line)]
+    return tuple(clean_line(line, 300) for line in lines[-SHOWN_LINES:])
+
+
+def _why(failure: Failure, config: Config, around: Around) -> tuple[str, str]:
+    command = f"`{clean_line(failure.command, 60)}`"
+    if failure.cause in ("no_metric", "not_finite"):
+        return _no_metric(failure, config)
+    if failure.cause == "timeout":
+        return f"{command} was not finished in its time ({failure.detail})", remedy(failure.cause)
+    if failure.cause != "nonzero_exit":
+        return f"{command} gave no value: {failure.detail}", remedy(failure.cause, failure.detail)
+    missed = _missed(failure, config, around)
+    if missed is not None:
+        return missed
+    if asks_network(failure) and config.measure.network != "on":
+        text = f"{command} tried to reach the network, which measured runs do not have ({_network_line(failure)})"
+        return text, 'Fetch what it needs beforehand, or set network = "on" under [measure].'
+    refused = _REFUSED.search(failure.output)
+    if refused and not Path(refused[1]).is_relative_to(around.tree):
+        text = f"{command} was not allowed to write {refused[1]}, which lies outside its checkout"
+        return text, f'Name it under [measure]: writable = ["{refused[1]}"], or write into the checkout.'
+    said = failure.detail if failure.exit is None or failure.exit < 0 else f"exit code {failure.exit}"
+    return f"{command} failed in a clean checkout: {said}", "Make it run by hand in a fresh clone, then commit that."
+
+
+def remedy(cause: str, detail: str = "") -> str:
+    """What helps against a cause that says by itself what is wrong; "" for one that does not."""
+    return _GPU_FIX if cause == "contaminated" and "GPU" in detail else _FIXES.get(cause, "")
+
+
+_GPU_FIX = "Wait until it is done or end it, or choose another GPU with CUDA_VISIBLE_DEVICES."
+_NOUNS = {"evaluate": "evaluation"}
+_FIXES = {
+    "timeout": "Make one run shorter, or set measure.timeout_s to seconds that suffice.",
+    "disk_limit": "Make room on that disk.",
+    "stalled": "Raise measure.stall_s, or let the command say something from time to time.",
+    "output_limit": "Let it print less, or raise measure.output_mb.",
+    "out_of_memory": "Let it use less memory, or raise measure.memory_mb.",
+    "tampered": "Let it write elsewhere, and name what it writes in .gitignore; protected files must stay as they are.",
+    "contaminated": "Let the command end the processes that it starts.",
+}
+
+
+def asks_network(failure: Failure) -> bool:
+    return bool(NETWORK_WORDS.search(failure.output))
+
+
+def _network_line(failure: Failure) -> str:
+    lines = [line for line in failure.output.splitlines() if NETWORK_WORDS.search(line)]
+    return clean_line(lines[-1], 100)
+
+
+# -- what it missed
+
+
+def _missed(failure: Failure, config: Config, around: Around) -> tuple[str, str] | None:
+    command = f"`{clean_line(failure.command, 60)}`"
+    if failure.exit in (126, 127):
+        found = _NOT_FOUND.search(failure.output)
+        program = clean_line(found[1], 60) if found else clean_line(failure.command.split(" ")[0], 60)
+        if (around.user_folder / program).exists() and not (around.tree / program).exists():
+            return _untracked(program, failure.key)
+        text = f"{program} is not found or cannot be started where {failure.key} runs"
+        return text, "Install it, name it by its full path, or put the environment that has it into scope.link."
+    for name in _names(failure.output):
+        inside = _below(name, around)
+        if inside and (around.user_folder / inside).exists() and not (around.tree / inside).exists():
+            return _untracked(inside, failure.key)
+        if failure.key == "evaluate" and inside and name not in config.measure.artifacts:
+            text = f"evaluate misses {inside}: it sees nothing of what the run wrote but measure.artifacts"
+            return text, f'Name it under [measure]: artifacts = ["{inside}"].'
+    variable = _MISSING_VARIABLE.search(failure.output)
+    name = (variable[1] or variable[2]) if variable else ""
+    if name and name in around.environ:
+        text = f"{command} wants the variable {name}, and measured runs get a clean environment"
+        return text, f'Name it under [measure]: env = ["{name}"].'
+    module = _MISSING_MODULE.search(failure.output)
+    if module:
+        package = module[1].split(".")[0]
+        for source in (".", *SOURCE_FOLDERS):
+            if any((around.tree / source / name).exists() for name in (f"{package}/__init__.py", f"{package}.py")):
+                text = f"{command} imports {package}, which is in the checkout but not where python looks for it"
+                return text, f'Put it there: {failure.key} = "PYTHONPATH={source} {clean_line(failure.command, 60)}".'
+        text = f"{command} imports {module[1]}, which {around.python} does not have"
+        return text, "Put the environment that has it beside autoresearch.toml as .venv and into scope.link."
+    return None
+
+
+def _untracked(name: str, key: str) -> tuple[str, str]:
+    top = name.split("/")[0]
+    text = f"{key} needs {name}, which is in your folder but not in the last commit, so a clean checkout lacks it"
+    return text, f'`git add {name}` and commit, or show it there by scope: link = ["{top}"].'
+
+
+def _names(output: str) -> list[str]:
+    """Files and modules that the output says are missing, the last one first."""
+    found = [next(filter(None, match.groups())) for match in _MISSING_FILE.finditer(output)]
+    for match in _MISSING_MODULE.finditer(output):
+        path = match[1].replace(".", "/")
+        found += [path, f"{path}.py", f"src/{path}"]
+    return found[::-1]
+
+
+def _below(name: str, around: Around) -> str:
+    """A name relative to the target's folder; "" when it lies elsewhere."""
+    path = Path(name)
+    if path.is_absolute():
+        return path.relative_to(around.tree).as_posix() if path.is_relative_to(around.tree) else ""
+    return "" if ".." in path.parts else path.as_posix()
+
+
+# -- the metric
+
+
+def _no_metric(failure: Failure, config: Config) -> tuple[str, str]:
+    name = config.metric.name
+    if failure.cause == "not_finite" or "last reported as" in failure.detail:
+        return f"{failure.detail}, so the run has no value", f"Let {failure.key} print a finite number for {name}."
+    if config.measure.metrics_file:
+        file = config.measure.metrics_file
+        return failure.detail, f'Let {failure.key} write {file} as {{"{name}": 0.5}}, or take metrics_file away.'
+    if "artifact" in failure.detail:
+        return failure.detail, "Let run write it there, or correct measure.artifacts."
+    if "constraint metric" in failure.detail:
+        return failure.detail, "Let the command print it as `METRIC name=0.5`, or take it out of [constraints]."
+    seen = candidates(failure.output, name)
+    text = f"the {_NOUNS.get(failure.key, failure.key)} came to its end, but printed no {name}"
+    if not seen:
+        return f"{text} and nothing else that looks like a metric", f"Let it print a line `METRIC {name}=0.5`."
+    shown = ", ".join(f"`{line}`" for _, line in seen[:_MANY_NAMES])
+    nearest = seen[0][0]
+    if nearest == name:
+        return (
+            f"{text} in a form that is read; there is {shown}",
+            f"Print it on a line of its own: `METRIC {name}=0.5`.",
+        )
+    fix = f'If {nearest} is meant, set name = "{nearest}" under [metric]; else print `METRIC {name}=0.5`.'
+    return f"{text}; there is {shown}", fix
+
+
+def candidates(output: str, wanted: str) -> list[tuple[str, str]]:
+    """(name, how it stood) of numbers with a name in the output, those most like `wanted` first."""
+    found: dict[str, str] = {}
+    for match in _NAMED_VALUE.finditer(output):
+        found[match[1]] = clean_line(match[0], 60)
+
+    def likeness(name: str) -> float:
+        a, b = name.lower(), wanted.lower()
+        return difflib.SequenceMatcher(None, a, b).ratio() + (a in b or b in a)
+
+    order = {name: at for at, name in enumerate(found)}
+    return sorted(found.items(), key=lambda item: (-round(likeness(item[0]), 2), -order[item[0]]))
+
+
+# -- noise, and what a night gives
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the samples of a dry run tell about the experiments to come."""
+
+    mean: float
+    sd: float
+    """Of one run; 0 when all agreed."""
+    delta: float
+    """The improvement that is tested for; a gain of this size is told from noise in two or three runs."""
+    least: float
+    """The smallest gain that all runs that a candidate can get may prove."""
+    run_s: float
+    experiment_s: float
+    night: int
+    """Experiments in `NIGHT_H` hours."""
+
+
+def outlook(values: list[float], run_s: float, settings: Settings) -> Outlook:
+    """`run_s` is the time from one sample's start to the next's."""
+    noise = Noise.pool([values])
+    s = noise.s if math.isfinite(noise.s) else 0.0
+    delta = max(settings.min_effect, 2 * s)
+    experiment_s = run_s * (1.0 if settings.mode == "single" else RUNS_PER_EXPERIMENT)
+    return Outlook(
+        mean=mean(values),
+        sd=noise.sd if math.isfinite(noise.sd) else 0.0,
+        delta=delta,
+        least=_least(s, delta, settings),
+        run_s=run_s,
+        experiment_s=experiment_s,
+        night=int(NIGHT_H * 3600 / max(experiment_s, 0.001)),
+    )
+
+
+def _least(s: float, delta: float, settings: Settings) -> float:
+    """The estimate at which the evidence reaches the odds in the last run: log E = (delta d - delta^2/2) / var."""
+    if settings.mode != "race" or delta <= 0:
+        return settings.min_effect
+    variance = s * s * (1 / settings.max_runs + 1 / ENOUGH_INCUMBENT_RUNS)
+    return max(settings.min_effect, delta / 2 + math.log(settings.odds) * variance / delta)
+
+
+def noise_check(values: list[float], seen: Outlook, config: Config) -> Check:
+    metric, runs = config.metric, len(values)
+    unit = f" {clean_line(metric.unit, 20)}" if metric.unit else ""
+    if len(values) < 3:
+        return Check("noise", "note", "not known from so few runs", "At least 3 runs tell the noise.")
+    if seen.sd == 0:
+        least = f" of {numbers.metric(metric.min_effect)}{unit} or more" if metric.min_effect else ""
+        text = f"{runs} runs gave the same {metric.name}, so any difference{least} is told apart"
+        return Check("noise", "ok", text)
+    share = f" ({seen.delta / abs(seen.mean):.2g} of its value)" if seen.mean else ""
+    if seen.mean and seen.delta / abs(seen.mean) < 1:
+        share = f" ({_percent(seen.delta / abs(seen.mean))})"
+    value, sd = numbers.metric(seen.mean, seen.sd), numbers.metric(seen.sd, seen.sd)
+    delta, least = numbers.metric(seen.delta, seen.delta), numbers.metric(seen.least, seen.least)
+    text = (
+        f"{metric.name} is {value}{unit} and differs by {sd} (one sd) from run to run; an improvement of "
+        f"{delta}{unit}{share} or more is told from noise in two or three runs"
+    )
+    if config.verdict.mode == "race":
+        text += f", none below {least}{unit} by itself"
+    if seen.mean and seen.delta > 0.2 * abs(seen.mean):
+        return Check("noise", "warn", text, "Longer runs, or more verdict.baseline_runs, make it finer.")
+    return Check("noise", "ok", text)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g}%"
+
+
+def night_check(seen: Outlook, config: Config) -> Check:
+    average = "" if config.verdict.mode == "single" else f" ({RUNS_PER_EXPERIMENT:g} runs on average)"
+    count = numbers.plural(min(_round(seen.night), _COUNTED), "experiment")
+    count = f"about {count}" if seen.night <= _COUNTED else f"more than {count}"
+    run, experiment = numbers.duration(seen.run_s), numbers.duration(seen.experiment_s)
+    text = f"a run takes {run}, an experiment about {experiment}{average}: {count} in a night of {NIGHT_H:g} hours"
+    if seen.night < 10:
+        return Check("night", "warn", text, "Shorter runs (a smaller budget, less data) try more ideas.")
+    return Check("night", "ok", f"{text}, if the agent keeps up")
+
+
+def _round(count: int) -> int:
+    """Two digits: more would be pretended."""
+    digits = len(str(count))
+    return count if digits < 3 else round(count, 2 - digits)
+
+
+def command_text(command: str | tuple[str, ...]) -> str:
+    return command if isinstance(command, str) else shlex.join(command)

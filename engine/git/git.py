@@ -1,0 +1,289 @@
+"""Git as the loop calls it: never by discovery, never through the user's hooks, signing or background maintenance.
+
+Every call names the git directory and the work tree: a tree that lost its `.git` file made `reset --hard` walk up and
+wipe a user's file in a trial. GitPython serves people's commands; a process per question is too slow for the loop, so
+references and objects go through long-lived batch processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from autoresearch.engine.process import disown, own, starting
+
+_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.abbrev=40",
+    "core.quotePath=false",
+    "core.autocrlf=false",
+    "core.safecrlf=false",
+    # A user's weaker settings would let git overlook a file that a run changed.
+    "core.trustctime=true",
+    "core.checkStat=default",
+    "core.ignoreStat=false",
+    "core.fsync=loose-object,reference",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "commit.gpgSign=false",
+    "advice.detachedHead=false",
+    "submodule.recurse=false",
+    "diff.renames=true",
+    "diff.external=",
+    "status.renames=true",
+    "merge.conflictStyle=merge",
+    "protocol.allow=never",
+    "i18n.commitEncoding=UTF-8",
+    "i18n.logOutputEncoding=UTF-8",
+    "worktree.useRelativePaths=false",
+)
+_FLAGS = tuple(part for setting in _CONFIG for part in ("-c", setting))
+_KEPT = frozenset(
+    {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR"}
+)
+"""Of the variables git reads. Any other may turn a call into a different one: GIT_INDEX_VERSION=4 made an index that we
+cannot read, GIT_COMMITTER_DATE a commit that is another's."""
+_UNSET = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS"})
+TIMEOUT_S = 900.0
+"""Only a hanging file system or filter needs longer; the engine can obey nobody while it waits."""
+_PROGRESS = re.compile(r"(?:remote: )?[A-Z][a-z]+ [a-z]+: +\d+%|(?:remote: )?\w+ objects: \d+")
+OUR_NAME = "autoresearch"
+OUR_EMAIL = "autoresearch@localhost"
+
+
+class GitError(Exception):
+    """A git call failed; carries git's own words."""
+
+    def __init__(self, args: Sequence[str], code: int, stderr: str) -> None:
+        self.code = code
+        self.stderr = stderr.strip()
+        command = next((arg for arg in args if not arg.startswith("-")), "")
+        super().__init__(f"git {command} failed ({code}): {self.stderr or 'no message'}")
+
+
+def clean_environment(identity: Mapping[str, str] | None = None) -> dict[str, str]:
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in _UNSET and (not key.startswith("GIT_") or key in _KEPT)
+    }
+    env.update(GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", GIT_NO_REPLACE_OBJECTS="1", GIT_ADVICE="0", LC_ALL="C")
+    env.update(identity or {})
+    return env
+
+
+class Git:
+    """Git on one git directory and (unless for plumbing alone) one work tree."""
+
+    def __init__(self, git_dir: Path, work_tree: Path | None = None, identity: Mapping[str, str] | None = None) -> None:
+        self.git_dir = git_dir
+        self.work_tree = work_tree
+        self._env = clean_environment(identity)
+        place = ["git", f"--git-dir={git_dir}"]
+        if work_tree is not None:
+            place.append(f"--work-tree={work_tree}")
+        self._prefix = (*place, *_FLAGS)
+
+    def __call__(self, *args: str, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None) -> str:
+        """Run one git command and return its output as text. Raises GitError with git's words."""
+        return self.raw(*args, stdin=stdin, env=env).decode("utf-8", "surrogateescape")
+
+    def raw(self, *args: str, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None) -> bytes:
+        code, out, err = self.attempt(*args, stdin=stdin, env=env)
+        if code:
+            raise GitError(args, code, err)
+        return out
+
+    def attempt(
+        self, *args: str, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, str]:
+        """(exit code, output, stderr) of one git command, for those whose failure is an answer."""
+        data = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
+        with subprocess.Popen(
+            (*self._prefix, *args),
+            stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.work_tree if self.work_tree is not None and self.work_tree.is_dir() else self.git_dir,
+            env={**self._env, **env} if env else self._env,
+        ) as child:
+            own(child.pid)
+            try:
+                out, err = child.communicate(data, TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                return 124, b"", f"it did not end within {TIMEOUT_S:g} s"
+            finally:
+                disown(child.pid)
+        return child.returncode, out, err.decode("utf-8", "replace")
+
+    def talk(self, *args: str, stdin: str = "", say: Callable[[str], None] | None = None) -> tuple[int, str, str]:
+        """(exit code, output, stderr) of a call to another machine: as long as it takes, `say` getting its progress."""
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as taken:
+            given.write(stdin.encode("utf-8", "surrogateescape"))
+            given.seek(0)
+            with subprocess.Popen(
+                (*self._prefix, *args),
+                stdin=given,
+                stdout=taken,
+                stderr=subprocess.PIPE,
+                cwd=self.work_tree if self.work_tree is not None and self.work_tree.is_dir() else self.git_dir,
+                env=self._env,
+            ) as child:
+                assert child.stderr is not None
+                said: list[str] = []
+                for line in io.TextIOWrapper(child.stderr, "utf-8", "replace", newline=None):
+                    if not _PROGRESS.match(line):
+                        said.append(line)
+                    elif say is not None:
+                        say(line.strip())
+            taken.seek(0)
+            return child.returncode, taken.read().decode("utf-8", "surrogateescape"), "".join(said)
+
+    def start(self, *args: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+        """A long-lived batch process, known as ours so that no clean-up takes it for a leftover."""
+        with starting() as own:  # a sweep after a command would take it for a leftover between its start and its name
+            child = subprocess.Popen(
+                (*self._prefix, *args),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=cwd or self.git_dir,
+                env=self._env,
+                start_new_session=True,
+            )
+            own(child.pid)
+        return child
+
+
+_PATCH_BYTES = 4 << 20
+
+
+class Refs:
+    """Questions and moves that the loop makes often, through long-lived batch processes instead of one each."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._updates: subprocess.Popen[bytes] | None = None
+        self._reads: subprocess.Popen[bytes] | None = None
+        self._diffs: subprocess.Popen[bytes] | None = None
+        self._patches: subprocess.Popen[bytes] | None = None
+
+    def lines_between(self, before: str, after: str) -> tuple[int, int]:
+        """(lines added, lines removed) between two trees; binary files count none."""
+        self._diffs = self._alive(self._diffs, "diff-tree", "--stdin", "-r", "--numstat", "--no-renames")
+        # A line that names no object is handed back as it is, after all that came before it: the end mark.
+        answer = _ask(self._diffs, f"{before} {after}\nend\n".encode())
+        added = removed = 0
+        while answer != "end":
+            plus, minus, path = (*answer.split("\t", 2), "", "")[:3]
+            if path:
+                added += int(plus) if plus.isdigit() else 0
+                removed += int(minus) if minus.isdigit() else 0
+            elif not answer:
+                raise GitError(("diff-tree",), 1, "the comparing process ended")
+            answer = _ask(self._diffs, b"")
+        return added, removed
+
+    def patch_between(self, before: str, after: str) -> str:
+        """The unified diff of two trees without context lines, its beginning at least; binary files are only named."""
+        flags = ("-r", "-p", "-U0", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
+        self._patches = self._alive(self._patches, "diff-tree", "--stdin", *flags)
+        _ask(self._patches, f"{before} {after}\nend\n".encode())
+        assert self._patches.stdout is not None
+        lines, room = list[bytes](), _PATCH_BYTES
+        while (line := self._patches.stdout.readline()) != b"end\n":
+            if not line:
+                raise GitError(("diff-tree",), 1, "the comparing process ended")
+            if room > 0:
+                lines.append(line)
+                room -= len(line)
+        return b"".join(lines).decode("utf-8", "replace")
+
+    def resolve(self, name: str) -> str | None:
+        """The commit a name points at, None when it does not exist."""
+        answer = ""
+        for _ in range(2):  # a process that has just died says nothing, which is no answer: ask another
+            self._reads = self._alive(self._reads, "cat-file", "--batch-check=%(objectname) %(objecttype)")
+            with contextlib.suppress(BrokenPipeError):
+                answer = _ask(self._reads, f"{name}\n".encode())
+            if answer:
+                break
+            end_batch(self._reads)
+            self._reads = None
+        else:
+            raise GitError(("cat-file",), 1, "it ended instead of answering")
+        word, _, kind = answer.partition(" ")
+        return None if kind in ("missing", "ambiguous") or not kind else word
+
+    def update(self, *changes: tuple[str, str, str | None]) -> None:
+        """Move references in one transaction: (ref, new commit or "" to delete, old commit, "" for none, None for any).
+
+        Raises GitError when one is not where it was expected or cannot be written; then none has moved.
+        """
+        lines = ["start"]
+        for ref, new, old in changes:
+            if new:
+                lines.append(f"update {ref} {new}" + ("" if old is None else f" {old or '0' * len(new)}"))
+            else:
+                lines.append(f"delete {ref}" + (f" {old}" if old else ""))
+        lines += ["prepare", "commit", ""]
+        script = "\n".join(lines).encode()
+        self._updates = self._alive(self._updates, "update-ref", "--no-deref", "--stdin")
+        try:
+            answers = [_ask(self._updates, script)] + [_ask(self._updates, b"") for _ in range(2)]
+        except BrokenPipeError:
+            answers = [""]
+        if answers != ["start: ok", "prepare: ok", "commit: ok"]:
+            self.close_updates()
+            # Ask once more in a process of its own, whose words a person can be told.
+            self._git("update-ref", "--no-deref", "--stdin", stdin=script)
+
+    def _alive(self, child: subprocess.Popen[bytes] | None, *args: str) -> subprocess.Popen[bytes]:
+        if child is not None and child.poll() is None:
+            return child
+        if child is not None:
+            end_batch(child)
+        return self._git.start(*args)
+
+    def close_updates(self) -> None:
+        if self._updates is not None:
+            end_batch(self._updates)
+            self._updates = None
+
+    def close(self) -> None:
+        self.close_updates()
+        for child in (self._reads, self._diffs, self._patches):
+            if child is not None:
+                end_batch(child)
+        self._reads = self._diffs = self._patches = None
+
+
+def _ask(child: subprocess.Popen[bytes], line: bytes) -> str:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    if line:
+        child.stdin.write(line)
+        child.stdin.flush()
+    return child.stdout.readline().decode("utf-8", "replace").rstrip("\n")
+
+
+def end_batch(child: subprocess.Popen[bytes]) -> None:
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+    try:
+        child.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    disown(child.pid)

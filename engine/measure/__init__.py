@@ -1,0 +1,7 @@
+"""One sample: a commit is run in a slot, and its metrics are read."""
+
+from autoresearch.engine.measure.devices import accelerator, host_name
+from autoresearch.engine.measure.gpu import gpus, library, who
+from autoresearch.engine.measure.local import LocalSlot
+from autoresearch.engine.measure.metrics import tail
+from autoresearch.engine.measure.slot import SPOILED, Job, Slot

@@ -1,0 +1,547 @@
+"""Run one command with limits, and leave nothing of it behind.
+
+The command gets a session of its own, an empty stdin, default signal dispositions, and the log file itself as stdout
+and stderr: nothing of ours is in its data path, so a descendant that keeps the file open cannot block us. When its main
+process has ended, by itself or by a limit, every descendant is ended too and waited for (`descendants`).
+
+Waiting costs nothing: a pidfd wakes us at the very end of the process, and we look in between only as often as the
+limits need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from autoresearch.engine.process import descendants
+from autoresearch.engine.process.descendants import become_subreaper, disown, end_leftovers, own, starting
+from autoresearch.engine.process.memory import Memory
+from autoresearch.engine.process.output import Progress, cut
+
+__all__ = [
+    "Command",
+    "Exit",
+    "Halt",
+    "Spawn",
+    "Started",
+    "Unconfined",
+    "become_subreaper",
+    "disown",
+    "end_leftovers",
+    "own",
+    "run",
+    "run_async",
+    "spawn",
+    "starting",
+]
+
+Cause = Literal[
+    "timeout", "stalled", "output_limit", "out_of_memory", "process_limit", "disk_limit", "interrupted", "nonzero_exit"
+]
+
+MOST_PROCESSES = min(max(512, 32 * (os.cpu_count() or 1)), 4096)
+"""Of one command at a time: far more than workers and compilers need, far less than a machine can bear. Watched,
+because no limit of the kernel's binds root."""
+_LEAST_FILES = 0.005
+"""Of all files that a disk can hold: with fewer left to make, a command ends as with less room."""
+_OOM_SCORE = 500
+"""When memory runs out, the kernel ends a command before the engine, or the SSH server it is reached by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to run, where, and within which limits; 0 means no limit."""
+
+    argv: Sequence[str]
+    cwd: Path
+    env: Mapping[str, str]
+    output: Path
+    """stdout and stderr are appended here."""
+    timeout_s: float
+    stall_s: float = 0.0
+    """No output and (nearly) no CPU time of the whole tree for this long."""
+    memory_mb: float = 0.0
+    """Of the whole tree."""
+    output_mb: float = 1024.0
+    processes: int = MOST_PROCESSES
+    free_mb: float = 0.0
+    """It ends when less is free where it works or where its output goes."""
+    grace_s: float = 5.0
+    """Between TERM and KILL."""
+    pid_file: Path | None = None
+    """Holds pid, kernel start time and `label` while the command runs: recovery finds it by them."""
+    label: Mapping[str, str | int] = field(default_factory=dict)
+    """Goes into the pid file and into each progress line."""
+    progress: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    progress_file: Path | None = None
+    watch: Callable[[Collection[int]], None] | None = None
+    """Called at each look, at most twice a second, with the pids of the tree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    code: int | None
+    """Negative: the signal that ended it. None: it was never started."""
+    cause: Cause | None
+    detail: str
+    """One clause for people when there is a cause."""
+    duration_s: float
+    """Until the main process had ended; ending what it left behind is not counted."""
+    peak_rss_mb: float | None
+    """The most the tree held at a look (shared pages count once per process), with its own /dev/shm, or its largest
+    process if that is more. None when it was over before a look and no larger than this process."""
+    output_from: int
+    output_to: int
+    """The command's own part of the log."""
+    leftovers: int = 0
+    """Processes that outlived the main process and were ended."""
+    survivors: tuple[int, ...] = ()
+    """Processes that could not be ended."""
+
+
+class Halt:
+    """Asks a running command to end, from any thread, and wakes its runner at once."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        self._set = False
+
+    def set(self) -> None:
+        if not self._set:
+            self._set = True
+            os.write(self._writer, b"x")
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+class Started(Protocol):
+    """A child process: a `subprocess.Popen`, or what a confinement started."""
+
+    @property
+    def pid(self) -> int: ...
+
+    returncode: Any
+
+    def ended(self) -> None:
+        """Nothing of the command runs any more."""
+
+
+Spawn = Callable[[Command, Mapping[str, str], int], Started]
+"""Starts the command with this environment and this file as its output; where a confinement puts its own."""
+
+
+class Unconfined(subprocess.Popen[bytes]):
+    def ended(self) -> None:
+        """Nothing was set apart for it."""
+
+
+def spawn(command: Command, env: Mapping[str, str], output: int) -> Started:
+    """Start the command, unconfined. vfork costs half a millisecond; `preexec_fn` would forbid it."""
+    return Unconfined(
+        list(command.argv),
+        cwd=command.cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        preexec_fn=_default_signals if _ignored() else None,
+    )
+
+
+# Threads are kept, so that a run does not pay for starting one; each run occupies one for its whole time.
+_threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="command")
+_numbers = itertools.count(1)
+
+
+async def run_async(command: Command, spawn: Spawn = spawn) -> Exit:
+    """`run` beside the event loop. Cancelling it ends the whole tree, waits until it is gone, then raises."""
+    halt = Halt()
+    try:
+        future = asyncio.get_running_loop().run_in_executor(_threads, run, command, halt, spawn)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            halt.set()
+            while not future.done():
+                with contextlib.suppress(asyncio.CancelledError):  # asked again: the answer is the same
+                    await asyncio.wait([future])
+            if error := future.exception():
+                raise error from None
+            raise
+    finally:
+        halt.close()
+
+
+def run(command: Command, halt: Halt | None = None, spawn: Spawn = spawn) -> Exit:
+    """Run the command to its end, or to the first limit it passes."""
+    become_subreaper()
+    marker = f"{os.getpid()}-{next(_numbers)}"
+    output = os.open(command.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        start = os.fstat(output).st_size
+        if halt is not None and halt.is_set():
+            return _not_started(None, "interrupted", "stopped before it began", start)
+        oom_kills = _oom_kills()
+        with descendants.starting():
+            try:
+                process = spawn(command, {**command.env, descendants.MARKER: marker}, output)
+            except OSError as error:
+                if not _is_about_program(error, command):
+                    raise
+                code = 127 if isinstance(error, FileNotFoundError) else 126
+                detail = f"{command.argv[0]} cannot be started: {error.strerror}"
+                os.write(output, f"{detail}\n".encode())
+                return _not_started(code, "nonzero_exit", detail, start, os.fstat(output).st_size)
+            descendants.register(process.pid, marker)
+        _offer_to_oom_killer(process.pid)
+    finally:
+        os.close(output)
+    return _Run(command, process, marker, start, oom_kills).to_end(halt)
+
+
+class _Run:
+    """One started command until nothing of it is left."""
+
+    def __init__(self, command: Command, process: Started, marker: str, start: int, oom_kills: int) -> None:
+        self.command = command
+        self.process = process
+        self.marker = marker
+        self.began = time.monotonic()
+        self.start = start
+        self.oom_kills = oom_kills
+        self.cause: Cause | None = None
+        self.detail = ""
+        self.peak_mb = 0.0
+        self.log = os.open(command.output, os.O_RDONLY | os.O_CLOEXEC)
+        self.memory = Memory(process.pid, memory_files=bool(command.memory_mb))
+        self.progress: Progress | None = None
+        if command.progress and command.progress_file:
+            self.progress = Progress(self.log, start, command.progress, command.progress_file, command.label)
+        self.size = start
+        self.grown_at = self.began
+        self.look_s = 0.02
+        self.next_family_look = self.began
+        self.busy_at = self.began
+        self.busy_cpu_s = 0.0
+        self.busy_size = start
+
+    def to_end(self, halt: Halt | None) -> Exit:
+        command, pid = self.command, self.process.pid
+        try:
+            self._write_pid_file()
+            self._watch(halt)
+            duration_s = time.monotonic() - self.began
+            leftovers, survivors = self._end_family()
+            code, rusage_mb = self._reap()
+            if self.cause is None and command.free_mb:
+                self._is_disk_full()
+        except BaseException:  # an error of ours still leaves nothing behind
+            descendants.end(self._family, command.grace_s, group=self.process.pid)
+            self._reap()
+            os.close(self.log)
+            raise
+        finally:
+            descendants.unregister(pid)
+            self.memory.close()
+            self.process.ended()
+        if command.pid_file and not survivors:
+            command.pid_file.unlink(missing_ok=True)
+        output_to = self._close_log()
+        self._judge(code, leftovers)
+        peak = max(self.peak_mb, rusage_mb)
+        return Exit(
+            code=code,
+            cause=self.cause,
+            detail=self.detail,
+            duration_s=duration_s,
+            peak_rss_mb=round(peak, 1) if peak else None,
+            output_from=self.start,
+            output_to=output_to,
+            leftovers=len(leftovers - {pid}),
+            survivors=tuple(sorted(survivors)),
+        )
+
+    def _write_pid_file(self) -> None:
+        # Just after the start: in the instant between, recovery finds the process by its environment.
+        path = self.command.pid_file
+        if path is None:
+            return
+        data = {"pid": self.process.pid, "start": descendants.start_time(self.process.pid), **self.command.label}
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_bytes(orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE))
+        temporary.replace(path)
+
+    def _watch(self, halt: Halt | None) -> None:
+        """Return when the main process has ended, a limit is passed or somebody asked to stop."""
+        deadline = self.began + self.command.timeout_s
+        poller = select.poll()
+        handle = os.pidfd_open(self.process.pid) if descendants.LINUX else -1
+        try:
+            if handle >= 0:
+                poller.register(handle, select.POLLIN)
+            if halt is not None:
+                poller.register(halt, select.POLLIN)
+            while True:
+                now = time.monotonic()
+                wait_s = min(self._next_look(now), max(deadline - now, 0.0))
+                ready = {number for number, _ in poller.poll(-(-wait_s * 1000 // 1))}
+                if handle in ready or (handle < 0 and self._has_exited()):
+                    return
+                now = time.monotonic()
+                if halt is not None and halt.is_set():
+                    return self._stop("interrupted", "stopped on request")
+                if now >= deadline:
+                    return self._stop("timeout", f"not finished after {self.command.timeout_s:g} s")
+                self._look(now)
+                if self.cause:
+                    return
+        finally:
+            if handle >= 0:
+                os.close(handle)
+
+    def _stop(self, cause: Cause, detail: str) -> None:
+        self.cause, self.detail = cause, detail
+
+    def _next_look(self, now: float) -> float:
+        """Seconds until the log's size matters again: sooner when it grows towards its cap."""
+        wait_s = self.look_s if descendants.LINUX else min(self.look_s, 0.02)
+        self.look_s = min(self.look_s * 2, 0.25 if self.progress else 0.5)
+        grown, since = self.size - self.start, now - self.began
+        if self.command.output_mb and grown > 0 and since > 0:
+            left = self.command.output_mb * 2**20 - grown
+            wait_s = min(wait_s, max(left / (grown / since) / 2, 0.01))
+        return wait_s
+
+    def _look(self, now: float) -> None:
+        command = self.command
+        size = os.fstat(self.log).st_size
+        if command.free_mb and self._is_disk_full():
+            return
+        if size < self.start:  # it emptied its own log (`> /dev/stderr` does): what is there now is its own
+            self.start = 0
+        self.size = size
+        if command.output_mb and size - self.start > command.output_mb * 2**20:
+            return self._stop("output_limit", f"wrote more than {command.output_mb:g} MB of output")
+        if self.progress:
+            self.progress.look(now - self.began, size)
+        if now < self.next_family_look:
+            return
+        family = self._family().alive
+        if command.processes and len(family) > command.processes:
+            return self._stop("process_limit", f"had {len(family)} processes where {command.processes} are allowed")
+        self._check_memory(family)
+        # On a machine with very many processes a look is dearer: no more than 2% of a core, but once a second, because
+        # one that multiplies makes it so.
+        dear_s = min((time.monotonic() - now) * 50, 1.0)
+        self.next_family_look = now + max(0.45 if now - self.began > 0.2 else 0.1, dear_s)
+        if not self.cause and command.stall_s:
+            self._check_stall(family, now)
+        if command.watch:
+            command.watch(family.keys())
+
+    def _is_disk_full(self) -> bool:
+        """Looked at when it has ended, too: one that fills the disk may be over before the next look."""
+        for place in (self.command.cwd, self.log):
+            try:
+                info = os.statvfs(place)
+            except FileNotFoundError:  # it removed its own folder
+                continue
+            free_mb = info.f_bavail * info.f_frsize / 1e6
+            if free_mb < self.command.free_mb:
+                least = f"{self.command.free_mb:,.0f} MB"
+                self._stop("disk_limit", f"the disk had less than {least} left while it ran ({free_mb:,.0f} MB)")
+                return True
+            if info.f_files and info.f_favail < info.f_files * _LEAST_FILES:
+                self._stop("disk_limit", f"the disk had room for only {info.f_favail:,} more files while it ran")
+                return True
+        return False
+
+    def _check_memory(self, family: dict[int, descendants.Seen]) -> None:
+        limit = self.command.memory_mb
+        held = self.memory.held_mb(family.values())
+        if limit and held > limit and len(family) > 1:
+            # Forked workers share pages, and the sum counts them once each; the kernel's fair share is dear but right.
+            held = min(held, self.memory.held_mb(family.values(), fair=True))
+        self.peak_mb = max(self.peak_mb, held)
+        if limit and held > limit:
+            self._stop("out_of_memory", f"used {held:.0f} MB where {limit:g} MB are allowed")
+
+    def _check_stall(self, family: dict[int, descendants.Seen], now: float) -> None:
+        cpu_s = sum(seen.cpu_s for seen in family.values())
+        enough = max(0.01 * self.command.stall_s, 0.02)
+        # A sum that falls means that a process ended: that is life, too.
+        if self.size != self.busy_size or cpu_s < self.busy_cpu_s or cpu_s - self.busy_cpu_s >= enough:
+            self.busy_at, self.busy_cpu_s, self.busy_size = now, cpu_s, self.size
+        elif now - self.busy_at >= self.command.stall_s:
+            self._stop("stalled", f"no output and no CPU time for {self.command.stall_s:g} s")
+
+    def _family(self) -> descendants.Found:
+        return descendants.family(self.process.pid, self.marker)
+
+    def _end_family(self) -> tuple[set[int], set[int]]:
+        if self.cause is None and descendants.nothing_inherited():
+            return set(), set()
+        # What multiplies faster than it can be asked is not asked.
+        grace_s = 0.0 if self.cause == "process_limit" else self.command.grace_s
+        return descendants.end(self._family, grace_s, group=self.process.pid)
+
+    def _has_exited(self) -> bool:
+        """Without reaping, so that the resource usage can still be asked for."""
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _reap(self) -> tuple[int | None, float]:
+        """Exit code, and the largest process's memory where it says anything.
+
+        A child that was not yet waited for (it survived KILL) has no code.
+        """
+        pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+        if pid == 0:
+            return None, 0.0
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        # Before its exec the child shares our memory and is billed for it: a figure below ours says nothing.
+        unit = 2**10 if descendants.LINUX else 2**20
+        held, ours = usage.ru_maxrss / unit, _own_peak_mb()
+        return self.process.returncode, held if held > ours else 0.0
+
+    def _close_log(self) -> int:
+        try:
+            output = os.fstat(self.log)
+            size = output.st_size
+            if size < self.start:
+                self.start = 0
+            if self.progress:
+                self.progress.finish(time.monotonic() - self.began, size)
+        finally:
+            os.close(self.log)
+        cap_mb = self.command.output_mb
+        if cap_mb and size - self.start > cap_mb * 2**20:
+            if self.cause is None:
+                self._stop("output_limit", f"wrote more than {cap_mb:g} MB of output")
+            if _is_at(self.command.output, output):  # not when the command put something else in its place
+                return cut(self.command.output, self.start, cap_mb)
+        return size
+
+    def _judge(self, code: int | None, signalled: set[int]) -> None:
+        """The cause when the process ended by itself."""
+        if self.cause is not None or code == 0:
+            return
+        kernel = _oom_kills() > self.oom_kills
+        if code is not None and code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            who = "the kernel's out-of-memory killer ran meanwhile" if kernel else "usually because memory ran out"
+            self._stop("out_of_memory", f"killed by SIGKILL, not by us: {who}")
+        elif kernel:
+            self._stop("out_of_memory", f"{_said(code)}, and the kernel's out-of-memory killer ran meanwhile")
+        else:
+            self._stop("nonzero_exit", _said(code))
+
+
+def _not_started(code: int | None, cause: Cause, detail: str, start: int, end: int | None = None) -> Exit:
+    return Exit(
+        code=code,
+        cause=cause,
+        detail=detail,
+        duration_s=0.0,
+        peak_rss_mb=None,
+        output_from=start,
+        output_to=start if end is None else end,
+    )
+
+
+def _is_at(path: Path, opened: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), opened)
+    except OSError:
+        return False
+
+
+def _said(code: int | None) -> str:
+    if code is None:
+        return "it could not be ended"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+def _is_about_program(error: OSError, command: Command) -> bool:
+    """Whether the program itself is at fault, and not its folder or the machine."""
+    if not isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)) and error.strerror not in (
+        "Exec format error",
+        "Argument list too long",
+    ):
+        return False
+    return command.cwd.is_dir() and error.filename != str(command.cwd)
+
+
+# What a parent may have set to be ignored and exec would hand on. Python's own SIGPIPE is restored by subprocess.
+_HANDED_ON = [
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGCHLD,
+]
+
+
+def _ignored() -> bool:
+    """Whether a signal is ignored here. An engine that *handles* SIGHUP with a no-op starts commands faster."""
+    return any(signal.getsignal(number) is signal.SIG_IGN for number in _HANDED_ON)
+
+
+def _default_signals() -> None:
+    for number in _HANDED_ON:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _offer_to_oom_killer(pid: int) -> None:
+    if descendants.LINUX:
+        # Gone already, or one that changed its user.
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "wb", 0) as file:  # noqa: PTH123 - hot
+            file.write(b"%d" % _OOM_SCORE)
+
+
+def _oom_kills() -> int:
+    """How often the kernel's out-of-memory killer has struck since the machine started."""
+    if not descendants.LINUX:
+        return 0
+    try:
+        with open("/proc/vmstat", "rb", 0) as file:  # noqa: PTH123 - 9 microseconds, in every run
+            data = file.read()
+    except FileNotFoundError:
+        return 0
+    at = data.find(b"\noom_kill ")
+    return int(data[at + 10 :].split(b"\n", 1)[0]) if at >= 0 else 0
+
+
+def _own_peak_mb() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if descendants.LINUX else 2**20)

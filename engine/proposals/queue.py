@@ -1,0 +1,287 @@
+"""Where the next proposal comes from: people's requests, bundles of unproven changes, the queue, the agent.
+
+A proposal is committed and recorded as soon as its edits are taken, so that it survives anything. It may be made while
+another experiment is measured; if that one is kept, the waiting proposal is put onto the new incumbent when it merges
+cleanly, and withdrawn when not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from autoresearch.engine import verdict
+from autoresearch.engine.agents import Proposal
+from autoresearch.engine.proposals.researcher import Researcher
+from autoresearch.engine.record import Recorder
+from autoresearch.engine.workspace import Taken, Workspace
+from autoresearch.state.config import Config
+from autoresearch.state.journal import History, Row, Waiting, records
+
+_NO_EDITS = "no_change"
+_ONLY_OUTSIDE = "out_of_scope"
+_RANK = {"overrule": 0, "retry": 2}
+
+
+class Proposals:
+    def __init__(
+        self, workspace: Workspace, recorder: Recorder, researcher: Researcher, config: Config, ahead: bool
+    ) -> None:
+        self._workspace = workspace
+        self._recorder = recorder
+        self._researcher = researcher
+        self._config = config
+        self._ahead = ahead
+        self._task: asyncio.Task[None] | None = None
+        self._tried_bundles: set[tuple[str, frozenset[int]]] = set()
+
+    @property
+    def _history(self) -> History:
+        return self._recorder.history
+
+    @property
+    def base(self) -> str:
+        """The commit the next proposal starts from."""
+        if self._history.incumbent is not None:
+            return self._history.incumbent.sha
+        assert self._history.header is not None
+        return self._history.header.base
+
+    async def next(self) -> Waiting:
+        """The proposal to measure now, on the incumbent. Raises agents.Exhausted when there is none to be had."""
+        while True:
+            self._take_up_requests()
+            waiting = self._first(urgent=True) or self._bundle() or self._first()
+            if waiting is None:
+                await self._proposed()
+                continue
+            ready = self._onto_incumbent(waiting)
+            if ready is not None:
+                return ready
+
+    def prepare(self, first: bool = False) -> None:
+        """Let the agent make the next proposal while an experiment is measured; the first one beside the baseline."""
+        if self._task is not None and self._task.done() and self._task.exception() is None:
+            self._task = None  # an exception stays: it is raised when its proposal is wanted
+        if (self._ahead or first) and self._task is None and not self._history.waiting:
+            self._task = asyncio.create_task(self._propose())
+
+    def refuse_hopeless(self) -> None:
+        """Raises what the agent raised, so that a session without a proposal ends before a long baseline does."""
+        if self._task is not None and self._task.done() and self._task.exception() is not None:
+            self._task.result()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    # -- the agent
+
+    async def _proposed(self) -> None:
+        task = self._task or asyncio.create_task(self._propose())
+        self._task = task
+        self._recorder.phase("proposing", experiment=None, description="", arm="", k=0, sha="")
+        try:
+            await task
+        finally:
+            if task.done():
+                self._task = None
+
+    async def _propose(self) -> None:
+        await self._researcher.propose(self.base, self._take)
+
+    def _take(self, base: str, agent: str, words: Proposal) -> None:
+        if words.problem:
+            self._record(base, Taken(""), words, words.problem, words.reason, agent)
+            return
+        taken = self._workspace.take(base, lambda found: self._words(base, found, words, agent))
+        problem = reason = ""
+        if not taken.sha:
+            problem = _ONLY_OUTSIDE if taken.dropped else _NO_EDITS
+            reason = (
+                f"only files outside the scope were changed: {', '.join(map(printable, taken.dropped[:5]))}"
+                if taken.dropped
+                else "the proposal changes nothing"
+            )
+        self._record(base, taken, words, problem, reason, agent)
+
+    def _words(self, base: str, taken: Taken, words: Proposal, agent: str = "") -> tuple[str, dict[str, Any]]:
+        line = self._line(base, taken, words, agent=agent)
+        facts = {key: value for key, value in asdict(line).items() if key != "sha" and value}
+        return message_of(words.description, words.hypothesis), facts
+
+    def _line(
+        self, base: str, taken: Taken, words: Proposal, problem: str = "", reason: str = "", agent: str = "",
+        bundle: tuple[int, ...] = (),
+    ) -> records.Proposal:  # fmt: skip
+        return records.Proposal(
+            id=self._history.next_proposal,
+            base=base,
+            sha=taken.sha,
+            agent=agent or self._researcher.name,
+            model=words.model,
+            hypothesis=words.hypothesis,
+            description=words.description,
+            category=words.category,
+            expected_effect=words.expected_effect,
+            idea=words.idea,
+            bundle=bundle,
+            mends=words.mends,
+            files=tuple(map(printable, taken.files)),
+            dropped=tuple(map(printable, taken.dropped)),
+            lines=taken.lines,
+            params=words.params,
+            tokens=words.tokens,
+            cost_usd=words.cost_usd,
+            heard=words.heard,
+            briefed=words.briefed,
+            problem=problem,
+            reason=reason,
+        )
+
+    def _record(
+        self, base: str, taken: Taken, words: Proposal, problem: str = "", reason: str = "", agent: str = "",
+        bundle: tuple[int, ...] = (), instead_of: int | None = None,
+    ) -> Waiting:  # fmt: skip
+        line = self._line(base, taken, words, problem, reason, agent, bundle)
+        if taken.sha:
+            self._workspace.propose_ref(line.id, taken.sha)
+        if instead_of is None:
+            self._recorder.write(line)
+        else:
+            withdrawn = records.Withdrawn(proposal=instead_of, reason=f"put onto the new incumbent as p{line.id}")
+            self._recorder.write(withdrawn, line)
+            self._workspace.drop_proposal(instead_of)
+        return self._history.waiting[line.id]
+
+    # -- the queue
+
+    def _first(self, urgent: bool = False) -> Waiting | None:
+        """A person's decision, then mends, then retries, then in order of making; `urgent` leaves out the last."""
+        ranked = [(_RANK.get(w.agent, 3) if w.mends is None else 1, w.id, w) for w in self._history.waiting.values()]
+        rank, _, first = min(ranked, key=lambda each: each[:2], default=(0, 0, None))
+        return None if urgent and rank == 3 else first
+
+    def _onto_incumbent(self, waiting: Waiting) -> Waiting | None:
+        """The proposal on the present incumbent; None when it was withdrawn because it no longer fits."""
+        if waiting.base == self.base or waiting.problem:
+            return waiting
+        words = _words_of(waiting)
+        about = {"agent": waiting.agent, "bundle": waiting.bundle, "instead_of": waiting.id}
+        taken = self._merged(waiting.sha, words, about)
+        if taken is None:
+            self._withdraw(waiting, "it conflicts with the new incumbent")
+            return None
+        if not taken.sha:
+            self._withdraw(waiting, "the new incumbent holds it already")
+            return None
+        return self._record(self.base, taken, words, agent=waiting.agent, bundle=waiting.bundle, instead_of=waiting.id)
+
+    def _withdraw(self, waiting: Waiting, reason: str) -> None:
+        self._recorder.write(records.Withdrawn(proposal=waiting.id, reason=reason))
+        self._workspace.drop_proposal(waiting.id)
+
+    def _merged(self, change: str, words: Proposal, about: dict[str, Any]) -> Taken | None:
+        """`change` on the incumbent; Taken("") when that changes nothing, None when it conflicts.
+
+        `about` joins the facts in the commit, from which a proposal is recovered whose line a kill prevented.
+        """
+        base = self.base
+        message, facts = self._words(base, Taken(""), words)
+        sha = self._workspace.merge(base, change, message, {**facts, **about})
+        if sha is None:
+            return None
+        if sha == base:
+            return Taken("")
+        files, lines = self._workspace.change_of(base, sha)
+        return Taken(sha, files, (), lines)
+
+    # -- bundles
+
+    def _bundle(self) -> Waiting | None:
+        """The best unproven changes that merge cleanly onto the incumbent, as one proposal."""
+        count = self._config.verdict.bundle
+        pool = self._history.unproven
+        key = (self.base, frozenset(pool))
+        if not count or len(pool) < count or key in self._tried_bundles:
+            return None
+        self._tried_bundles.add(key)
+        ranked = verdict.rank_unproven([verdict.Unproven(n, d, r) for n, (d, r) in pool.items()])
+        tip, chosen = self.base, list[Row]()
+        for unproven in ranked:
+            row = self._history.by_number[unproven.number]
+            merged = self._workspace.merge(tip, row.sha, f"bundle: {row.description}", {})
+            if merged is not None and merged != tip:
+                tip = merged
+                chosen.append(row)
+                if len(chosen) == count:
+                    return self._bundled(chosen, tip)
+        return None
+
+    def _bundled(self, rows: list[Row], tip: str) -> Waiting:
+        tree = self._workspace.refs.resolve(f"{tip}^{{tree}}")
+        assert tree is not None
+        numbers = tuple(row.number for row in rows)
+        params = {key: value for row in rows for key, value in (row.params or {}).items()}
+        words = Proposal(
+            description=f"bundle of {', '.join(f'#{n}' for n in numbers)}: {'; '.join(r.description for r in rows)}",
+            hypothesis="Changes that were each too small to prove may be proven together.",
+            category="bundle",
+            params=params,
+        )
+        message, facts = self._words(self.base, Taken(""), words)
+        sha = self._workspace.commit(tree, self.base, message, {**facts, "bundle": numbers, "agent": "bundle"})
+        files, lines = self._workspace.change_of(self.base, sha)
+        return self._record(self.base, Taken(sha, files, (), lines), words, agent="bundle", bundle=numbers)
+
+    # -- people's requests
+
+    def _take_up_requests(self) -> None:
+        if self._history.incumbent is None:
+            return
+        while self._history.retries:
+            self._again(self._history.retries[0], "retry", undo=False)
+        while self._history.overrules:
+            wish = self._history.overrules[0]
+            self._again(wish.experiment, "overrule", undo=wish.action == "discard", note=wish.note)
+
+    def _again(self, number: int, agent: str, *, undo: bool, note: str = "") -> None:
+        row = self._history.by_number[number]
+        verb = "undo" if undo else agent
+        words = Proposal(
+            description=f"{verb} #{number}: {row.description}", hypothesis=note, category=row.category,
+            params={} if undo else row.params or {},
+        )  # fmt: skip
+        change = (self._workspace.undo if undo else self._workspace.redo)(row.sha, words.description)
+        taken = self._merged(change, words, {"agent": agent}) if change else None
+        if taken is None:
+            reason = "it no longer merges onto the incumbent"
+            self._record(self.base, Taken(""), words, "conflict", reason, agent)
+        elif not taken.sha:
+            self._record(self.base, taken, words, _NO_EDITS, "the incumbent holds it already", agent)
+        else:
+            self._record(self.base, taken, words, agent=agent)
+
+
+def message_of(description: str, hypothesis: str) -> str:
+    return f"{description}\n\n{hypothesis}".strip() if hypothesis else description
+
+
+def printable(path: str) -> str:
+    """A path as JSON can hold it; bytes that are no UTF-8 become the replacement character."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _words_of(waiting: Waiting) -> Proposal:
+    """Costs stay with the first line: they are paid once."""
+    return Proposal(
+        description=waiting.description,
+        hypothesis=waiting.hypothesis,
+        category=waiting.category,
+        idea=waiting.idea,
+        params=waiting.params or {},
+        mends=waiting.mends,
+    )

@@ -1,0 +1,239 @@
+"""Ask the agent: give it a brief and a tree, take its words and additions, tell it verdicts.
+
+One agent does one thing at a time: a live session that is writing a proposal hears of a verdict when it is done.
+Telling runs beside the loop, so the slot never waits for a lesson.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from autoresearch.engine import measure
+from autoresearch.engine.agents import Added, Agent, Exhausted, Outcome, Proposal, Spender
+from autoresearch.engine.brief import Brief, Mend
+from autoresearch.engine.record import Recorder
+from autoresearch.engine.workspace import Workspace
+from autoresearch.state import text
+from autoresearch.state.config import Config
+from autoresearch.state.faults import reach
+from autoresearch.state.journal import History, Row, read_line, records
+from autoresearch.state.session import logs_of, proposal_folder
+
+MENDABLE = frozenset({"nonzero_exit", "no_metric", "not_finite", "out_of_memory", "over_budget", "timeout", "stalled"})
+"""Crashes that the candidate's own code can be blamed for."""
+ERROR_LINES, ERROR_CHARS = 60, 6000
+FEEDBACK_CHARS = 4000
+
+Write = Callable[[Brief, int, bool], str]
+"""Makes the written brief under so many characters; the last argument: for an agent without tools of ours."""
+
+
+class Researcher:
+    def __init__(
+        self,
+        workspace: Workspace,
+        recorder: Recorder,
+        agent: Agent,
+        config: Config,
+        *,
+        between: Agent | None = None,
+        write_brief: Write | None = None,
+    ) -> None:
+        """`between` makes every `agent.tuner_every`-th proposal; `write_brief` serves agents that read."""
+        self._workspace = workspace
+        self._recorder = recorder
+        self._agent = agent
+        self._config = config
+        self._between = between
+        self._write_brief = write_brief
+        self._busy = asyncio.Lock()
+        self._telling: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        return self._agent.name
+
+    @property
+    def _history(self) -> History:
+        return self._recorder.history
+
+    # -- proposals
+
+    async def propose(self, base: str, take: Callable[[str, str, Proposal], None]) -> None:
+        """Have one proposal made on `base` and hand it to `take(base, agent's name, words)` while the tree is ours.
+
+        Raises what the agent raises: Exhausted, Blocked.
+        """
+        async with self._busy:
+            mend = self._to_mend(base)
+            agent = self._whose_turn(mend)
+            self._recorder.phase(self._recorder.live.phase, proposing=agent.name)
+            try:
+                try:
+                    words = await self._ask(agent, base, mend)
+                except Exhausted:
+                    if agent is self._agent:
+                        raise
+                    agent = self._agent
+                    words = await self._ask(agent, base, mend)
+            finally:
+                self._recorder.phase(self._recorder.live.phase, proposing="", waiting_for="")
+            reach("after:propose")
+            self._write_down(words.added, agent.name)
+            take(base, agent.name, words)
+
+    def _whose_turn(self, mend: Mend | None) -> Agent:
+        every = self._config.agent.tuner_every
+        if self._between is not None and mend is None and every and self._history.next_proposal % every == 0:
+            return self._between
+        return self._agent
+
+    async def _ask(self, agent: Agent, base: str, mend: Mend | None) -> Proposal:
+        tree = self._workspace.propose
+        tree.at(base)
+        if mend is not None:
+            tree.overlay(self._history.by_number[mend.experiment].sha)
+        self._workspace.hide_holdout()
+        number = self._history.next_proposal
+        brief = Brief(
+            number=number,
+            incumbent=base,
+            config=self._config,
+            history=self._history,
+            folder=self._folder(number) if agent.reads else None,
+            session=self._recorder.session,
+            mend=mend,
+            avoid=tuple(waiting.description for waiting in self._history.waiting.values()),
+            seed=number,
+        )
+        if agent.reads and self._write_brief is not None:
+            brief = self._with_text(brief)
+        heard, briefed = (len(self._history.steers), records.now_ms()) if brief.text else (0, 0)
+        words = replace(await agent.propose(brief, tree.folder), heard=heard, briefed=briefed)
+        return words if mend is None else _mending(words, mend)
+
+    def _with_text(self, brief: Brief) -> Brief:
+        assert self._write_brief is not None
+        assert brief.folder is not None
+        written = self._write_brief(brief, self._config.agent.brief_chars, self._agent.name == "command")
+        (brief.folder / "brief.md").write_text(written)
+        return replace(brief, text=written)
+
+    def _folder(self, number: int) -> Path:
+        """Where a proposal's files go until it has an experiment's number."""
+        folder = proposal_folder(self._recorder.session.runs, number)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _write_down(self, added: tuple[Added, ...], by: str) -> None:
+        for one in added:
+            line = _line_of(one, self._history, by)
+            if line is not None:
+                self._recorder.write(line)
+
+    # -- mending
+
+    def _to_mend(self, base: str) -> Mend | None:
+        """The last experiment's failure, if its own agent may mend it and has tries left."""
+        row = self._history.rows[-1] if self._history.rows else None
+        if row is None or not self._agent.reads or not self._is_mendable(row, base):
+            return None
+        kind = "rework" if row.status == "checks_failed" else "debug"
+        allowed = self._config.agent.rework if kind == "rework" else self._config.agent.debug
+        tries = self._tries(row)
+        if tries >= allowed:
+            return None
+        return Mend(row.number, kind, self._error(row), tries + 1, allowed)
+
+    def _is_mendable(self, row: Row, base: str) -> bool:
+        failed = row.status == "checks_failed" or (row.status == "crash" and row.cause in MENDABLE)
+        mended = any(waiting.mends == row.number for waiting in self._history.waiting.values())
+        return failed and not mended and row.parent == base and row.agent == self._agent.name
+
+    def _tries(self, row: Row | None) -> int:
+        """How many mends the chain that ends in `row` holds."""
+        count = 0
+        while row is not None and row.mends is not None:
+            count += 1
+            row = self._history.by_number.get(row.mends)
+        return count
+
+    def _error(self, row: Row) -> str:
+        reason = getattr(read_line(self._recorder.session.journal, row.line_at), "reason", row.cause)
+        logs = logs_of(self._recorder.session.run(row.number))
+        if not logs:
+            return str(reason)
+        tail = measure.tail(logs[0], 0, logs[0].stat().st_size, lines=ERROR_LINES, chars=ERROR_CHARS)
+        return f"{reason}\n\n{tail}"
+
+    # -- verdicts
+
+    def tell(self, line: records.Experiment) -> None:
+        """Tell the agent a verdict, beside the loop; its lesson is recorded when it comes."""
+        if line.cause == "baseline":
+            return
+        task = asyncio.create_task(self._tell(line))
+        self._telling.add(task)
+        task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._telling.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._recorder.warn(f"The agent could not be told the verdict: {task.exception()}", code="agent")
+
+    async def _tell(self, line: records.Experiment) -> None:
+        async with self._busy:
+            outcome = Outcome(line.run, line.status, line.cause, line.reason, line.value, self._feedback(line.run))
+            lesson = await self._agent.learn(outcome)
+        if lesson is not None:
+            self._recorder.write(
+                records.Lesson(experiment=line.run, lesson=lesson.lesson, retry_if=lesson.retry_if, by=self.name)
+            )
+
+    def _feedback(self, number: int) -> str:
+        name = self._config.measure.feedback
+        if not name:
+            return ""
+        file = self._recorder.session.run(number) / "kept" / Path(name).name
+        if not file.is_file():
+            return ""
+        with file.open(errors="replace") as opened:
+            return text.clean(opened.read(FEEDBACK_CHARS))
+
+    async def close(self, patience_s: float = 0.0) -> None:
+        """End what is under way; a lesson that is being written gets so long to come."""
+        if self._telling and patience_s:
+            await asyncio.wait(self._telling, timeout=patience_s)
+        for task in list(self._telling):
+            task.cancel()
+        await asyncio.gather(*self._telling, return_exceptions=True)
+        if isinstance(self._agent, Spender):
+            tokens, cost = self._agent.settle()
+            if tokens:
+                self._recorder.write(records.AgentEvent(event="usage", agent=self.name, tokens=tokens, cost_usd=cost))
+            await self._agent.close()
+
+
+def _mending(words: Proposal, mend: Mend) -> Proposal:
+    return replace(words, mends=mend.experiment)
+
+
+def _line_of(one: Added, history: History, by: str) -> records.Record | None:
+    """The journal line of something an agent added; None when it names what does not exist."""
+    match one.kind:
+        case "idea":
+            return records.Idea(id=history.free_id("i", history.ideas), text=one.text, by=by)
+        case "close_idea" if one.id in history.ideas:
+            return records.Veto(id=one.id, reason=one.text or "closed by the agent", by=by)
+        case "dead_end":
+            id = history.free_id("d", history.dead_ends)
+            return records.DeadEnd(
+                id=id, text=one.text, list=one.list, experiment=one.experiment, retry_if=one.retry_if, by=by
+            )
+        case "lesson" if one.experiment in history.by_number:
+            assert one.experiment is not None
+            return records.Lesson(experiment=one.experiment, lesson=one.text, retry_if=one.retry_if, by=by)
+    return None

@@ -1,0 +1,226 @@
+"""Keep the notebook: draw it from the history, and take what people and agents wrote into it as records."""
+
+from __future__ import annotations
+
+import time
+
+from autoresearch.engine.record.recorder import Recorder
+from autoresearch.state import notebook
+from autoresearch.state.config import Config
+from autoresearch.state.journal import History, Row, records
+from autoresearch.state.notebook import Edit, Entries, Entry, Fold, Idea, View, load, merge, save, weave
+from autoresearch.state.session import Session
+from autoresearch.state.text import numbers
+
+BY = "notebook"
+AT_MOST_EVERY_S = 2.0
+
+
+class Notebook:
+    """Writes the notebook after experiments, at most every two seconds: it is a view, and two fsyncs a time."""
+
+    def __init__(self, recorder: Recorder, config: Config) -> None:
+        self._recorder = recorder
+        self._config = config
+        self._due = True
+        self._written = 0.0
+
+    def update(self) -> None:
+        """Something worth writing happened."""
+        self._due = True
+        self.tick()
+
+    def tick(self) -> None:
+        if self._due and time.monotonic() - self._written >= AT_MOST_EVERY_S:
+            self.write()
+
+    def write(self) -> None:
+        write_notebook(self._recorder.session, self._recorder, self._config)
+        self._due = False
+        self._written = time.monotonic()
+
+
+def write_notebook(session: Session, recorder: Recorder, config: Config) -> None:
+    """Take in what others wrote since the last time, then write the notebook anew around their prose."""
+    base = load(session.notebook_base)
+    theirs = load(session.notebook)
+    ours = notebook.render(view(recorder.history, config))
+    found = merge(base, theirs, ours)
+    if found.warning and base:
+        recorder.warn(found.warning, code="notebook")
+    lines = [line for edit in found.edits for line in _lines_for(edit, recorder.history)]
+    for line in lines:
+        recorder.write(line)
+    pure = notebook.render(view(recorder.history, config)) if lines else ours
+    text = weave(pure, found.prose)
+    if text != theirs:
+        save(session.notebook, session.notebook_base, pure, text)
+
+
+def _lines_for(edit: Edit, history: History) -> list[records.Record]:
+    """The journal lines for one edit; none for one that the journal has already."""
+    if edit.request in history.requests:
+        return []
+    request = edit.request or None
+    kind = edit.id[:1]
+    if edit.kind == "idea":
+        id = edit.id or history.free_id("i", history.ideas)
+        return [records.Idea(id=id, text=edit.text, first=edit.first, by=BY, request=request)]
+    if edit.kind == "dead_end" or (edit.kind == "change" and kind == "d"):
+        known = history.dead_ends.get(edit.id)
+        text = edit.text or (known.text if known else "")
+        return [
+            records.DeadEnd(
+                id=edit.id or history.free_id("d", history.dead_ends),
+                text=text.removesuffix(_retry(known.retry_if)) if known else text,
+                list=edit.list or (known.list if known else "refuted"),
+                experiment=known.experiment if known else None,
+                retry_if=known.retry_if if known else "",
+                by=BY,
+                request=request,
+            )
+        ]
+    if edit.kind == "note" or (edit.kind == "change" and kind in "n#"):
+        # An experiment's own line is drawn from the record; what a person made of it stays as their note.
+        id = edit.id if kind == "n" else history.free_id("n", history.notes)
+        text = f"{edit.id}: {edit.text}" if kind == "#" else edit.text
+        return [records.Note(id=id, text=text, by=BY, request=request)]
+    if edit.kind == "first":
+        known_idea = history.ideas.get(edit.id)
+        if known_idea is None:
+            return []
+        return [records.Idea(id=edit.id, text=known_idea.text, first=True, by=BY, request=request)]
+    if edit.kind == "change":
+        return [records.Idea(id=edit.id, text=edit.text, first=edit.first, by=BY, request=request)]
+    if edit.kind in ("veto", "close") and kind in "idn":
+        reason = "closed in the notebook" if edit.kind == "close" else "deleted from the notebook"
+        return [records.Veto(id=edit.id, reason=reason, by=BY, request=request)]
+    return []
+
+
+# -- the view
+
+
+def view(history: History, config: Config) -> View:
+    higher = config.metric.direction == "higher"
+    return View(
+        title=config.name,
+        objective=_objective(config),
+        measured=_measured(history, config),
+        rules=_rules(config),
+        stand=_stand(history, config),
+        worked=_entries("worked", history),
+        refuted=_entries("refuted", history),
+        unproven=_entries("unproven", history),
+        crashed=_entries("crashed", history),
+        ideas=[
+            Idea(idea.id, idea.text, idea.state) for idea in history.ideas.values() if idea.state in ("open", "taken")
+        ],
+        notes=[Entry(note.id, note.text, by=note.by) for note in history.notes.values()],
+        higher=higher,
+    )
+
+
+def _objective(config: Config) -> list[str]:
+    said = [config.objective or f"Improve {config.metric.name}."]
+    if config.program:
+        said.append(f"The strategy is in `{config.program}`.")
+    return said
+
+
+def _measured(history: History, config: Config) -> list[str]:
+    metric = config.metric
+    unit = f" in {metric.unit}" if metric.unit else ""
+    said = [f"`{metric.name}`{unit}, {metric.direction} is better."]
+    for name, command in (
+        ("build", config.measure.build),
+        ("run", config.measure.run),
+        ("evaluate", config.measure.evaluate),
+    ):
+        if command:
+            said.append(f"{name}: `{command if isinstance(command, str) else ' '.join(command)}`")
+    if config.measure.budget_s:
+        said.append(f"A run gets {numbers.duration(config.measure.budget_s)}.")
+    if history.score_note:
+        said.append(history.score_note)
+    spread = history.spread
+    if spread.nu:
+        sd = (spread.ss / spread.nu) ** 0.5
+        said.append(
+            f"Repeated runs differ by {numbers.metric(sd, sd)} (one sd): smaller differences are noise."
+            if sd
+            else "Repeated runs agree exactly."
+        )
+    return said
+
+
+def _rules(config: Config) -> list[str]:
+    said = [f"In scope: {', '.join(f'`{glob}`' for glob in config.scope.edit)}. Nothing else is taken."]
+    said += [f"Guard: `{guard.run if isinstance(guard.run, str) else ' '.join(guard.run)}`" for guard in config.guard]
+    said += [f"Constraint: `{name}` {limit}" for name, limit in config.constraints.items()]
+    said.append("One change per experiment; simpler at an equal metric is a win.")
+    return said
+
+
+def _stand(history: History, config: Config) -> list[str]:
+    if history.incumbent is None or history.baseline is None:
+        return ["The baseline is not measured yet."]
+    best, start = history.incumbent, history.baseline
+    step = _step(history)
+    said = [f"Baseline {numbers.metric(start.metric, step)} (#{start.number})."]
+    if best.number != start.number and best.metric is not None and start.metric is not None:
+        gain = (start.metric - best.metric) * (1 if config.metric.direction == "lower" else -1)
+        percent = f", {abs(gain / start.metric):.1%}" if start.metric else ""
+        better = f"better by {numbers.metric(gain, step)}{percent}"
+        said.append(f"Best {numbers.metric(best.metric, step)} (#{best.number}): {better}.")
+    counts = history.counts
+    said.append(
+        f"{numbers.plural(len(history.rows), 'experiment')}: {counts['keep']} kept, {counts['discard']} discarded, "
+        f"{counts['crash']} crashed, {counts['checks_failed']} failed a guard; "
+        f"{history.since_keep} since the last keep."
+    )
+    return said
+
+
+def _entries(name: str, history: History) -> Entries:
+    """The newest of a list one by one; of each family, how many more there are."""
+    rows = list(reversed(history.lists[name]))
+    shown: dict[str, int] = {}
+    for row in rows:
+        shown[row.family or "other"] = shown.get(row.family or "other", 0) + 1
+    older = [
+        Fold(family, count.count - shown.get(family, 0), count.first, count.last, count.best)
+        for (where, family), count in history.families.items()
+        if where == name and count.count > shown.get(family, 0)
+    ]
+    said = [
+        Entry(dead.id, dead.text + _retry(dead.retry_if), by=dead.by)
+        for dead in reversed(history.dead_ends.values())
+        if dead.list == name
+    ]
+    return Entries([*said, *(_entry(row, history) for row in rows)], older)
+
+
+def _retry(condition: str) -> str:
+    return f" (retry if {condition})" if condition else ""
+
+
+def _entry(row: Row, history: History) -> Entry:
+    step = _step(history)
+    lesson, retry_if = history.lessons.get(row.number, ("", ""))
+    text = f"#{row.number} {row.description}"
+    if row.metric is not None:
+        text += f": {numbers.metric(row.metric, step)}"
+    if row.estimate is not None and row.status != "crash":
+        text += f", {numbers.signed(row.estimate, row.interval or step)} {numbers.plus_minus(row.interval)}".rstrip()
+    if row.status in ("crash", "checks_failed") or row.cause not in ("better", "worse", "unproven"):
+        text += f" ({row.cause.replace('_', ' ')})"
+    if lesson:
+        text += f". {lesson}"
+    if retry_if:
+        text += f" Retry if {retry_if}."
+    return Entry(f"#{row.number}", text, family=row.family, number=row.number, metric=row.metric)
+
+
+def _step(history: History) -> float | None:
+    return (history.spread.ss / history.spread.nu) ** 0.5 if history.spread.nu and history.spread.ss else None

@@ -1,0 +1,72 @@
+"""The writing hand: journal first, then the read model, then whoever watches; and live.json beside it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from autoresearch.state.journal import History, Journal, records
+from autoresearch.state.journal.records import now_ms
+from autoresearch.state.session import Live, Session, write_live
+
+Observe = Callable[[records.Record, History], None]
+OnLive = Callable[[Live], None]
+
+HEARTBEAT_MS = 2000
+
+
+class Recorder:
+    """Owns a session's journal while its lock is held."""
+
+    def __init__(
+        self, session: Session, journal: Journal, history: History, observe: Observe, on_live: OnLive, pid: int
+    ) -> None:
+        self.session = session
+        self.history = history
+        self._journal = journal
+        self._observers = [observe]
+        self._on_live = on_live
+        self._changed = True
+        now = now_ms()
+        self.live = Live(pid=pid, host=socket.gethostname(), phase="starting", since=now, updated=now)
+
+    def write(self, *lines: records.Record) -> None:
+        """Append the records as one unit. Returns once they are durable and folded. Raises JournalLost."""
+        for at, line in self._journal.append(*lines):
+            self.history.feed(at, line[:-1])
+        for record in lines:
+            for observe in self._observers:
+                observe(record, self.history)
+
+    def also(self, observe: Observe) -> None:
+        """Let somebody else see every line too."""
+        self._observers.append(observe)
+
+    def warn(self, text: str, code: str = "", experiment: int | None = None) -> None:
+        """A line for people, once per text while it stays among the recent ones."""
+        if not any(notice.text == text for notice in self.history.notices):
+            self.write(records.Warn(text=text, code=code, experiment=experiment))
+
+    def phase(self, phase: str, **changes: Any) -> None:
+        """Say what the engine does now. Keys not named keep their value.
+
+        It is written by the next beat, within a quarter of a second: a rename per phase would cost a short experiment
+        more than its measurement.
+        """
+        now = now_ms()
+        if phase != self.live.phase or changes.get("k", self.live.k) != self.live.k:
+            self.live.since = now
+        self.live.phase = phase
+        for key, value in changes.items():
+            setattr(self.live, key, value)
+        self._changed = True
+
+    def beat(self) -> None:
+        """Replace live.json when something changed or the heartbeat is due."""
+        now = now_ms()
+        if self._changed or now - self.live.updated >= HEARTBEAT_MS:
+            self._changed = False
+            self.live.updated = now
+            write_live(self.session, self.live)
+            self._on_live(self.live)

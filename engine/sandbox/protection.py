@@ -1,0 +1,141 @@
+"""How far a session is protected, in words, and what is missing for more."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from autoresearch.engine.sandbox.kernel import (
+    LINUX,
+    Kernel,
+    this_kernel,
+)
+from autoresearch.state.config import Config
+from autoresearch.state.session import SessionError
+
+Network = Literal["off", "loopback", "on"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """One row of the table of levels."""
+
+    name: str
+    without: str
+    """What is so where it is missing, for people."""
+    essential: bool = False
+    """`confine = "required"` refuses to start without it."""
+
+
+_TABLE: tuple[tuple[Protection, int, str], ...] = (
+    # the protection; the Landlock version that gives it (0: none does); the namespace that does
+    (Protection("writing", "runs can write whatever your account can", essential=True), 1, "held"),
+    (Protection("reading", "runs can read keys, hidden paths and sessions", essential=True), 1, "mounts"),
+    (Protection("emptying", "runs can empty files that they cannot write"), 3, "held"),
+    (Protection("signals", "runs can signal your other processes"), 6, ""),
+    (Protection("modes", "runs can change the modes and times of your files"), 0, "held"),
+    (Protection("hiding", "runs can read hidden paths that lie in their own tree"), 0, "mounts"),
+    (Protection("git file", "runs can replace their tree's .git file, which is then put back"), 0, "mounts"),
+    (Protection("shared memory", "/dev/shm is shared with everything else"), 0, "mounts"),
+    (Protection("terminals", "runs can write to your other terminals"), 0, "mounts"),
+    (Protection("sockets", "runs can reach other programs' sockets (docker, tmux, the session bus)"), 0, "mounts"),
+)
+
+
+_NETWORK_TABLE: tuple[tuple[Protection, int, str], ...] = (
+    (Protection("network", "runs can open TCP connections", essential=True), 4, "network"),
+    (Protection("datagrams", "runs can send UDP"), 10, "network"),
+)
+
+
+_LOOPBACK = Protection("loopback", "the loopback network is closed, too: programs cannot talk over localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How well runs are confined here."""
+
+    name: Literal["full", "partial", "none", "off"]
+    by: str
+    """What holds them."""
+    missing: tuple[Protection, ...] = ()
+
+    def holds(self, protection: str) -> bool:
+        """Whether runs are held in this respect: a name in the table of levels."""
+        return self.name not in ("off", "none") and protection not in {row.name for row in self.missing}
+
+    @property
+    def sentence(self) -> str:
+        if self.name == "off":
+            return "runs are not confined: measure.confine is off"
+        if self.name == "none":
+            return f"runs are not confined: {self.by}"
+        said = "runs write only their own folders, read no keys and have only the network they are given"
+        if not self.missing:
+            return said
+        return f"runs are confined, but {', '.join(protection.without for protection in self.missing)}"
+
+    def __str__(self) -> str:
+        """As the header has it."""
+        if self.name in ("off", "none"):
+            return f"{self.name}: {self.sentence}"
+        without = "; without: " + ", ".join(row.name for row in self.missing) if self.missing else ""
+        return f"{self.name}: {self.by}{without}"
+
+
+def level(settings: str = "auto", network: Network = "loopback", offered: Kernel | None = None) -> Level:
+    """The level that `measure.confine` and `measure.network` come to on this machine."""
+    if settings == "off":
+        return Level("off", "nothing")
+    offered = offered or this_kernel()
+    rows = _TABLE + (_NETWORK_TABLE if network != "on" else ())
+    missing = [
+        row
+        for row, version, namespace in rows
+        if not (version and offered.landlock >= version) and not (namespace and getattr(offered, namespace))
+    ]
+    if network == "loopback" and not offered.network and offered.landlock >= _NETWORK_TABLE[0][1]:
+        missing.append(_LOOPBACK)
+    if not (offered.landlock or offered.mounts or offered.network):
+        why = "this kernel offers no Landlock and this account no namespaces" if LINUX else "only Linux can"
+        return Level("none", why, tuple(missing))
+    parts = [f"Landlock {offered.landlock}"] if offered.landlock else []
+    if offered.mounts or offered.network:
+        parts.append("namespaces")
+    return Level("partial" if missing else "full", " and ".join(parts), tuple(missing))
+
+
+def refuse_weak(config: Config, offered: Kernel | None = None) -> None:
+    """`confine = "required"`: raises SessionError where files or the network asked for cannot be held."""
+    if config.measure.confine != "required":
+        return
+    lacking = [row for row in level("auto", config.measure.network, offered).missing if row.essential]
+    if lacking:
+        raise SessionError(
+            f'measure.confine = "required" cannot be had here: {", ".join(row.without for row in lacking)}; '
+            'use a kernel with Landlock (5.13, for the network 6.7), or set measure.confine = "auto".'
+        )
+
+
+NETWORK_WORDS = re.compile(
+    r"name resolution|name or service not known|nodename nor servname|could not resolve|getaddrinfo|"
+    r"EAI_AGAIN|ENOTFOUND|ENETUNREACH|network is unreachable|no address associated with hostname|"
+    r"failed to establish a new connection|max retries exceeded|connection refused|ECONNREFUSED|"
+    r"outgoing traffic has been disabled|OfflineModeIsEnabled|offline mode is enabled|HF_HUB_OFFLINE|"
+    r"LocalEntryNotFoundError|urlopen error|dial tcp|connection error|no such host|NewConnectionError|ConnectError|"
+    r"network (?:access )?(?:is )?disabled|download.* failed|no matching distribution found|"
+    r"not found in the cache.*offline|\bconnect\b.*(?:permission denied|EACCES)",
+    re.IGNORECASE,
+)
+"""What programs write when they find no network."""
+
+
+def network_hint(output: str, network: Network) -> str:
+    """A clause for a command that failed, when what it wrote last looks like a missing network; "" otherwise."""
+    if network == "on" or not NETWORK_WORDS.search(output):
+        return ""
+    return (
+        f'the run has no network (measure.network = "{network}"): set measure.network = "on" if it needs one, '
+        "or fetch what it needs in measure.setup"
+    )

@@ -1,0 +1,15 @@
+"""Trees, scope, candidate commits and refs: what is tried, kept and undone without touching the user's own."""
+
+from autoresearch.engine.workspace.linked import Inputs, Linked, fingerprint
+from autoresearch.engine.workspace.places import machine_name, trees_folder, trees_root
+from autoresearch.engine.workspace.repository import (
+    check_git,
+    head_of,
+    identity_of,
+    refuse_held_branch,
+    tracked_hash,
+    uncommitted,
+)
+from autoresearch.engine.workspace.scope import FIXED, Scope
+from autoresearch.engine.workspace.state_ref import SAVED, StateTrees, restore_state, saved_files
+from autoresearch.engine.workspace.workspace import Taken, Workspace, words_of

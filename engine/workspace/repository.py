@@ -1,0 +1,102 @@
+"""The user's repository, only read: what is committed and what is not, who holds a branch, whose name commits carry."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from autoresearch.engine.git import OUR_EMAIL, OUR_NAME, Git
+from autoresearch.engine.workspace.scope import Scope
+from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
+
+MINIMUM_GIT = (2, 38)
+"""`merge-tree --write-tree`."""
+
+
+def check_git() -> None:
+    """Raises SessionError when git is missing or too old."""
+    try:
+        text = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        raise SessionError("git is not installed; install git 2.38 or newer.") from None
+    found = re.search(r"(\d+)\.(\d+)", text)
+    if not found or (int(found[1]), int(found[2])) < MINIMUM_GIT:
+        raise SessionError(f"git {found[0] if found else '?'} is too old; install git 2.38 or newer.")
+
+
+def head_of(place: Place) -> str:
+    """The user's HEAD commit. Raises SessionError when there is none yet."""
+    code, out, _ = Git(place.git_dir).attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    if code:
+        raise SessionError(f"{place.top} has no commit yet; make one with `git add -A && git commit -m start`.")
+    return out.decode().strip()
+
+
+def uncommitted(place: Place) -> tuple[list[str], list[str]]:
+    """(changed tracked files, untracked files) of the user's worktree, relative to the target's folder. Only reads."""
+    git = Git(place.git_dir, place.top)
+    answer = git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal")
+    changed: list[str] = []
+    untracked: list[str] = []
+    for entry in filter(None, answer.split("\0")):
+        (untracked if entry.startswith("??") else changed).append(entry[3:])
+    return changed, untracked
+
+
+def tracked_hash(place: Place, commit: str, scope: Scope) -> str:
+    """One hash over the protected files of `commit`: path, mode and blob of every tracked file outside the scope.
+
+    Without the target's own toml: what of it measures has a hash of its own, the rest may change freely.
+    """
+    digest = hashlib.sha256()
+    prefix = f"{place.prefix}/" if place.prefix else ""
+    for entry in filter(None, Git(place.common_dir).raw("ls-tree", "-r", "-z", commit).split(b"\0")):
+        meta, _, name = entry.partition(b"\t")
+        path = name.decode("utf-8", "surrogateescape")
+        inside = path[len(prefix) :] if path.startswith(prefix) else ""
+        if inside and (inside == CONFIG_FILE or scope.contains(inside)):
+            continue
+        digest.update(meta + b"\t" + name + b"\0")
+    return digest.hexdigest()
+
+
+def identity_of(place: Place) -> dict[str, str]:
+    """The user's name and address for our commits, ours where they have none."""
+    answer = Git(place.git_dir).attempt("config", "--get-regexp", r"^user\.(name|email)$")[1].decode("utf-8", "replace")
+    known = {}
+    for line in answer.splitlines():
+        key, _, value = line.partition(" ")
+        known[key] = value.strip()
+    name = known.get("user.name") or os.environ.get("GIT_AUTHOR_NAME") or OUR_NAME
+    email = known.get("user.email") or os.environ.get("GIT_AUTHOR_EMAIL") or OUR_EMAIL
+    return {
+        "GIT_AUTHOR_NAME": name,
+        "GIT_AUTHOR_EMAIL": email,
+        "GIT_COMMITTER_NAME": name,
+        "GIT_COMMITTER_EMAIL": email,
+    }
+
+
+def branch_holder(place: Place, session: Session) -> Path | None:
+    """The worktree of the user's that has the session's branch checked out, if any. Files alone: no process."""
+    heads = [(place.common_dir / "HEAD", place.top)]
+    with contextlib.suppress(FileNotFoundError):
+        heads += [(admin / "HEAD", admin) for admin in (place.common_dir / "worktrees").iterdir()]
+    for head, where in heads:
+        with contextlib.suppress(OSError):
+            if head.read_text().strip() != f"ref: {session.branch}":
+                continue
+            return where if where == place.top else Path((where / "gitdir").read_text().strip()).parent
+    return None
+
+
+def refuse_held_branch(place: Place, session: Session) -> None:
+    """Raises SessionError when a worktree has the session's branch checked out: moving it would disturb that tree."""
+    holder = branch_holder(place, session)
+    if holder is not None:
+        name = session.branch.removeprefix("refs/heads/")
+        raise SessionError(f"{holder} has the session's branch {name} checked out; leave it with `git switch -` first.")

@@ -1,0 +1,389 @@
+"""Git as the session uses it: trees to propose and measure in, candidate commits, refs, keep, undo.
+
+Experiments live in worktrees of their own, under the user's cache folder, and on a branch and refs of their own. The
+user's worktree, index, stash, branches and config are never written. A tree is derived: it is made again when missing,
+never trusted, and everything in it that matters is a commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import orjson
+
+from autoresearch.engine.git import Git, GitError, Objects, Refs
+from autoresearch.engine.workspace import repository
+from autoresearch.engine.workspace.places import trees_folder
+from autoresearch.engine.workspace.scope import Scope
+from autoresearch.engine.workspace.shadows import module_of, names_imported, shadowing
+from autoresearch.engine.workspace.state_ref import StateTrees
+from autoresearch.engine.workspace.tree import Tree
+from autoresearch.state import config as configs
+from autoresearch.state.config import Config
+from autoresearch.state.faults import reach
+from autoresearch.state.journal import records
+from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
+
+_TRAILER = "Autoresearch-Proposal: "
+LARGEST_MB = 100
+"""What the files of one proposal may hold: each experiment stays in the user's repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken of an agent's edits."""
+
+    sha: str
+    """The candidate commit; "" when nothing in scope had changed."""
+    files: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    lines: tuple[int, int] = (0, 0)
+
+
+class Workspace:
+    """One session's git side. Used by the engine alone, which holds the session's lock."""
+
+    def __init__(self, place: Place, session: Session, config: Config, warn: Callable[[str], None]) -> None:
+        self.place = place
+        self.session = session
+        self.config = config
+        self.scope = Scope(config.scope.edit, place.prefix)
+        self.identity = repository.identity_of(place)
+        self.git = Git(place.common_dir, identity=self.identity)
+        self.refs = Refs(self.git)
+        self._objects = Objects(self.git, self.identity)
+        self._state_trees = StateTrees(self.git)
+        self.folder = trees_folder(place, session.name)
+        self._config_path = f"{place.prefix}/{CONFIG_FILE}" if place.prefix else CONFIG_FILE
+        self._hidden: bytes | None = None
+        """The target's toml as an agent sees it; None when it is as committed."""
+        self._warn = warn
+        self.propose = self._tree("propose")
+        self.measure = self._tree("measure")
+        self.evaluate = self._tree("evaluate") if config.measure.evaluate else None
+
+    def _tree(self, role: str) -> Tree:
+        return Tree(
+            role=role,
+            session=self.session.name,
+            root=self.folder / f"autoresearch-{self.session.name}-{role}",
+            place=self.place,
+            identity=self.identity,
+            scope=self.scope,
+            links=self.config.scope.link,
+            cache=self.config.measure.cache,
+            warn=self._warn,
+        )
+
+    @property
+    def trees(self) -> list[Tree]:
+        return [tree for tree in (self.propose, self.measure, self.evaluate) if tree is not None]
+
+    def close(self) -> None:
+        self.refs.close()
+        self._objects.close()
+
+    # -- from edits to a candidate commit
+
+    def take(self, base: str, words: Callable[[Taken], tuple[str, dict[str, object]]]) -> Taken:
+        """Commit the in-scope edits of the propose tree on `base`; drop and list the others.
+
+        `words` gives the commit's message and the facts kept in it, from which a proposal whose journal line was lost
+        in a crash is recovered.
+        """
+        tree = self.propose
+        tree.forget_staging(base)
+        inside: list[str] = []
+        outside: list[str] = []
+        for path in tree.changed_paths():
+            if path == self._config_path and self._hidden is not None and self._is_hidden(tree.root / path):
+                continue
+            (inside if self._in_scope(path) else outside).append(path)
+        refused = self._refused(base, inside)
+        inside = [path for path in inside if path not in refused]
+        outside += [f"{path} ({why})" for path, why in refused.items()]
+        if not inside:
+            return Taken("", dropped=tuple(outside))
+        before = self.refs.resolve(f"{base}^{{tree}}")
+        after = self._objects.tree_with(base, before, tree.git, inside) if before else None
+        if not after:
+            for paths, flags in _by_fitness(tree.root, inside):
+                tree.git("update-index", "-z", *flags, "--stdin", stdin="\0".join(paths) + "\0")
+            after = tree.git("write-tree").strip()
+        if before is None or after == before:
+            return Taken("", dropped=tuple(outside))
+        taken = Taken("", tuple(inside), tuple(outside), self.refs.lines_between(before, after))
+        message, facts = words(taken)
+        sha = self._objects.commit(after, base, _message(message, facts))
+        reach("after:commit")
+        return replace(taken, sha=sha)
+
+    def _refused(self, base: str, inside: list[str]) -> dict[str, str]:
+        """Paths in scope that are not taken all the same, each with a clause that says why."""
+        refused: dict[str, str] = {}
+        total = 0
+        for path in inside:
+            with contextlib.suppress(OSError):
+                size = (self.propose.root / path).lstat().st_size
+                if total + size > LARGEST_MB * 2**20:
+                    refused[path] = f"{size / 2**20:.0f} MB; a proposal may write {LARGEST_MB} MB"
+                else:
+                    total += size
+        new = [path for path in inside if path not in refused and module_of(path) and not self._is_tracked(path)]
+        if new:
+            tracked = self.propose.tracked()
+            scripts = [path for path in tracked if path.endswith(".py") and not self._in_scope(path)]
+
+            def imported_in(folder: str) -> set[str]:
+                beside = [path for path in scripts if path.rpartition("/")[0] == folder]
+                blobs = [self.git.raw("cat-file", "blob", f"{base}:{path}") for path in beside]
+                return set().union(*map(names_imported, blobs))
+
+            hiding = shadowing(new, tracked, lambda path: not self._in_scope(path), self._entries(tracked), imported_in)
+            refused |= dict.fromkeys(sorted(hiding), "it would be imported in place of what protected code means")
+        return refused
+
+    def _is_tracked(self, path: str) -> bool:
+        return path in self.propose.tracked()
+
+    def _entries(self, tracked: Collection[str]) -> set[str]:
+        """The folders that Python searches first: where commands run, and those of the scripts that they name."""
+        settings, prefix = self.config.measure, self.place.prefix
+        commands = [settings.run, settings.evaluate, settings.build, self.config.holdout.run]
+        commands += [guard.run for guard in self.config.guard]
+        found = {prefix}
+        for word in (word for command in commands for word in words_of(command)):
+            path = os.path.normpath(f"{prefix}/{word}" if prefix else word)
+            if path in tracked:
+                found.add(path.rpartition("/")[0])
+        return found
+
+    def hide_holdout(self) -> None:
+        """Take the held-out command out of the target's toml in the propose tree, where an agent reads.
+
+        That is no edit of the agent's, and is not taken for one. Its git still has the file as it is committed.
+        """
+        file = self.propose.root / self._config_path
+        self._hidden = None
+        if not self.config.holdout.run or not file.is_file() or file.is_symlink():
+            return
+        self._hidden = configs.without_holdout(file.read_bytes())
+        file.write_bytes(self._hidden)
+
+    def _is_hidden(self, file: Path) -> bool:
+        return file.is_file() and not file.is_symlink() and file.read_bytes() == self._hidden
+
+    def _in_scope(self, path: str) -> bool:
+        if path.endswith("/"):
+            return False  # a nested repository: its files are not ours to take
+        prefix = self.place.prefix
+        if prefix:
+            if not path.startswith(prefix + "/"):
+                return False
+            path = path[len(prefix) + 1 :]
+        return self.scope.contains(path)
+
+    # -- commits made without a tree
+
+    def merge(self, onto: str, change: str, message: str, facts: dict[str, object]) -> str | None:
+        """`change`'s diff since the fork, on top of `onto`, as a new commit; None when it conflicts.
+
+        Returns `onto` itself when the change is already in it.
+        """
+        if self.refs.resolve(f"{change}^") == onto:
+            return self._recommit(change, onto, message, facts)
+        code, out, err = self.git.attempt("merge-tree", "--write-tree", "--no-messages", onto, change)
+        if code == 1:
+            return None
+        if code:
+            raise GitError(("merge-tree",), code, err)
+        return self.commit(out.decode().split()[0], onto, message, facts)
+
+    def _recommit(self, change: str, onto: str, message: str, facts: dict[str, object]) -> str:
+        tree = self.refs.resolve(f"{change}^{{tree}}")
+        assert tree is not None
+        return self.commit(tree, onto, message, facts)
+
+    def commit(self, tree: str, parent: str, message: str, facts: dict[str, object]) -> str:
+        """A commit of `tree` on `parent`, or `parent` itself when that is its tree already."""
+        if self.refs.resolve(f"{parent}^{{tree}}") == tree:
+            return parent
+        return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=_message(message, facts)).strip()
+
+    def join(self, incumbent: str, head: str, message: str) -> str | None:
+        """The session's incumbent and the user's commit as one: a merge of them, or `head` if it holds the incumbent.
+
+        None when they conflict.
+        """
+        if self.git.attempt("merge-base", "--is-ancestor", incumbent, head)[0] == 0:
+            return head
+        code, out, err = self.git.attempt("merge-tree", "--write-tree", "--no-messages", incumbent, head)
+        if code == 1:
+            return None
+        if "unrelated histories" in err:
+            raise SessionError(
+                "HEAD has no history in common with the session here, and protected files differ; "
+                "in a shallow clone `git fetch --unshallow` gets it, then resume."
+            )
+        if code:
+            raise GitError(("merge-tree",), code, err)
+        tree = out.decode().split()[0]
+        return self.git("commit-tree", tree, "-p", incumbent, "-p", head, "-F", "-", stdin=_text(message)).strip()
+
+    def redo(self, change: str, message: str) -> str | None:
+        """The same change beside its parent: it merges again where `change` itself was merged and undone since."""
+        tree, parent = self.refs.resolve(f"{change}^{{tree}}"), self.refs.resolve(f"{change}^")
+        if tree is None or parent is None:
+            return None
+        return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=_text(message)).strip()
+
+    def undo(self, kept: str, message: str) -> str | None:
+        """A commit that reverses `kept` when merged: its parent's tree on top of it."""
+        tree = self.refs.resolve(f"{kept}^^{{tree}}")
+        return (
+            None if tree is None else self.git("commit-tree", tree, "-p", kept, "-F", "-", stdin=_text(message)).strip()
+        )
+
+    def change_of(self, parent: str, sha: str) -> tuple[tuple[str, ...], tuple[int, int]]:
+        """(files, (lines added, removed)) between two commits."""
+        files: list[str] = []
+        added = removed = 0
+        answer = self.git("diff-tree", "-r", "-z", "--numstat", "--no-renames", parent, sha)
+        for entry in filter(None, answer.split("\0")):
+            plus, minus, path = entry.split("\t", 2)
+            added += int(plus) if plus != "-" else 0
+            removed += int(minus) if minus != "-" else 0
+            files.append(path)
+        return tuple(files), (added, removed)
+
+    def patch_of(self, parent: str, sha: str) -> str:
+        """What a candidate changes, as a diff without context lines; "" where one of the commits is gone."""
+        before, after = self.refs.resolve(f"{parent}^{{tree}}"), self.refs.resolve(f"{sha}^{{tree}}")
+        return self.refs.patch_between(before, after) if before and after and before != after else ""
+
+    def facts_of(self, commit: str) -> dict[str, object]:
+        """What `take` wrote into a candidate's message; {} when it is not one of ours."""
+        message = self.git("log", "-1", "--format=%B", commit)
+        for line in reversed(message.splitlines()):
+            if line.startswith(_TRAILER):
+                with contextlib.suppress(orjson.JSONDecodeError):
+                    data = orjson.loads(line[len(_TRAILER) :])
+                    return data if isinstance(data, dict) else {}
+        return {}
+
+    # -- refs
+
+    def experiment_ref(self, number: int) -> str:
+        return f"{self.session.refs}{number}"
+
+    def proposal_ref(self, id: int) -> str:
+        return f"{self.session.refs}p{id}"
+
+    def propose_ref(self, id: int, sha: str) -> None:
+        self.refs.update((self.proposal_ref(id), sha, None))
+        reach("after:ref-p")
+
+    def number_ref(self, number: int, sha: str, proposal: int | None) -> None:
+        """The proposal becomes experiment `number`: one transaction gives it its ref and drops the waiting one."""
+        changes: list[tuple[str, str, str | None]] = [(self.experiment_ref(number), sha, None)]
+        if proposal is not None and self.refs.resolve(self.proposal_ref(proposal)):
+            changes.append((self.proposal_ref(proposal), "", None))
+        self.refs.update(*changes)
+        reach("after:ref-n")
+
+    def set_aside(self, number: int, sha: str) -> None:
+        """An experiment that the journal lost stays reachable as `lost-<n>-<commit>`."""
+        aside = f"{self.session.refs}lost-{number}-{sha[:7]}"
+        self.refs.update((aside, sha, None), (self.experiment_ref(number), "", None))
+
+    def drop_proposal(self, id: int) -> None:
+        if self.refs.resolve(self.proposal_ref(id)):
+            self.refs.update((self.proposal_ref(id), "", None))
+
+    def keep(self, sha: str, parent: str | None) -> None:
+        """Move the session's branch from `parent` ("" or None: it does not exist) by compare-and-swap."""
+        self.refs.update((self.session.branch, sha, parent or ""))
+        reach("after:branch")
+
+    def list_refs(self) -> dict[str, str]:
+        """Every ref of the session, by its name below the session's prefix (`7`, `p9`, `state`), and its commit."""
+        answer = self.git("for-each-ref", "--format=%(refname) %(objectname)", self.session.refs.rstrip("/"))
+        found = {}
+        for line in answer.splitlines():
+            name, _, sha = line.partition(" ")
+            found[name.removeprefix(self.session.refs)] = sha
+        return found
+
+    def branch_holder(self) -> Path | None:
+        return repository.branch_holder(self.place, self.session)
+
+    # -- housekeeping
+
+    def save_state(self, message: str) -> None:
+        """Commit journal, notebook and config under the state ref, so that a lost folder is restored from it."""
+        with self.session.journal.open("rb") as journal:
+            tree = self._state_trees.write(self.session, journal)
+        old = self.refs.resolve(f"{self.session.refs}state")
+        parent = ("-p", old) if old else ()
+        commit = self.git("commit-tree", tree, *parent, "-F", "-", stdin=_text(message)).strip()
+        self.refs.update((f"{self.session.refs}state", commit, None))
+        reach("after:state")
+
+    def tidy(self) -> None:
+        """Pack what the session wrote, since automatic gc is off for our calls. Prunes nothing."""
+        self.git.attempt("maintenance", "run", "--quiet", "--task=loose-objects", "--task=pack-refs")
+
+    def remove_stale_locks(self) -> list[Path]:
+        """Lock files that a killed git of ours left behind: in our trees' git directories and on our refs only."""
+        removed = []
+        candidates: list[Path] = []
+        for tree in self.trees:
+            candidates += tree.lock_files()
+        for folder in (self.place.common_dir / self.session.refs, (self.place.common_dir / self.session.branch).parent):
+            if folder.is_dir():
+                candidates += folder.glob("*.lock")
+        for lock in candidates:
+            with contextlib.suppress(FileNotFoundError):
+                lock.unlink()
+                removed.append(lock)
+        return removed
+
+
+def words_of(command: str | tuple[str, ...]) -> list[str]:
+    """A command's words, as bash would take them or as they are."""
+    if isinstance(command, tuple):
+        return list(command)
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
+
+
+def _by_fitness(root: Path, paths: list[str]) -> list[tuple[list[str], tuple[str, ...]]]:
+    """Paths for git's index with the flags to give them: what git refuses to look at counts as removed.
+
+    That is what lies behind a link, and what is neither a file nor a link.
+    """
+    fit: list[str] = []
+    unfit: list[str] = []
+    for path in paths:
+        full = root / path
+        odd = full.exists() and not full.is_file() and not full.is_symlink()
+        behind_link = any((root / parent).is_symlink() for parent in PurePosixPath(path).parents)
+        (unfit if odd or behind_link else fit).append(path)
+    both = ((fit, ("--add", "--remove", "--replace")), (unfit, ("--force-remove",)))
+    return [(some, flags) for some, flags in both if some]
+
+
+def _message(message: str, facts: dict[str, object]) -> str:
+    return _text(f"{message.strip() or 'a change'}\n\n{_TRAILER}{records.dumps(facts).decode()}\n")
+
+
+def _text(message: str) -> str:
+    """A commit message that git takes: it refuses NUL, and what is no UTF-8 would not be read back."""
+    return message.replace("\0", "").encode("utf-8", "replace").decode()

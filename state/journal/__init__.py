@@ -1,0 +1,21 @@
+"""`autoresearch.jsonl`: the lines, appended whole or not at all, and what they add up to.
+
+The lines themselves are `journal.records`, a module to be imported whole.
+"""
+
+from autoresearch.state.journal.history import NOTHING_TAKEN, SCORE_MARKS, SCORE_NOTES, History
+from autoresearch.state.journal.journal import Journal, JournalLost, Reader, read_line, read_objects
+from autoresearch.state.journal.knobs import REPLAYED, knob_values, short_names
+from autoresearch.state.journal.model import (
+    FLAG_WORDS,
+    LISTED,
+    LISTS,
+    Control,
+    IdeaState,
+    Open,
+    Row,
+    SampleRow,
+    Text,
+    Waiting,
+    list_of,
+)

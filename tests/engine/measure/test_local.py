@@ -1,0 +1,432 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from fakenvml import FakeDriver
+
+from autoresearch.engine.measure import Job, LocalSlot
+from autoresearch.engine.measure import local as measure
+from autoresearch.engine.measure.slot import Tree
+from autoresearch.engine.process import descendants
+from autoresearch.state.config import config as configs
+from autoresearch.state.journal.records import CRASH_CAUSES, Sample
+
+METRIC = "echo METRIC loss=1.5"
+
+
+class FolderTree:
+    """A stand-in for a worktree: commits are folders, `protected` the files that a run may not change."""
+
+    def __init__(self, root: Path, commits: Path, protected: tuple[str, ...] = ("prepare.py",)) -> None:
+        self.root = root
+        self.folder = root / "target"
+        self._commits = commits
+        self._protected = protected
+        self._sha = ""
+        self._settled: set[str] = set()
+
+    def at(self, sha: str) -> None:
+        kept = {path: (self.folder / path).read_bytes() for path in self._settled} if sha == self._sha else {}
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.copytree(self._commits / sha, self.folder, symlinks=True)
+        for path, content in kept.items():
+            (self.folder / path).write_bytes(content)
+        self._sha, self._settled = sha, set(kept)
+
+    def settle(self) -> None:
+        commit = self._commits / self._sha
+        self._settled = {path.name for path in self.folder.iterdir() if not (commit / path.name).exists()}
+
+    unprepared: str | None = None
+
+    def distrust(self) -> None: ...
+
+    def prepared_again(self) -> None: ...
+
+    def share_again(self, other: object) -> None: ...
+
+    def is_settled(self, sha: str) -> bool:
+        return self._sha == sha and bool(self._settled)
+
+    def check(self) -> tuple[str, ...]:
+        changed = []
+        for path in self._protected:
+            good, now = self._commits / self._sha / path, self.folder / path
+            if not now.is_file() or now.read_bytes() != good.read_bytes():
+                changed.append(path)
+                shutil.copy(good, now)
+        return tuple(changed)
+
+
+@pytest.fixture
+def commits(tmp_path: Path) -> Path:
+    for sha in ("a" * 40, "b" * 40):
+        folder = tmp_path / "commits" / sha
+        folder.mkdir(parents=True)
+        (folder / "prepare.py").write_text("protected\n")
+        (folder / "which").write_text(sha[0] + "\n")
+    return tmp_path / "commits"
+
+
+@pytest.fixture
+def slot(tmp_path: Path, commits: Path) -> Callable[..., LocalSlot]:
+    def make(
+        run: str | tuple[str, ...] = METRIC, *, constraints: Any = None, warn: Any = print, **measure: Any
+    ) -> LocalSlot:
+        config = configs.Config(
+            name="t",
+            metric=configs.Metric("loss"),
+            scope=configs.Scope(("train.py",)),
+            measure=configs.Measure(run=run, **measure),
+            constraints=constraints or {},
+        )
+        (tmp_path / "user").mkdir(exist_ok=True)
+        evaluate: Tree | None = FolderTree(tmp_path / "trees/evaluate", commits) if measure.get("evaluate") else None
+        return LocalSlot(
+            config,
+            "a-session",
+            FolderTree(tmp_path / "trees/measure", commits),
+            evaluate,
+            user_folder=tmp_path / "user",
+            warn=warn,
+        )
+
+    return make
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Callable[..., Job]:
+    def make(**fields: Any) -> Job:
+        folder = tmp_path / "runs/00007"
+        folder.mkdir(parents=True, exist_ok=True)
+        standard: dict[str, Any] = {"experiment": 7, "sha": "a" * 40, "arm": "candidate", "k": 1, "seed": 1}
+        return Job(**{**standard, "folder": folder, "metric": "loss", **fields})
+
+    return make
+
+
+def log(tmp_path: Path, name: str = "output.log") -> str:
+    return (tmp_path / "runs/00007" / name).read_text()
+
+
+# -- good samples
+
+
+async def test_a_sample_holds_what_the_run_reported(slot: Any, job: Any, tmp_path: Path) -> None:
+    sample = await slot("cat which; echo METRIC other=3; echo METRIC loss=1.5", constraints={"other": 4}).sample(
+        job(k=2, seed=2, arm="incumbent", constraints=("other",))
+    )
+    assert isinstance(sample, Sample)
+    assert (sample.experiment, sample.sha, sample.arm, sample.k, sample.seed) == (7, "a" * 40, "incumbent", 2, 2)
+    assert (sample.metric, sample.metrics, sample.exit, sample.cause) == (1.5, {"other": 3.0}, 0, None)
+    assert sample.slot == "local"
+    assert sample.duration_s > 0
+    assert log(tmp_path).splitlines()[0] == "=== sample 2 · incumbent aaaaaaa · seed 2 ==="
+
+
+async def test_samples_of_one_experiment_share_a_log_and_not_their_values(slot: Any, job: Any, tmp_path: Path) -> None:
+    here = slot('[ $AUTORESEARCH_SEED = 2 ] || echo METRIC loss=1; printf "no line end"')
+    first = await here.sample(job())
+    second = await here.sample(job(k=2, seed=2))
+    assert (first.metric, second.metric, second.cause) == (1.0, None, "no_metric")
+    assert log(tmp_path).splitlines()[2:] == [
+        "no line end",
+        "=== sample 2 · candidate aaaaaaa · seed 2 ===",
+        "no line end",
+    ]
+
+
+async def test_a_run_is_told_its_number_budget_and_seed(slot: Any, job: Any, tmp_path: Path) -> None:
+    script = 'echo "$AUTORESEARCH_RUN $AUTORESEARCH_SESSION $AUTORESEARCH_BUDGET_S $AUTORESEARCH_SEED"; ' + METRIC
+    await slot(script, budget_s=15).sample(job(seed=3))
+    assert "7 a-session 15 3" in log(tmp_path)
+
+
+async def test_keys_are_not_passed_and_the_evaluators_go_to_it_alone(
+    slot: Any, job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "secret")
+    monkeypatch.setenv("WANTED", "yes")
+    script = 'echo "key=${SOME_API_KEY-} wanted=${WANTED-}"; ' + METRIC
+    await slot(script, evaluate=script, env=("WANTED",), evaluate_env=("SOME_API_KEY",)).sample(job())
+    assert "key= wanted=yes" in log(tmp_path)
+    assert "key=secret wanted=yes" in log(tmp_path, "evaluate.log")
+
+
+async def test_a_list_is_run_without_a_shell(slot: Any, job: Any) -> None:
+    assert (await slot(("python", "-c", "print('METRIC loss=' + '$HOME'[:0] + '2')")).sample(job())).metric == 2
+
+
+async def test_a_build_is_made_once_per_commit(slot: Any, job: Any, tmp_path: Path) -> None:
+    here = slot("cat built; " + METRIC, build=f"echo x >> {tmp_path}/builds; cp which built")
+    for sha in ("a", "a", "b", "b", "a"):
+        assert (await here.sample(job(sha=sha * 40))).cause is None
+    assert (tmp_path / "builds").read_text() == "x\n" * 3
+    assert [line for line in log(tmp_path).splitlines() if len(line) == 1] == list("aabba")
+
+
+async def test_a_metrics_file_of_an_earlier_run_is_not_read_again(slot: Any, job: Any) -> None:
+    here = slot(
+        "[ $AUTORESEARCH_SEED = 2 ] || echo '{\"loss\": 4}' > out.json", metrics_file="out.json", cache=("out.json",)
+    )
+    (here._measure).at = lambda sha, at=here._measure.at: (
+        None if here._measure._sha else at(sha)
+    )  # a cached file survives
+    assert (await here.sample(job())).metric == 4
+    again = await here.sample(job(k=2, seed=2))
+    assert (again.metric, again.cause) == (None, "no_metric")
+    assert "out.json was not written" in again.detail
+
+
+async def test_home_and_tmp_carry_nothing_to_the_next_run(slot: Any, job: Any, tmp_path: Path) -> None:
+    here = slot("ls ~ $TMPDIR; touch ~/left $TMPDIR/left; " + METRIC)
+    await here.sample(job())
+    await here.sample(job(k=2))
+    assert "left" not in log(tmp_path)
+
+
+async def test_progress_of_a_run_is_kept_with_its_sample(slot: Any, job: Any, tmp_path: Path) -> None:
+    await slot("echo 'loss: 4.5'; " + METRIC, progress={"loss": r"^loss: (\S+)"}).sample(job(k=3))
+    line = orjson.loads((tmp_path / "runs/00007/progress.jsonl").read_bytes())
+    assert (line["name"], line["value"], line["k"], line["arm"]) == ("loss", 4.5, 3, "candidate")
+
+
+async def test_wanted_outputs_are_kept_and_links_are_not(slot: Any, job: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    script = f"mkdir out; echo a > out/plot.svg; ln -s {tmp_path}/secret link; echo hint > hint.txt; exit 1"
+    await slot(script, keep=("out/plot.svg", "link", "absent"), feedback="hint.txt").sample(job())
+    kept = tmp_path / "runs/00007/kept"
+    assert sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*")) == ["hint.txt", "out", "out/plot.svg"]
+    assert "not kept: link" in log(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["it.json", "out/it.json"])
+@pytest.mark.parametrize("judge", ["", "true"], ids=["run", "evaluate"])
+async def test_no_link_of_a_proposal_leads_the_engine_to_a_file_of_the_users(
+    slot: Any, job: Any, commits: Path, tmp_path: Path, name: str, judge: str
+) -> None:
+    """It removes, reads and keeps what stands at these paths, and nothing confines it."""
+    thesis = tmp_path / "user's" / "it.json"
+    thesis.parent.mkdir()
+    thesis.write_text('{"loss": 1}')
+    (commits / ("a" * 40) / "it.json").symlink_to(thesis)
+    (commits / ("a" * 40) / "out").symlink_to(thesis.parent)
+    sample = await slot("true", evaluate=judge, metrics_file=name, feedback=name, keep=(name,)).sample(job())
+    assert (sample.metric, sample.cause) == (None, "no_metric")
+    assert thesis.read_text() == '{"loss": 1}'
+    assert not list((tmp_path / "runs/00007").glob("kept/**/*.json"))
+
+
+# -- evaluate
+
+
+async def test_evaluate_sees_the_artifacts_and_nothing_else(slot: Any, job: Any, tmp_path: Path) -> None:
+    sample = await slot(
+        "mkdir out; echo 0.25 > out/model; echo x > stray; echo METRIC loss=0; echo {} > metrics.json",
+        evaluate="ls -R; echo METRIC loss=$(cat out/model)",
+        artifacts=("out/model",),
+    ).sample(job())
+    assert sample.metric == 0.25
+    seen = log(tmp_path, "evaluate.log")
+    assert "model" in seen
+    assert "stray" not in seen
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        ("true", "was not written"),
+        ("mkdir out; ln -s /etc/passwd out/model", "regular file"),
+        ("mkdir real; echo 0 > real/model; ln -s real out", "regular file"),
+        ("mkdir out; mkfifo out/model", "regular file"),
+        ("mkdir -p out/model", "regular file"),
+    ],
+)
+async def test_an_artifact_that_is_no_plain_file_is_a_crash(slot: Any, job: Any, run: str, words: str) -> None:
+    sample = await slot(run, evaluate="cat out/model; " + METRIC, artifacts=("out/model",)).sample(job())
+    assert (sample.metric, sample.cause) == (None, "no_metric")
+    assert "out/model" in sample.detail
+    assert words in sample.detail
+
+
+async def test_an_artifact_is_not_written_through_a_link_in_the_commit(
+    slot: Any, job: Any, commits: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (commits / ("a" * 40) / "out").symlink_to(tmp_path / "elsewhere")
+    sample = await slot("rm out; mkdir out; echo 0 > out/model", evaluate=METRIC, artifacts=("out/model",)).sample(
+        job()
+    )
+    assert sample.cause == "no_metric"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+async def test_a_failing_evaluation_is_the_samples_crash(slot: Any, job: Any) -> None:
+    sample = await slot(METRIC, evaluate="echo 'broken evaluator'; exit 4").sample(job())
+    assert (sample.cause, sample.exit) == ("nonzero_exit", 4)
+    assert "evaluation failed" in sample.detail
+    assert "broken evaluator" in sample.detail
+
+
+# -- crashes, one of each cause
+
+CRASHES: dict[str, dict[str, Any]] = {
+    "timeout": {"run": "sleep 60", "timeout_s": 0.3},
+    "stalled": {"run": "sleep 60", "stall_s": 0.6},
+    "over_budget": {"run": "sleep 60", "budget_s": 1},
+    "output_limit": {"run": "yes", "output_mb": 1},
+    "out_of_memory": {"run": (sys.executable, "-c", "x = bytearray(200 << 20); input()"), "memory_mb": 1},
+    "no_metric": {"run": "echo loss 3"},
+    "not_finite": {"run": "echo METRIC loss=1; echo METRIC loss=nan"},
+    "nonzero_exit": {"run": (sys.executable, "-c", "raise ValueError('bad shape')")},
+    "tampered": {"run": "echo easier > prepare.py; " + METRIC},
+}
+
+
+@pytest.mark.parametrize("cause", CRASHES)
+async def test_a_sample_without_a_value_has_a_cause_and_a_sentence(slot: Any, job: Any, cause: str) -> None:
+    assert cause in CRASH_CAUSES
+    sample = await slot(**CRASHES[cause]).sample(job(expected_s=0.1 if cause == "over_budget" else None))
+    assert (sample.metric, sample.cause) == (None, cause)
+    assert sample.detail
+    assert "\n" not in sample.detail
+    assert sample.duration_s > 0
+
+
+async def test_a_crash_quotes_the_exception(slot: Any, job: Any) -> None:
+    sample = await slot(**CRASHES["nonzero_exit"]).sample(job())
+    assert sample.detail == "exit code 1: ValueError: bad shape"
+    assert sample.exit == 1
+
+
+async def test_what_cannot_be_ended_contaminates(
+    slot: Any, job: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Nothing but a hung device withstands KILL, so the signals are kept from it here.
+    monkeypatch.setattr(descendants, "send", lambda seen, number: True)
+    monkeypatch.setattr(descendants, "_kill_groups", lambda groups: None)
+    monkeypatch.setattr(descendants, "KILL_S", -5.0)
+    pid = tmp_path / "pid"
+    stays = f"setsid bash -c 'echo $$ > {pid}; exec sleep 300' & until [ -s {pid} ]; do sleep 0.02; done; "
+    try:
+        sample = await slot(stays + METRIC).sample(job())
+    finally:
+        monkeypatch.undo()
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert sample.cause == "contaminated"
+
+
+async def test_a_tampered_file_is_named_and_restored(slot: Any, job: Any, tmp_path: Path) -> None:
+    here = slot("echo easier > prepare.py; " + METRIC, evaluate="cat prepare.py; " + METRIC)
+    sample = await here.sample(job())
+    assert "prepare.py" in sample.detail
+    assert (tmp_path / "trees/measure/target/prepare.py").read_text() == "protected\n"
+    assert not (tmp_path / "runs/00007/evaluate.log").exists()
+    assert (await slot("rm prepare.py; " + METRIC).sample(job())).cause == "tampered"
+    assert (await slot(METRIC, evaluate="echo > prepare.py; " + METRIC).sample(job())).cause == "tampered"
+    assert (await slot(METRIC, build="echo > prepare.py").sample(job())).cause == "tampered"
+
+
+async def test_new_files_are_not_tampering(slot: Any, job: Any) -> None:
+    assert (await slot("touch new; " + METRIC).sample(job())).cause is None
+
+
+async def test_a_failing_build_is_a_crash_and_nothing_is_run(slot: Any, job: Any, tmp_path: Path) -> None:
+    sample = await slot(f"touch {tmp_path}/ran; {METRIC}", build="echo undefined symbol; exit 2").sample(job())
+    assert (sample.cause, sample.exit, sample.duration_s) == ("nonzero_exit", 2, 0)
+    assert "the build failed" in sample.detail
+    assert "undefined symbol" in sample.detail
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_a_missing_constraint_metric_is_a_crash(slot: Any, job: Any) -> None:
+    sample = await slot(METRIC).sample(job(constraints=("peak_vram_mb",)))
+    assert (sample.metric, sample.cause) == (None, "no_metric")
+    assert "peak_vram_mb" in sample.detail
+
+
+def test_limits_follow_the_baseline(slot: Any) -> None:
+    inf = float("inf")
+    assert slot(budget_s=0)._limits_s(None) == (3600, inf)
+    assert slot(budget_s=0)._limits_s(1.0) == (30, inf)
+    assert slot(budget_s=0)._limits_s(100.0) == (300, inf)
+    assert slot(budget_s=300)._limits_s(310.0) == (930, 370)
+    assert slot(budget_s=300)._limits_s(None) == (3600, inf)
+    assert slot(budget_s=300, timeout_s=50)._limits_s(310.0) == (50, 370)
+
+
+# -- guards, setup, cancelling
+
+
+async def test_a_guard_passes_by_its_exit_code_on_a_clean_tree(slot: Any, job: Any, tmp_path: Path) -> None:
+    here = slot("touch dirt; " + METRIC)
+    await here.sample(job())
+    passed = await here.guard(job(k=0), configs.Guard(run="test ! -e dirt && grep -q a which"))
+    assert (passed.passed, passed.cause) == (True, None)
+    failed = await here.guard(job(k=0), configs.Guard(run="echo '2 failed, 3 passed'; exit 1"))
+    assert (failed.passed, failed.cause) == (False, "nonzero_exit")
+    assert "2 failed, 3 passed" in failed.detail
+    slow = await here.guard(job(k=0), configs.Guard(run="sleep 60", timeout_s=0.3))
+    assert (slow.passed, slow.cause) == (False, "timeout")
+    assert "2 failed" in log(tmp_path, "guard.log")
+
+
+async def test_setup_leaves_its_work_in_the_tree(slot: Any, job: Any, tmp_path: Path) -> None:
+    here = slot(setup="echo prepared > data; echo said")
+    here._measure.at("a" * 40)
+    folder = job().folder
+    exited = await here.prepare(folder)
+    assert exited.cause is None
+    assert (tmp_path / "trees/measure/target/data").read_text() == "prepared\n"
+    assert log(tmp_path, "setup.log") == "said\n"
+
+
+@pytest.mark.parametrize("part", ["build", "run", "evaluate"])
+async def test_cancelling_ends_whatever_runs(slot: Any, job: Any, tmp_path: Path, part: str) -> None:
+    commands: dict[str, Any] = {"run": METRIC, part: f"setsid sleep 300 & echo $! > {tmp_path}/pid; wait"}
+    task = asyncio.create_task(slot(**commands).sample(job()))
+    deadline = time.monotonic() + 20
+    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    pid = int((tmp_path / "pid").read_text())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert descendants.look(pid) is None
+    assert not (tmp_path / "runs/00007/pid").exists()
+
+
+def test_measuring_stays_light(tmp_path: Path) -> None:
+    code = (
+        "import sys, autoresearch.engine.measure\n"
+        "print([name for name in ('torch', 'psutil', 'pynvml', 'git', 'anthropic', 'optuna') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True, env=dict(os.environ)
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_gpu_memory_that_does_not_come_back_is_told_with_its_holder(
+    slot: Callable[..., LocalSlot], job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, told = FakeDriver(tmp_path / "driver", {"used": 500}), list[str]()
+    left = '[{"used": 3500, "processes": [{"pid": 4000000, "mb": 3000}]}]'
+    monkeypatch.setattr(measure, "GPU_BACK_S", 0.1)
+    with driver.in_use(monkeypatch):
+        keeps = slot(f"echo '{left}' > {driver.folder}/devices.json; {METRIC}", warn=told.append)
+        sample = asyncio.run(keeps.sample(job()))
+    assert (sample.cause, sample.metric) == (None, 1.5), "a warning, no crash"
+    assert told == ["GPU memory is not back 0.1 s after a run: pid 4000000 (not visible from here, 3,000 MB)."]

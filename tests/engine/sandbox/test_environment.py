@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoresearch.engine.sandbox import Scratch, environment
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> dict[str, Path]:
+    made = {name: tmp_path / name for name in ("tree", "user", "home")}
+    for folder in made.values():
+        folder.mkdir()
+    return made
+
+
+def base(places: dict[str, Path], source: dict[str, str] | None = None, **options: object) -> dict[str, str]:
+    scratch = Scratch(places["tree"].parent / "scratch")
+    source = {"PATH": "/usr/bin:/bin", "HOME": str(places["home"]), **(source or {})}
+    return environment.base(
+        folder=places["tree"],
+        user_folder=places["user"],
+        scratch=scratch,
+        session="s",
+        source=source,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def fake_python(venv: Path) -> Path:
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin/python").write_text(f"#!/bin/sh\necho {venv}\n")
+    (venv / "bin/python").chmod(0o755)
+    return venv
+
+
+def which_python(env: dict[str, str]) -> str:
+    return subprocess.run(
+        ["sh", "-c", 'python -c "import sys; print(sys.executable)"'],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+def test_only_what_is_allowed_or_named_is_passed(places: dict[str, Path]) -> None:
+    source = {
+        **{"LANG": "de_DE.UTF-8", "LC_TIME": "C", "TZ": "UTC", "CUDA_VISIBLE_DEVICES": "1", "LD_LIBRARY_PATH": "/x"},
+        **{"ANTHROPIC_API_KEY": "k", "CUDA_SECRET": "k", "GITHUB_TOKEN": "k", "PGPASSWORD": "k", "FOO": "1"},
+        **{"PYTHONPATH": "/user/tree", "GIT_DIR": "/user/.git", "https_proxy": "http://me:pw@proxy", "MY_KEY": "k"},
+    }
+    env = base(places, source, names=("MY_KEY", "ABSENT"))
+    passed = {name: env[name] for name in source if name in env}
+    wanted = {name: source[name] for name in ("LANG", "LC_TIME", "TZ", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")}
+    assert passed == {**wanted, "MY_KEY": "k"}
+    assert "ABSENT" not in env
+    assert env["TERM"] == "dumb"
+
+
+def test_caches_are_used_in_place_and_offline(places: dict[str, Path]) -> None:
+    (places["home"] / ".cache/uv").mkdir(parents=True)
+    env = base(places, {"HF_HOME": "/models"})
+    assert env["UV_CACHE_DIR"] == str(places["home"] / ".cache/uv")
+    assert env["HF_HOME"] == "/models"
+    assert "CARGO_HOME" not in env
+    assert (env["UV_OFFLINE"], env["HF_HUB_OFFLINE"]) == ("1", "1")
+    assert str(places["home"]) not in env["TRITON_CACHE_DIR"]
+    online = base(places, {"https_proxy": "http://p"}, online=True)
+    assert "UV_OFFLINE" not in online
+    assert online["https_proxy"] == "http://p"
+
+
+def test_the_targets_own_environment_comes_first(places: dict[str, Path]) -> None:
+    activated = fake_python(places["home"] / "conda")
+    source = {"VIRTUAL_ENV": str(activated), "PATH": "/usr/bin:/bin"}
+    assert which_python(base(places, source)) == str(activated)
+    mine = fake_python(places["user"] / ".venv")
+    assert which_python(base(places, source)) == str(mine)
+    linked = places["tree"] / ".venv"
+    linked.symlink_to(mine)
+    env = base(places, source)
+    assert env["VIRTUAL_ENV"] == str(linked)
+    assert env["PATH"].split(":")[0] == str(linked / "bin")
+
+
+def test_without_any_environment_the_engines_interpreter_is_python(places: dict[str, Path]) -> None:
+    assert Path(which_python(base(places))).samefile(sys.executable)
+
+
+def test_an_interpreter_that_is_only_called_python3_is_found_as_python(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sys.executable
+    only = places["home"] / "only" / "python3"
+    only.parent.mkdir()
+    only.write_text(f'#!/bin/sh\nexec "{real}" "$@"\n')
+    only.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(only))
+    assert Path(which_python(base(places))).samefile(real)
+
+
+def test_a_tools_private_interpreter_only_helps_out(places: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = fake_python(places["home"] / "theirs")
+    monkeypatch.setattr(sys, "prefix", "/home/me/.local/share/pipx/venvs/autoresearch-tui")
+    assert which_python(base(places, {"PATH": f"{theirs}/bin:/bin"})) == str(theirs)
+    assert base(places, {"PATH": "/nowhere"})["PATH"].split(":")[-1] == str(Path(sys.executable).parent)
+
+
+def test_home_and_tmp_are_empty_again_but_caches_can_be_read(places: dict[str, Path], tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / "t")
+    (places["home"] / ".cache/autoresearch").mkdir(parents=True)
+    (places["home"] / ".cache/autoresearch/data").write_text("prepared")
+    scratch.make_empty(places["home"])
+    (scratch.home / ".cache/sneaky").write_text("for the next one")
+    (scratch.home / "deep/er").mkdir(parents=True)
+    (scratch.tmp / "left").symlink_to(places["home"])
+    scratch.make_empty(places["home"])
+    assert (scratch.home / ".cache/autoresearch/data").read_text() == "prepared"
+    assert sorted(path.name for path in scratch.home.rglob("*")) == [".cache", "autoresearch"]
+    assert list(scratch.tmp.iterdir()) == []
+    assert (places["home"] / ".cache/autoresearch/data").exists()
+
+
+def test_a_replaced_cache_folder_is_made_again(places: dict[str, Path], tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / "t")
+    scratch.make_empty(places["home"])
+    (scratch.home / ".cache").rmdir()
+    (scratch.home / ".cache").symlink_to(places["user"])
+    (places["user"] / "precious").touch()
+    scratch.make_empty(places["home"])
+    assert not (scratch.home / ".cache").is_symlink()
+    assert (places["user"] / "precious").exists()
+
+
+def test_sockets_fit_below_tmp_however_deep_the_trees_are(tmp_path: Path) -> None:
+    deep = Scratch(tmp_path / ("x" * 100))
+    assert len(str(deep.tmp)) <= 64
+    assert deep.tmp != Scratch(tmp_path / ("y" * 100)).tmp
+    deep.make_empty(tmp_path)
+    assert deep.tmp.stat().st_uid == os.getuid()
+    deep.tmp.rmdir()
+
+
+def test_each_run_knows_its_number_budget_and_seed() -> None:
+    assert environment.for_run(experiment=7, budget_s=300.0, seed=2) == {
+        "AUTORESEARCH_RUN": "7",
+        "AUTORESEARCH_BUDGET_S": "300",
+        "AUTORESEARCH_SEED": "2",
+    }
+
+
+def test_a_string_goes_through_bash_and_a_list_does_not() -> None:
+    assert environment.argv("a | b") == ("bash", "-c", "a | b")
+    assert environment.argv(("a", "| b")) == ("a", "| b")

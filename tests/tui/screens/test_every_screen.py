@@ -1,0 +1,99 @@
+"""Every screen, with nothing in the session and with very much, in a small terminal and a large one: it opens, and what
+the engine does is to be read on it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import sessions
+from every_screen import OF_SESSION, OPENED, empty
+from textual.events import Key
+from textual.pilot import Pilot
+from viewing import text, until
+
+from autoresearch.state.journal import records
+from autoresearch.state.session import Place, Session
+from autoresearch.tui.app.app import Dashboard
+
+SIZES = [(60, 15), (80, 24), (120, 40), (200, 60)]
+ENDS = [SIZES[0], SIZES[-1]]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Session]:
+    """10,000 experiments in a real repository."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+    import generated
+
+    place, session = generated.session(generated.repository(tmp_path_factory.mktemp("many") / "r", 5), 10_000)
+    generated.log(session, 10_000, lines=2_000)
+    return place, session
+
+
+async def each_screen(app: Dashboard, size: tuple[int, int], state: str) -> None:
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.board.opened and app.board.engine is not None)
+        for name, pressed in OF_SESSION.items():
+            await quick(pilot, *pressed)
+            await _look(app, pilot, name, state)
+            while app.screen is not app.board:
+                app.pop_screen()
+                await pilot.pause(0)
+            await quick(pilot, "escape", "escape", "1")
+        assert app.return_code is None
+
+
+async def quick(pilot: Pilot[None], *pressed: str) -> None:
+    """Press keys without waiting until the process is idle after each: a busy machine never is."""
+    for key in pressed:
+        pilot.app.post_message(Key(key, key if len(key) == 1 else None))
+        await pilot.pause(0)
+
+
+async def _look(app: Dashboard, pilot: Pilot[None], name: str, state: str) -> None:
+    opened = OPENED.get(name, "DashboardScreen")
+    if opened == "ExperimentScreen" and not app.board.history.rows:
+        opened = "DashboardScreen"  # there is none to open
+    await until(pilot, lambda: type(app.screen).__name__ == opened)
+    if opened == "HomeScreen":
+        await until(pilot, lambda: state in text(pilot))
+        return
+    lines = text(pilot).splitlines()
+    assert len(lines) == app.size.height, name
+    if not app.screen.is_modal:
+        assert state in "".join(lines[:2]), f"{name} does not say {state}:\n{text(pilot)}"
+        assert lines[-1].strip(), f"{name} shows no keys:\n{text(pilot)}"
+
+
+@pytest.mark.parametrize("size", ENDS, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_with_nothing_in_it(tmp_path: Path, size: tuple[int, int]) -> None:
+    writer = empty(tmp_path)
+    await each_screen(Dashboard(writer.place, writer.session, clock=lambda: writer.now), size, "STOPPED")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_with_a_whole_night_in_it(tmp_path: Path, size: tuple[int, int]) -> None:
+    writer = sessions.rich(tmp_path)
+    starter = sessions.Starts(lambda: None)
+    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=starter)
+    await each_screen(app, size, "STOPPED")
+    assert starter.began == [], "looking starts nothing"
+
+
+@pytest.mark.parametrize("size", ENDS, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_with_ten_thousand_experiments(many: tuple[Place, Session], size: tuple[int, int]) -> None:
+    now = records.now_ms()
+    await each_screen(Dashboard(*many, clock=lambda: now), size, "PAUSED")
+
+
+async def test_a_low_terminal_shows_the_experiments_that_its_keys_are_for(tmp_path: Path) -> None:
+    writer = sessions.rich(tmp_path)
+    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now)
+    async with app.run_test(size=(60, 15)) as pilot:
+        await until(pilot, lambda: app.board.opened and "DISCARD ×" in text(pilot))
+        await pilot.press("6")
+        await until(pilot, lambda: "val_bpb in bits/byte" in text(pilot) and "DISCARD ×" not in text(pilot))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "val_bpb in bits/byte" in text(pilot) and "DISCARD ×" in text(pilot))

@@ -1,0 +1,278 @@
+"""Before a restart: what is said of a session that does not run, and that what is changed there is in its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import sessions
+from click.testing import CliRunner
+from journals import told
+from textual.events import Key
+from viewing import asked, text, until, watching
+
+from autoresearch.engine.record import recovery
+from autoresearch.state.journal import SCORE_MARKS, records
+from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.cli import cli
+from autoresearch.tui.facts import documents
+from autoresearch.tui.facts.engine import Engine
+from autoresearch.tui.facts.restart import Returning, in_flight, planned, returning, steps_in_words
+from autoresearch.tui.screens.ideas import IdeasScreen
+from autoresearch.tui.screens.modals import Ask, Choice
+from autoresearch.tui.screens.restart import ReturningScreen
+from autoresearch.tui.widgets.pick_list import Picks
+
+STOPPED = Engine("stopped", reason="stopped by ann")
+
+
+def facts_of(writer: sessions.Writer, engine: Engine = STOPPED) -> Returning:
+    history = writer.session.history()
+    return returning(history, engine, documents.limits(writer.session, history, {}))
+
+
+# -- the facts
+
+
+def test_what_was_in_flight_says_what_becomes_of_it(tmp_path: Path) -> None:
+    facts = facts_of(sessions.rich(tmp_path))
+    assert [sentence.partition(" (")[0] for sentence in facts.in_flight[:1]] == ["Experiment 41"]
+    assert facts.in_flight[0].endswith("had 2 of at most 8 runs; it goes on at run 3.")
+    assert facts.in_flight[1] == "#40 is re-applied, as you decided."
+    assert facts.in_flight[2].startswith("A proposal waits and is measured next: ")
+
+
+def test_only_what_came_since_the_last_start_is_told(tmp_path: Path) -> None:
+    writer = sessions.rich(tmp_path)
+    facts, history = facts_of(writer), writer.session.history()
+    assert facts.finished == len(history.rows) - 32
+    numbers = {number for entries in facts.dead.values() for entry in entries for number in entry.experiments}
+    assert numbers
+    assert min(numbers | {row.number for row in facts.keeps}) > 32
+    assert [warning.code for warning in facts.warnings] == ["stagnation"]
+    assert [idea.id for idea in facts.ideas] == ["i1", "i2", "i3"]
+    assert facts.left == ("$8.53 of $10",)
+
+
+@pytest.mark.parametrize(
+    ("engine", "why"),
+    [
+        (Engine("paused", reason="the limit of 60 was reached", fix="raise it"), "The limit of 60 was reached."),
+        (Engine("paused"), "It was paused."),
+        (Engine("lost", reason="x"), "The engine ended without a word: killed, or the machine went down."),
+        (Engine("new"), "No engine has run on it yet."),
+        (Engine("running"), "An engine is running."),
+    ],
+)
+def test_why_it_stopped_in_words(tmp_path: Path, engine: Engine, why: str) -> None:
+    assert facts_of(sessions.paused(tmp_path, experiments=3), engine).why == why
+
+
+def test_an_open_experiment_in_every_state(tmp_path: Path) -> None:
+    writer = sessions.Writer(tmp_path)
+    writer.begin()
+    writer.baseline(runs=2, finish=False)
+    writer.add(records.Stop(reason="x"))
+    writer.flush()
+
+    def first() -> str:
+        return in_flight(writer.session.history(), {})[0]
+
+    assert first() == "The baseline (#1) had 2 of 4 runs; it goes on at run 3."
+    writer.add(
+        records.Experiment(run=1, commit="x", metric=1.9, status="keep", cause="baseline", sha=writer.incumbent,
+                           parent=writer.incumbent)
+    )  # fmt: skip
+    _, commit, _ = writer.open()
+    writer.flush()
+    assert first().endswith("had no run yet; it begins with its first.")
+    writer.sample(2, commit, "candidate", 1, 1.8)
+    writer.sample(2, commit, "candidate", 2, 1.8)
+    writer.sample(2, commit, "fresh", 3, 1.8)
+    writer.flush()
+    assert first().endswith("is a keep and had 1 of 3 fresh runs; it goes on at fresh run 2.")
+    writer.add(records.Intent(experiment=2, proposal=1, parent=writer.incumbent, sha=commit, attempt=2))
+    writer.flush()
+    assert first().endswith("is closed as interrupted: the engine died twice in it.")
+
+
+def test_recoverys_steps_are_sentences(tmp_path: Path) -> None:
+    said = steps_in_words(
+        [
+            recovery.Adopt(3, "a" * 40),
+            recovery.MoveBranch("b" * 40, ""),
+            recovery.DropProposalRef(4),
+            recovery.SetAside(9, "c" * 40),
+            recovery.Diverged("refs/heads/autoresearch/x", "d" * 40, "e" * 40),
+        ]
+    )
+    assert len(said) == 4
+    assert said[1] == "The branch moves to the last keep, bbbbbbbbbbbb."
+    assert "`git branch -f autoresearch/x eeeeeeeeeeee`" in said[3]
+
+
+def test_the_plan_is_asked_of_the_real_repository(tmp_path: Path) -> None:
+    session = told(tmp_path / "repo")
+    history = session.session.history()
+    assert planned(session.place, session.session, history) == []
+    from repos import git
+
+    git(session.repo, "update-ref", session.session.branch, session.base)
+    assert planned(session.place, session.session, history) == [
+        f"The branch moves to the last keep, {history.incumbent.sha[:12]}."  # type: ignore[union-attr]
+    ]
+
+
+# -- the screen
+
+
+async def test_a_session_that_does_not_run_opens_with_it_and_enter_resumes_at_once(tmp_path: Path) -> None:
+    writer, starter = sessions.rich(tmp_path), sessions.Starts(lambda: None)
+    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=starter)
+    app.returning = True
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
+        assert "it goes on at run 3" in text(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(starter.began) == 1)
+        await until(pilot, lambda: app.screen is app.board)
+
+
+async def test_pages_with_gains_say_who_prints_the_score(tmp_path: Path) -> None:
+    writer = sessions.rich(tmp_path)
+    writer.add(records.Warn(text="The code in scope prints the score.", code="own-score"))
+    writer.flush()
+    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None))
+    app.returning = True
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: f"Before a restart · score {SCORE_MARKS['scope']}" in text(pilot))
+        app.push_screen(IdeasScreen(app.board.palette))
+        await until(pilot, lambda: f"Ideas and dead ends · score {SCORE_MARKS['scope']}" in text(pilot))
+
+
+async def test_a_running_session_opens_with_the_dashboard(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path, experiments=5)
+    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now)
+    app.returning = True
+    with sessions.engine(writer):
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot, lambda: app.board.opened and app.board.engine is not None)
+            await pilot.pause()
+            assert app.screen is app.board
+
+
+async def test_escape_goes_to_the_dashboard_and_the_page_can_be_called_back(tmp_path: Path) -> None:
+    async with watching(sessions.rich(tmp_path)) as (app, pilot):
+        await pilot.press("B")
+        await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.board)
+
+
+async def test_a_veto_a_new_order_an_idea_and_a_limit_are_in_the_journal(tmp_path: Path) -> None:
+    writer = sessions.rich(tmp_path)
+    async with watching(writer, starter=sessions.Starts(lambda: None)) as (app, pilot):
+        app.open_returning()
+        await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
+        picks = app.screen.query_one("#picks", Picks)
+        picks.to_key("i2")
+        await pilot.press("K")
+        await until(pilot, lambda: next(iter(app.board.history.ideas)) == "i2")
+        await pilot.press("v", "enter")
+        await until(pilot, lambda: app.board.history.ideas["i2"].state == "vetoed")
+        await pilot.press("i", *"mine", "enter")
+        await until(pilot, lambda: any(idea.text == "mine" for idea in app.board.history.ideas.values()))
+        await pilot.press("l", "4", "ctrl+u", *"25", "enter")
+        await until(pilot, lambda: app.board.history.settings.get("limits.dollars") == 25)
+        await until(pilot, lambda: "of $25" in text(pilot))
+        await pilot.press("l", "4", "ctrl+u", *"many", "enter")
+        await until(pilot, lambda: "limits.dollars" in text(pilot))
+        assert asked(writer) == []
+
+
+async def test_keys_in_a_burst_leave_each_screen_once(tmp_path: Path) -> None:
+    async with watching(sessions.paused(tmp_path, experiments=3), (80, 24)) as (app, pilot):
+        await pilot.press("B")
+        await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, Choice))
+        for key in "45":  # as a slow line delivers them: the second is there before the first had its effect
+            app.post_message(Key(key, key))
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        assert isinstance(app.screen_stack[-2], ReturningScreen), "the second key took nothing away"
+        for _ in "12345":
+            app.post_message(Key("escape", None))
+        await until(pilot, lambda: "Experiments" in text(pilot))
+        assert app.is_running
+
+
+async def test_escape_in_a_question_comes_back_to_the_page(tmp_path: Path) -> None:
+    async with watching(sessions.rich(tmp_path)) as (app, pilot):
+        app.open_returning()
+        await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, Choice))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, Choice))
+        assert isinstance(app.screen, ReturningScreen)
+
+
+async def test_nothing_is_offered_that_would_change_a_session_that_is_only_read(tmp_path: Path) -> None:
+    writer, starter = sessions.rich(tmp_path), sessions.Starts(lambda: None)
+    before = writer.session.journal.read_bytes()
+    async with watching(writer, read_only=True, starter=starter) as (app, pilot):
+        app.open_returning()
+        await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
+        app.screen.query_one("#picks", Picks).to_key("i2")
+        for key in ("enter", "v", "K", "l"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert isinstance(app.screen, ReturningScreen)
+        assert "enter resume" not in text(pilot)
+    assert starter.began == []
+    assert writer.session.journal.read_bytes() == before
+
+
+async def test_a_lost_engine_is_shown_with_its_last_words(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path, experiments=5).here()
+    writer.session.engine_log.write_text("ok\n\x1b]0;owned\x07CUDA error: out of memory\n")
+    async with watching(writer) as (app, pilot):
+        app.open_returning()
+        await until(pilot, lambda: "CUDA error: out of memory" in text(pilot))
+        assert "ended without a word" in text(pilot)
+        assert "owned" not in text(pilot)
+
+
+async def test_the_preview_is_the_brief_with_what_was_changed_here(tmp_path: Path) -> None:
+    session = told(tmp_path / "repo")
+    session.session.config.write_text((session.repo / "autoresearch.toml").read_text())
+    app = Dashboard(session.place, session.session, starter=sessions.Starts(lambda: None))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.board.opened and app.board.engine is not None)
+        app.open_returning()
+        await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
+        await pilot.press("b")
+        await until(pilot, lambda: "You are the researcher" in text(pilot))
+        await pilot.press("escape", "i", *"a golden spring", "enter")
+        await until(pilot, lambda: any("golden" in idea.text for idea in app.board.history.ideas.values()))
+        await pilot.press("b")
+        brief = app.screen.query_one("#brief")
+        await until(pilot, lambda: any("golden spring" in item[2] for item in brief._items))  # type: ignore[attr-defined]
+
+
+# -- the command
+
+
+def test_review_says_the_same_without_a_screen(tmp_path: Path) -> None:
+    session = told(tmp_path / "repo")
+    session.open("knob to 7", "7")
+    result = CliRunner().invoke(cli, ["review", "-C", str(session.repo)])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("PAUSED")
+    for words in ("had no run yet", "i1 turn the knob down", "#2 knob down to 9", "Refuted", "large knobs"):
+        assert words in result.output
+    assert "\x1b" not in result.output
+    document = json.loads(CliRunner().invoke(cli, ["review", "-C", str(session.repo), "--json"]).output)
+    assert [idea["id"] for idea in document["ideas"]] == ["i1", "i2"]
+    assert [row["number"] for row in document["keeps"]] == [2]

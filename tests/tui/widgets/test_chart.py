@@ -1,0 +1,231 @@
+"""The chart through its keys and the mouse: what part it shows, of which metric, on which axis."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import orjson
+import pytest
+import sessions
+from drawings import drawn, row
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.geometry import Offset
+from viewing import text, until, watching
+
+from autoresearch.state.journal import records
+from autoresearch.tui.live.growing_files import Progress, ProgressFile, thinned
+from autoresearch.tui.look.palette import COLOUR
+from autoresearch.tui.widgets.axis import Axis, label
+from autoresearch.tui.widgets.chart import Chart
+from autoresearch.tui.widgets.plot import Drawing, Points, View
+from autoresearch.tui.widgets.series import Series, series_lines
+from autoresearch.tui.widgets.table import Experiments
+
+SIZES = st.floats(min_value=-12, max_value=12).map(lambda power: 10.0**power)
+
+
+@given(st.lists(SIZES, min_size=1, max_size=30), st.booleans(), st.integers(2, 30))
+def test_every_value_has_a_row_and_labels_stay_narrow(values: list[float], log: bool, rows: int) -> None:
+    axis = Axis.over(values, (), rows, log)
+    assert all(0 <= axis.row(value) < rows for value in values)
+    assert axis.row(max(values)) <= axis.row(min(values))
+    for at, words in axis.labels().items():
+        assert 0 <= at < rows
+        assert len(words) <= 22
+        float(words.replace(",", ""))
+
+
+def test_a_logarithmic_axis_gives_each_decade_the_same_room() -> None:
+    axis = Axis.over([1e-12, 1.0, 1e12], [1e-12, 1e12], 50, log=True)
+    assert abs(axis.row(1e6) + axis.row(1e-6) - 2 * axis.row(1.0)) <= 1
+    assert {"1", "1e6", "1e-6"} <= set(axis.labels().values())
+    assert not Axis.over([-1.0, 0.0], (), 20, log=True).log, "without a value above 0 it is a plain one"
+    assert axis.beyond(0.0) == -1
+
+
+@pytest.mark.parametrize(
+    ("value", "noise", "words"), [(1.56063, 0.001, "1.5606"), (2.0, None, "2"), (1e-12, 0, "1e-12")]
+)
+def test_a_label_has_the_digits_that_its_noise_justifies(value: float, noise: float | None, words: str) -> None:
+    assert label(value, noise) == words
+
+
+def test_the_noise_lies_around_the_best_and_the_goal_has_its_value() -> None:
+    rows = [row(n, "keep" if n == 1 else "discard", 1.0 + n / 10) for n in range(1, 20)]
+    plain = "".join(drawn(Points(rows, best=1.1)))
+    banded = drawn(Points(rows, best=1.1, noise=0.3, goal=0.9))
+    assert sum(0x2800 < ord(each) for each in "".join(banded)) > 10 + sum(0x2800 < ord(each) for each in plain)
+    assert any(line.split()[0] == "0.90" for line in banded)
+
+
+def test_a_goal_that_is_far_away_does_not_flatten_the_rest() -> None:
+    rows = [row(n, "discard", 1.0 + n / 10) for n in range(1, 20)]
+    assert drawn(Points(rows, best=1.1)) == drawn(Points(rows, best=1.1, goal=-500.0))
+
+
+def test_a_window_holds_its_experiments_alone() -> None:
+    rows = [row(n, "crash" if n % 10 == 0 else "discard", None if n % 10 == 0 else float(n)) for n in range(1, 101)]
+    lines = Drawing(Points(rows, best=1.0), COLOUR, 60, 12, View((41, 52))).lines()
+    shown = ["".join(segment.text for segment in line) for line in lines]
+    assert "#41" in shown[-1]
+    assert "52" in shown[-1]
+    assert shown[-2].count("!") == 1
+    assert "".join(shown).count("×") == 11
+
+
+def test_a_flagged_experiment_has_a_mark_above_it() -> None:
+    rows = [row(1, "keep", 2.0, "baseline"), row(2, "keep", 1.0, "better"), row(3, "discard", 1.4)]
+    assert "?" not in "".join(drawn(Points(rows, best=1.0)))
+    rows[1].flags = ("jump",)
+    assert "".join(drawn(Points(rows, best=1.0))).count("?") == 1
+
+
+async def test_zoom_and_pan_by_key(tmp_path: Path) -> None:
+    async with watching(sessions.paused(tmp_path, experiments=60)) as (app, pilot):
+        chart = app.board.query_one(Chart)
+        await pilot.press("6", "plus")
+        assert chart.view.window == (31, 60)
+        assert "#31–60, 0 shows all" in text(pilot)
+        await pilot.press("h")
+        assert chart.view.window == (24, 53)
+        await pilot.press("right", "right", "right")
+        assert chart.view.window == (31, 60), "not beyond the newest"
+        await pilot.press("minus", "minus")
+        assert chart.view.window is None
+        await pilot.press(*["plus"] * 9)
+        assert chart.view.window is not None
+        assert chart.view.window[1] - chart.view.window[0] == 7
+        await pilot.press("0")
+        assert chart.view.window is None
+        assert "0 shows all" not in text(pilot)
+
+
+async def test_zoom_pan_and_picking_by_mouse(tmp_path: Path) -> None:
+    async with watching(sessions.paused(tmp_path, experiments=100), size=(160, 50)) as (app, pilot):
+        chart = app.board.query_one(Chart)
+        width = chart.content_region.width
+        await pilot._post_mouse_events([_scroll()], chart, (width // 2, 5))
+        assert chart.view.window is not None
+        first, last = chart.view.window
+        assert first > 10
+        assert last < 95
+        await pilot.mouse_down(chart, offset=(30, 5))
+        await pilot.hover(chart, offset=(40, 5))
+        await pilot.mouse_up(chart, offset=(40, 5))
+        assert chart.view.window[0] < first
+        table = app.board.query_one(Experiments)
+        await pilot.press("0")
+        await pilot.click(chart, offset=Offset(width // 2, 5))
+        await until(pilot, lambda: table.cursor)
+        assert table.chosen is not None
+        assert 35 < table.chosen < 65
+
+
+def _scroll() -> type:
+    from textual.events import MouseScrollUp
+
+    return MouseScrollUp
+
+
+async def test_the_log_axis_is_said(tmp_path: Path) -> None:
+    async with watching(sessions.paused(tmp_path, experiments=30)) as (app, pilot):
+        await pilot.press("6", "L")
+        assert app.board.query_one(Chart).view.log
+        assert "log axis" in text(pilot).split("Experiments")[0]
+        await pilot.press("L")
+        assert "log axis" not in text(pilot).split("Experiments")[0].split("+ closer")[0]
+
+
+async def test_other_metrics_and_live_series_take_turns(tmp_path: Path) -> None:
+    writer = sessions.Writer(tmp_path)
+    writer.begin()
+    writer.baseline()
+    for number in range(2, 90):
+        writer.number = number
+        writer.add(
+            records.Experiment(
+                run=number, commit="abc", metric=2.0, status="keep" if number == 2 else "discard", sha="a" * 40,
+                metrics={"val_bpb": 2.0, "memory_mb": 1000.0 + number},
+            )
+        )  # fmt: skip
+    writer.proposals += 1
+    _, commit, about = writer.open()
+    writer.output(writer.number)
+    writer.live(experiment=writer.number, description=about[0], k=1, of=4, sha=commit)
+    writer.flush()
+    with sessions.engine(writer):
+        async with watching(writer, size=(120, 40)) as (app, pilot):
+            assert "val_bpb in bits/byte" in text(pilot)
+            await pilot.press("6", "v")
+            await until(pilot, lambda: "6 memory_mb" in text(pilot))
+            await until(pilot, lambda: "1,075" in text(pilot))
+            # What comes later has its value too.
+            chart = app.board.query_one(Chart)
+            writer.close(writer.proposals, commit, about, "discard", "worse", metric=2.0, runs=1)
+            writer.flush()
+            await until(pilot, lambda: len(chart.points.rows) == 90)
+            assert chart.points.values is not None
+            assert len(chart.points.values) == 88
+            await pilot.press("V")
+            await until(pilot, lambda: "val_bpb in bits/byte" in text(pilot))
+
+
+async def test_a_live_series_fills_the_chart(tmp_path: Path) -> None:
+    writer = sessions.running(tmp_path, experiments=5)
+    progress = writer.session.run(writer.number) / "progress.jsonl"
+    with sessions.engine(writer):
+        async with watching(writer) as (app, pilot):
+            await pilot.press("6", "V")
+            await until(pilot, lambda: "6 loss, live" in text(pilot))
+            assert not app.board.query_one(Chart).check_action("zoom", (2,))
+            with progress.open("ab") as file:
+                file.write(orjson.dumps({"t": 9.0, "name": "loss", "value": 77.5}) + b"\n")
+            await until(pilot, lambda: "77.5" in text(pilot))
+
+
+def test_what_is_not_finite_in_a_series_is_marked() -> None:
+    series = Series("loss", [(1.0, 2.0), (2.0, math.nan), (3.0, math.inf), (4.0, 1.0)], [])
+    lines = ["".join(segment.text for segment in line) for line in series_lines(series, COLOUR, 60, 10)]
+    assert "!" in lines[-2]
+    assert "∞" in lines[-2]
+    assert lines[-1].strip().startswith("0s")
+    assert lines[-1].endswith("4.0s")
+
+
+def test_a_series_of_millions_stays_small_and_keeps_its_spikes(tmp_path: Path) -> None:
+    path = tmp_path / "progress.jsonl"
+    values = [1.0] * 50_000
+    values[31_111], values[40_000] = 99.0, -99.0
+    path.write_bytes(
+        b"".join(orjson.dumps({"t": at, "name": "x", "value": value}) + b"\n" for at, value in enumerate(values))
+    )
+    file = ProgressFile(path)
+    while file.advance():
+        pass
+    points = file.series["x"]
+    assert len(points) <= 20_001
+    assert {99.0, -99.0} <= {value for _, value in points}
+    assert points[-1] == (49_999.0, 1.0)
+    assert [at for at, _ in points] == sorted(at for at, _ in points)
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=40))
+def test_thinning_halves_and_keeps_the_extremes(values: list[float]) -> None:
+    points = [(float(at), value) for at, value in enumerate(values)]
+    kept = thinned(points)
+    finite = [value for value in values if math.isfinite(value)]
+    if finite:
+        assert {min(finite), max(finite)} <= {value for _, value in kept}
+    assert any(not math.isfinite(value) for _, value in kept) is any(not math.isfinite(value) for value in values)
+    assert set(kept) <= set(points) or any(math.isnan(value) for value in values)
+
+
+def test_without_a_run_there_are_no_series(tmp_path: Path) -> None:
+    progress = Progress()
+    assert not progress.aim(None, None)
+    assert progress.names() == []
+    assert progress.aim(tmp_path / "none.jsonl", None)
+    assert not progress.look()
+    assert progress.of("loss") == ([], [])

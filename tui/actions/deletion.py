@@ -1,0 +1,40 @@
+"""What deleting a session would lose, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoresearch.state.session import Place, Session
+from autoresearch.state.text.numbers import plural
+
+if TYPE_CHECKING:
+    pass
+
+
+def loss_words(place: Place, session: Session) -> list[str]:
+    """What goes with the session and what stays, here and on the screen."""
+    from autoresearch.engine import sessions
+
+    loss = sessions.loss_of(place, session)
+    branch = session.branch.removeprefix("refs/heads/")
+    said = [
+        f"Session {session.name}: {plural(loss.experiments, 'experiment')}, {loss.kept} kept. With it go its journal, "
+        f"notebook and logs ({_size(loss.folder_bytes)}), its trees ({_size(loss.tree_bytes)}), and its commits."
+    ]
+    if loss.branch_stays:
+        said.append(f"The branch {branch} stays: it holds commits that are not the session's.")
+    elif loss.in_head:
+        said.append(f"Its best, #{loss.best_number}, is in your HEAD and stays there.")
+    elif loss.best:
+        said.append(
+            f"Its best is #{loss.best_number}, {loss.best[:12]}; "
+            f"`git branch {session.name}-best {loss.best[:12]}` before this keeps it."
+        )
+    return said
+
+
+def _size(count: int) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:,.1f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,559 @@
+"""The viewer: a process of its own that reads the sessions' files and puts requests into their inboxes.
+
+Nothing that happens here, a crash or a closed terminal included, concerns the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import termios
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+# Read when textual is first imported: five page-ups cost 54 kB to the terminal, 346 kB with smooth scrolling.
+os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.screen import Screen
+
+from autoresearch.state.journal import records
+from autoresearch.state.session import Heartbeat, Place, Session, SessionError, heartbeat_of
+from autoresearch.tui.actions.engines import Detached, Starter
+from autoresearch.tui.app.pages import Pages
+from autoresearch.tui.facts import documents
+from autoresearch.tui.facts.engine import Engine
+from autoresearch.tui.facts.text import fitted
+from autoresearch.tui.live.bell import Bell
+from autoresearch.tui.live.feed import Feed
+from autoresearch.tui.look import keys
+from autoresearch.tui.look.key_queue import Typed
+from autoresearch.tui.look.palette import LIGHT_THEME, THEME, palette_of, textual_theme
+from autoresearch.tui.look.plain_text import AsciiOnly, NoControls
+from autoresearch.tui.look.preferences import THEMES, Preferences
+from autoresearch.tui.screens.dashboard import DashboardScreen
+
+_OF_SESSION = ("pause", "resume", "stop", "idea", "steer")
+_ABOUT_SESSION = ("ideas", "messages", "returning")
+_START_MS = 15_000
+"""How long a started engine may take until its lock is seen."""
+
+
+def run_dashboard(
+    place: Place,
+    session: Session | None,
+    *,
+    demo: bool = False,
+    starter: Starter | None = None,
+    preferences: Preferences | None = None,
+    read_only: bool = False,
+) -> tuple[int, tuple[Place, Session, Heartbeat] | None]:
+    """Show the session, or all of them, until the person leaves.
+
+    Returns the process's exit code, 0 or 1 after an error of the viewer, and what was on the screen last.
+    """
+    # A closed terminal ends the viewer at once and quietly, even under nohup: with SIGHUP ignored its event loop would
+    # hang in a write to the terminal that is gone.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    preferences = preferences or Preferences()
+    if not _writes_unicode():
+        preferences = replace(preferences, ascii=True)
+    app = Dashboard(
+        place,
+        session,
+        demo=demo,
+        starter=starter,
+        terminal=0,
+        preferences=preferences,
+        read_only=read_only,
+    )
+    app.returning = True
+    app.run(mouse=app.preferences.mouse)
+    return app.return_code or 0, (app.place, app.session, app.board.beat) if app.has_session else None
+
+
+def _writes_unicode() -> bool:
+    """Whether the terminal's locale has the characters that we draw with; textual would write `\\u256d` for them."""
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    try:
+        "╭✓⣿".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
+    CSS_PATH = "app.tcss"
+    TITLE = "autoresearch"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause", "pause", id="app.pause", tooltip="Pause after this experiment; again: take it back"),
+        Binding("r,p", "resume", "resume", id="app.resume", tooltip="Start an engine that goes on where it was"),
+        Binding("s", "stop", "stop", id="app.stop", tooltip="Stop now; the open experiment goes on at the next resume"),
+        Binding("i", "idea", "idea", id="app.idea", tooltip="Add an idea to the notebook"),
+        Binding("m", "steer", "message", id="app.steer", tooltip="Give the agent a message with its next brief"),
+        Binding(
+            "d", "ideas", "dead ends", id="app.ideas", tooltip="Ideas and dead ends: in order, why they failed, search"
+        ),
+        Binding(
+            "M", "messages", "messages", show=False, id="app.messages", tooltip="Messages to the agent, and when read"
+        ),
+        Binding(
+            "B",
+            "returning",
+            "before a restart",
+            show=False,
+            id="app.returning",
+            tooltip="Why it stopped, what was in flight, what is left",
+        ),
+        Binding("ctrl+p", "palette", "commands", id="app.palette", tooltip="Find a command by typing"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="app.help", tooltip="Help for this pane"),
+        Binding("ctrl+o", "home", "sessions", show=False, id="app.home", tooltip="Every session of this repository"),
+        Binding("ctrl+c", "copy", "copy", show=False, id="app.copy", tooltip="Copy the selected text"),
+        Binding("ctrl+r", "redraw", "redraw", show=False, id="app.redraw", tooltip="Draw the whole screen again"),
+        Binding("q", "leave", "quit", id="app.leave", tooltip="Quit; the engine can go on"),
+    ]
+
+    def __init__(
+        self,
+        place: Place,
+        session: Session | None,
+        *,
+        demo: bool = False,
+        starter: Starter | None = None,
+        clock: Callable[[], int] = records.now_ms,
+        terminal: int | None = None,
+        preferences: Preferences | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self.plain = "NO_COLOR" in os.environ  # textual removes it from the environment
+        self.preferences = preferences or Preferences()
+        self.palette = palette_of(self.preferences.theme, self.plain)
+        # The filter for NO_COLOR is chosen here, before the theme is known: ours would turn default colours into black.
+        super().__init__(ansi_color=True if self.plain else None)
+        self.place = place
+        self.repository = place
+        """The place the app was called in; `place` is the shown session's."""
+        self.demo = demo
+        self.read_only = read_only
+        """Nothing is asked of the session and nothing is started."""
+        self.now_ms = clock
+        self.starter: Starter = starter or Detached()
+        self._started_ms = 0
+        self._was_running = False
+        self._told = ""
+        """What was said of an engine that died or hangs."""
+        self._terminal = terminal
+        self._obeying = threading.Lock()
+        self.notices = Bell(self._write_raw, self.set_timer)
+        self.feed: Feed | None = None
+        self._beats: dict[Path, Heartbeat] = {}
+        self._board = self._board_of(place, session) if session is not None else None
+        self.register_theme(THEME)
+        self.register_theme(LIGHT_THEME)
+        self.theme = textual_theme(self.preferences.theme, self.plain)
+        self.set_keymap(self.preferences.keys)
+        self._filters.append(NoControls())
+        if self.preferences.ascii:
+            self._filters.append(AsciiOnly())
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Variables of our style sheet; our theme overrides them, an ANSI theme has no colours of its own."""
+        names = ("rule", "rule-focus", "quiet", "tab-on", "tab-off")
+        return dict.fromkeys(names, "ansi_default")
+
+    def get_default_screen(self) -> Screen[Any]:
+        screen = self._board if self._board is not None else self._home()
+        screen._push_result_callback(self, None)  # as for a pushed one: another session's may take its place
+        return screen
+
+    # -- what is shown
+
+    @property
+    def has_session(self) -> bool:
+        return self._board is not None
+
+    @property
+    def board(self) -> DashboardScreen:
+        assert self._board is not None, "no session is open"
+        return self._board
+
+    @property
+    def session(self) -> Session:
+        return self.board.session
+
+    def _board_of(self, place: Place, session: Session) -> DashboardScreen:
+        target = place.prefix or place.top.name
+        heading = fitted(f"{Path(target).name}/{session.name}")
+        return DashboardScreen(session, heading, self.palette, self.heartbeat(session))
+
+    def heartbeat(self, session: Session) -> Heartbeat:
+        """What this viewer has seen of its heartbeat, on whichever screen."""
+        return self._beats.setdefault(session.folder, heartbeat_of(session))
+
+    def _home(self) -> Screen[Any]:
+        from autoresearch.tui.screens.home import HomeScreen
+
+        return HomeScreen(self.repository, self.palette)
+
+    def open_session(self, place: Place, session: Session, number: int | None = None) -> None:
+        """Show this session instead of what is shown, its experiment `number` first."""
+        if self.feed is not None:
+            self.feed.stop()
+        self.place = place
+        self._started_ms, self._was_running, self._told = 0, False, ""
+        self.arriving_at = number
+        self._board = self._board_of(place, session)
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.switch_screen(self._board)
+        self.call_after_refresh(self._start_feed)
+
+    def open_setup(self) -> None:
+        from autoresearch.tui.screens.setup import SetupScreen
+
+        self.push_screen(SetupScreen(self.repository, self.palette))
+
+    def open_home(self) -> None:
+        """The list of sessions, above the present one."""
+        from autoresearch.tui.screens.home import HomeScreen
+
+        if not any(isinstance(screen, HomeScreen) for screen in self.screen_stack):
+            self.push_screen(self._home())
+
+    def on_mount(self) -> None:
+        if self._terminal is not None:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, lambda: self.exit(return_code=143))
+            self.set_interval(2.0, self._leave_a_dead_terminal)
+        if self.has_session:
+            # After the first frame: reading 10,000 experiments takes half a second of this core.
+            self.call_after_refresh(self._start_feed)
+
+    def _start_feed(self) -> None:
+        self.feed = Feed(self.session, self.board)
+        self.feed.start()
+
+    def on_unmount(self) -> None:
+        if self.feed is not None:
+            self.feed.stop()
+
+    def watch_run(self, folder: Path) -> None:
+        if self.feed is not None:
+            self.feed.run_folder = folder
+
+    def _write_raw(self, sequence: str) -> None:
+        """Past the compositor, in order with its frames: the driver's thread writes both."""
+        if self._driver is not None:
+            self._driver.write(sequence)
+            self._driver.flush()
+
+    def _leave_a_dead_terminal(self) -> None:
+        assert self._terminal is not None
+        try:
+            termios.tcgetattr(self._terminal)
+        except termios.error:
+            os._exit(129)  # nothing can be written any more, an orderly end would only wait for it
+
+    # -- the engine
+
+    def starting(self, engine: Engine) -> Engine:
+        """The engine as seen, or "starting" while one that was asked for has not taken the lock yet."""
+        self._look_after(engine)
+        if self._started_ms and engine.state == "silent":
+            return engine  # it is being ended
+        if engine.alive or not self._started_ms:
+            self._started_ms = 0
+            return engine
+        if self.now_ms() - self._started_ms < _START_MS:
+            return Engine("starting")
+        self._started_ms = 0
+        self.notify("The engine did not start; its words are in engine.log (pane 2).", severity="error", timeout=10)
+        return engine
+
+    def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
+        if action in _OF_SESSION and self.read_only:
+            return "This screen only reads; leave out --read-only to change something."
+        if action == "home":
+            return "These are the sessions." if self.showing_home else ""
+        if action not in _OF_SESSION + _ABOUT_SESSION:
+            return ""
+        if not self.has_session or (self.screen_stack and not getattr(self.screen, "OF_SESSION", True)):
+            return "Open the session first (enter)."
+        if self.board.gone:
+            return "This session's folder was deleted or moved; ctrl+o shows the others, q leaves."
+        if action in _ABOUT_SESSION:
+            return self.shown_already(action)
+        if action == "resume":
+            if self.board.alive or not self.board.opened:
+                return "The engine is running." if self.board.opened else "The journal is still being read."
+            if not self.starter.can_resume(self.place, self.session):
+                return "This screen only watches; `autoresearch resume` in its target's folder starts an engine."
+        if action in ("pause", "stop") and not self.board.alive:
+            return "No engine is running; r starts one."
+        return ""
+
+    def ask(self, kind: str, said: str, **args: Any) -> None:
+        """Put a request into the session's inbox, and say so."""
+        if self.read_only:
+            self.notify("This screen only reads; leave out --read-only to change something.", severity="warning")
+            return
+        session = self.session
+        try:
+            request = session.ask(kind, **args)
+        except OSError as error:
+            where = self.session.inbox
+            self.notify(f"The request could not be written to {where}: {error.strerror}.", severity="error", timeout=10)
+            return
+        if said:
+            self.notify(said, timeout=4)
+
+        def see_to() -> None:
+            from autoresearch.state.journal import JournalLost
+            from autoresearch.tui.actions import requests
+
+            try:
+                with self._obeying:
+                    requests.see_to(session, request)
+            except (SessionError, JournalLost, OSError) as error:
+                self.call_from_thread(self.notify, fitted(str(error)), severity="error", timeout=10, markup=False)
+
+        if kind not in ("pause", "unpause", "stop"):
+            # Where no engine takes it, it is obeyed here, beside the screen and under the session's lock.
+            self.run_worker(see_to, thread=True, exit_on_error=False, name="obey")
+
+    def action_pause(self) -> None:
+        if self.pausing():
+            self.ask("unpause", "It goes on.")
+        else:
+            self.ask("pause", "", now=False)
+        self.board.refresh_state()
+        self.look_again()
+
+    def pausing(self) -> bool:
+        """Whether a pause is asked for, by whomever, and not yet done."""
+        board = self.board
+        if not board.alive or board.live is None:
+            return False
+        try:
+            waiting = [request.kind for _, request in self.session.requests() if request is not None]
+        except OSError:
+            waiting = []  # another user's inbox
+        asked = [kind for kind in waiting if kind in ("pause", "unpause")]
+        return asked[-1] == "pause" if asked else board.live.pausing == "pause"
+
+    def pausing_words(self) -> str:
+        if not self.pausing():
+            return ""
+        key = keys.name_of(self.preferences.keys.get("app.pause", "p").partition(",")[0])
+        return "Pausing after this experiment" + ("" if self.read_only else f"; {key} takes it back")
+
+    def session_gone(self) -> None:
+        """The shown session was deleted or moved: say so, and offer the others."""
+        from autoresearch.tui.screens.modals import Choice, Option
+
+        def answer(value: str | None) -> None:
+            if value == "home" and not self.showing_home:
+                self.open_home()
+
+        if self.screen is not self._board:
+            self.notify("This session's folder was deleted or moved; ctrl+o shows the others.", timeout=10)
+            return
+        options = [Option("s", "home", "show the other sessions"), Option("w", "", "stay; it may come back")]
+        text = f"The folder of {self.session.name} was deleted or moved, by `autoresearch delete` or by hand."
+        self.push_screen(Choice(self.palette, "The session is gone", text, options, default="home"), answer)
+
+    def action_resume(self) -> None:
+        from autoresearch.tui.screens.limit_questions import asks_for_room
+
+        if not asks_for_room(self):
+            self._go_on(lambda: self.starter.resume(self.place, self.session))
+
+    def bounds(self) -> dict[str, Any]:
+        """The limits of the shown session, with those of the call that runs, or would when it is resumed here."""
+        board = self.board
+        if board.running and board.live is not None:
+            return documents.limits(self.session, board.history, board.live.limits)
+        return documents.next_limits(self.place, self.session, board.history, self.starter.limits(self.session))
+
+    def _go_on(self, act: Callable[[], None]) -> None:
+        from autoresearch.tui.screens.start_engine import begin
+
+        def failed(why: str) -> None:
+            self._started_ms = 0
+            self.board.refresh_state()
+            if why:
+                self.notify(why, severity="error", timeout=15)
+
+        self._started_ms = self.now_ms()
+        self.board.refresh_state()
+        begin(self, self.place, self.session.name, act, lambda _: None, failed)
+
+    def _look_after(self, engine: Engine) -> None:
+        """Say it once when an engine dies or hangs while somebody watches."""
+        from autoresearch.tui.screens.lost_engine import Lost
+
+        if engine.state == "running":
+            self._was_running, self._told = True, ""
+        if engine.state not in ("silent", "lost") and self.screen_stack and isinstance(self.screen, Lost):
+            self.screen.dismiss("look")
+        wrong = engine.state == "silent" or (engine.state == "lost" and self._was_running)
+        if wrong and engine.state != self._told and self.screen is self._board:
+            self._told = engine.state
+            self.call_later(self._show_lost, engine)
+
+    def _show_lost(self, engine: Engine) -> None:
+        from autoresearch.tui.actions.lost_engine import end_engine, last_words
+        from autoresearch.tui.screens.lost_engine import Lost
+
+        session = self.session
+        can_start = not self.read_only and self.starter.can_resume(self.place, session)
+
+        def end_and_go_on() -> None:
+            end_engine(session)
+            self.starter.resume(self.place, session)
+
+        def answer(value: str | None) -> None:
+            if value == "go on" and not self.refusal("resume", ()):
+                self.action_resume()
+            elif value == "end":
+                self.notify(f"Ending process {engine.pid}; the engine is started again then.", timeout=8)
+                self._go_on(end_and_go_on)
+
+        words = last_words(session)
+        self.push_screen(Lost(self.palette, engine, words, self.now_ms(), can_start=can_start), answer)
+
+    def action_stop(self) -> None:
+        from autoresearch.tui.screens.modals import Choice, Option
+
+        def answer(value: str | None) -> None:
+            if value == "stop":
+                self.ask("stop", "It stops now; the open experiment goes on at its next sample.")
+
+        options = [Option("y", "stop", "yes, stop now"), Option("n", "", "no")]
+        text = "What is being measured is ended. Its finished samples are kept, and it goes on at the next one."
+        self.push_screen(Choice(self.palette, "Stop now?", text, options, default=""), answer)
+
+    def action_idea(self) -> None:
+        from autoresearch.tui.screens.modals import Ask
+
+        def answer(text: str | None) -> None:
+            if text:
+                self.ask("idea", "The idea goes into the notebook.", text=text)
+
+        self.push_screen(Ask("Add an idea", "Something to try, in a line.", "what to try, and why it may help"), answer)
+
+    def action_steer(self) -> None:
+        from autoresearch.tui.screens.modals import Ask
+
+        def answer(text: str | None) -> None:
+            if text:
+                self.ask("steer", "The agent reads it with its next brief.", text=text)
+
+        ask = Ask("Message to the agent", "It comes with the next brief.", "what it should know or do")
+        self.push_screen(ask, answer)
+
+    # -- hands
+
+    async def _on_key(self, event: Key) -> None:
+        """A key whose action is not possible now says why."""
+        event.prevent_default()
+        if not await self._check_bindings(event.key) and (said := keys.refused(self.screen, event.key)):
+            self.notify(said, timeout=4)
+
+    def action_help(self) -> None:
+        from autoresearch.tui.screens.help import help_of
+        from autoresearch.tui.screens.modals import Page
+
+        title, items = help_of(self.screen, self.palette)
+        self.push_screen(Page(self.palette, title, items))
+
+    @property
+    def showing_home(self) -> bool:
+        from autoresearch.tui.screens.home import HomeScreen
+
+        return bool(self.screen_stack) and isinstance(self.screen, HomeScreen)
+
+    def action_home(self) -> None:
+        self.open_home()
+
+    def action_palette(self) -> None:
+        from autoresearch.tui.screens.command_palette import Commands
+
+        self.push_screen(Commands(self.palette, keys.commands_of(self.screen), self.more_commands()))
+
+    def more_commands(self) -> list[tuple[str, Callable[[], None]]]:
+        """What the palette offers beside the bindings: (words, act)."""
+        if self.plain:
+            return []
+
+        def change(theme: str) -> Callable[[], None]:
+            return lambda: self.become(theme)
+
+        return [(f"Theme: {name}", change(name)) for name in THEMES if textual_theme(name, False) != self.theme]
+
+    def become(self, theme: str) -> None:
+        """Show another theme, until the screen is left; config.toml keeps one."""
+        self.palette.become(palette_of(theme, self.plain))
+        self.theme = textual_theme(theme, self.plain)
+        if self.has_session:
+            self.board.refresh_all()
+        for screen in self.screen_stack:
+            for widget in screen.walk_children():
+                widget.refresh()
+
+    def action_redraw(self) -> None:
+        self.refresh(layout=True)
+
+    def action_copy(self) -> None:
+        self.notify("Nothing is selected. q leaves this screen; the engine is another process and goes on.")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Over the terminal (OSC 52): it works through SSH, where the terminal and tmux let it."""
+        super().copy_to_clipboard(text)
+        how = "in tmux with `set -g set-clipboard on`" if "TMUX" in os.environ else "if the terminal allows it (OSC 52)"
+        self.notify(f"Copied {len(text):,} characters, {how}.", timeout=4)
+
+    # -- leaving
+
+    def action_leave(self) -> None:
+        if not self.has_session or not self.board.alive or self.read_only or self.showing_home:
+            self.exit()
+            return
+        from autoresearch.tui.screens.modals import Choice, Option
+
+        def answer(value: str | None) -> None:
+            if value == "pause":
+                self.ask("pause", "", now=False)
+            elif value == "stop":
+                self.ask("stop", "")
+            if value in ("leave", "pause", "stop"):
+                self.exit()
+
+        options = [
+            Option("l", "leave", "leave it running"),
+            Option("p", "pause", "pause after this experiment"),
+            Option("s", "stop", "stop now"),
+            Option("c", "cancel", "cancel"),
+        ]
+        text = "The engine is a process of its own. `autoresearch` shows it again."
+        default = "stop" if self.demo else "leave"
+        if not isinstance(self.screen, Choice):
+            self.push_screen(Choice(self.palette, "Quit", text, options, default=default), answer)
+
+    def _fatal_error(self) -> None:
+        """As textual does it, but without the values of local variables: they may hold keys."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
+        traceback = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
+        self._close_messages_no_wait()

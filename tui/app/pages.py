@@ -1,0 +1,93 @@
+"""The pages over a session's dashboard, and how the app opens them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from autoresearch.tui.look.palette import Palette
+    from autoresearch.tui.screens.dashboard import DashboardScreen
+
+    _Host = App[None]
+else:
+    _Host = object
+
+
+class Pages(_Host):
+    """Mixed into the app: one method per page. Screens are imported when they are opened."""
+
+    palette: Palette
+    returning = False
+    """Whether sessions that do not run open with the page to read before a restart."""
+    arriving_at: int | None = None
+    """The experiment to show as soon as the session's journal is read."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def board(self) -> DashboardScreen: ...
+
+    @property
+    def _background_screens(self) -> list[Screen[Any]]:
+        """Textual paints the screen below again with every change there, a covered one too: 16 kB a second."""
+        covered = self._screen_stack and getattr(self._screen_stack[-1], "covers", False)
+        return [] if covered else super()._background_screens
+
+    def open_experiment(self, number: int) -> None:
+        """The experiment, finished or being measured, whole."""
+        from autoresearch.tui.screens.experiment import ExperimentScreen
+
+        self.push_screen(ExperimentScreen(self.palette, number))
+
+    def open_ideas(self) -> None:
+        from autoresearch.tui.screens.ideas import IdeasScreen
+
+        self.push_screen(IdeasScreen(self.palette))
+
+    def open_returning(self) -> None:
+        """What a person wants to check before a restart."""
+        from autoresearch.tui.screens.restart import ReturningScreen
+
+        self.push_screen(ReturningScreen(self.palette))
+
+    def open_messages(self) -> None:
+        from autoresearch.tui.screens.messages import SteerScreen
+
+        self.push_screen(SteerScreen(self.palette))
+
+    def arrived(self) -> None:
+        """A session's journal is read for the first time: one that does not run shows what to check before it does."""
+        board = self.board
+        number, self.arriving_at = self.arriving_at, None
+        if number is not None and self.screen is board:
+            self.open_experiment(number)
+            return
+        idle = board.engine is not None and board.engine.state in ("paused", "stopped", "lost")
+        if self.returning and idle and self.screen is board:
+            self.open_returning()
+
+    def look_again(self) -> None:
+        """The journal said something new: the page above the dashboard shows it at once."""
+        from autoresearch.tui.screens.session_page import SessionPage
+
+        if self.screen_stack and isinstance(self.screen, SessionPage):
+            self.screen.look()
+
+    def action_ideas(self) -> None:
+        self.open_ideas()
+
+    def action_returning(self) -> None:
+        self.open_returning()
+
+    def action_messages(self) -> None:
+        self.open_messages()
+
+    def shown_already(self, action: str) -> str:
+        """Why a page is not opened now: it is on the screen."""
+        name = {"ideas": "IdeasScreen", "returning": "ReturningScreen", "messages": "SteerScreen"}[action]
+        screens: list[Screen[Any]] = list(self.screen_stack)
+        return "This is it; esc goes back." if any(type(screen).__name__ == name for screen in screens) else ""

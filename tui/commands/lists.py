@@ -1,0 +1,158 @@
+"""`log`, `ideas` and `search`: lists, read from the session's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from autoresearch.state.journal import History, IdeaState, Row
+from autoresearch.state.journal.records import STATUSES
+from autoresearch.tui.facts import documents
+from autoresearch.tui.facts.ideas import families
+from autoresearch.tui.facts.text import GLYPHS, fitted
+from autoresearch.tui.terminal.console import Console, emit_json
+from autoresearch.tui.terminal.options import Where, common
+from autoresearch.tui.terminal.session_text import say_score_note
+
+_SHOWN = 30
+
+
+@click.command()
+@click.option("--number", "-n", "count", type=click.IntRange(min=0), default=None, metavar="N",
+              help="The last N; 0: all. Default: 30, all with --json.")  # fmt: skip
+@click.option("--follow", "-f", is_flag=True, help="Then each as its verdict falls, until it is interrupted.")
+@click.option("--recompute", is_flag=True, help="Judge every experiment again from its samples and compare.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document; with --follow one experiment a line.")
+@common
+@click.pass_obj
+def log(where: Where, count: int | None, follow: bool, recompute: bool, as_json: bool) -> int:
+    """The experiments, oldest first."""
+    if follow and recompute:
+        raise click.UsageError("--follow and --recompute cannot be combined; leave one out")
+    _, session = where.open()
+    if follow:
+        from autoresearch.tui.commands.watch import follow_log
+
+        follow_log(session, _SHOWN if count is None else count, _say_rows, as_json)
+    if recompute:
+        from autoresearch.tui.commands.recompute import show_recomputed
+
+        return show_recomputed(session, as_json)
+    history = session.history()
+    if count is None:
+        count = 0 if as_json else _SHOWN
+    rows = history.rows[-count:] if count else history.rows
+    if as_json:
+        found = [documents.experiment(row, history) for row in rows]
+        emit_json({"session": session.name, "scored": history.scored, "experiments": found})
+        return 0
+    console = Console()
+    if not rows:
+        console.say("No experiment has a verdict yet.")
+        return 0
+    say_score_note(console, history.scored)
+    if len(rows) < len(history.rows):
+        console.say(
+            console.paint(f"the last {len(rows)} of {len(history.rows):,}; all: `autoresearch log -n 0`", "quiet")
+        )
+    _table(console, rows, history)
+    return 0
+
+
+def _say_rows(rows: list[Row], history: History) -> None:
+    console = Console()
+    _table(console, rows, history)
+    console.stream.flush()
+
+
+def _table(console: Console, rows: list[Row], history: History) -> None:
+    console.table([_line(row, history) for row in rows], [row.status for row in rows], right=frozenset({0, 2}))
+
+
+def _line(row: Row, history: History) -> tuple[str, str, str, str, str]:
+    evidence = documents.evidence_text(row) or row.cause.replace("_", " ")
+    metric = documents.metric_text(row.metric, history)
+    if row.flagged:
+        evidence = f"{evidence} (flagged)" if evidence else "(flagged)"
+    what = documents.mending_text(row.mends, fitted(row.description))
+    return (f"#{row.number}", GLYPHS[row.status], metric, evidence, what)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@common
+@click.pass_obj
+def ideas(where: Where, as_json: bool) -> None:
+    """Ideas, dead ends and notes of the notebook, with the ids that `veto` takes."""
+    _, session = where.open()
+    history = session.history()
+    if as_json:
+        emit_json({"session": session.name, "scored": history.scored, **documents.ideas(history)})
+        return
+    console = Console()
+    by_state: dict[str, list[IdeaState]] = {}
+    for idea in history.ideas.values():
+        by_state.setdefault(idea.state, []).append(idea)
+    titles = {"open": "To try", "taken": "Being tried", "tried": "Tried", "vetoed": "Vetoed"}
+    for state, title in titles.items():
+        _section(console, title, [(idea.id, _tried(idea), fitted(idea.text)) for idea in by_state.get(state, [])])
+    dead = documents.dead_ends(history)
+    _section(console, "Dead ends", [_dead_end(end) for end in dead])
+    found = families(history)
+    if found:
+        say_score_note(console, history.scored)
+    tried = [(family.called, f"{family.tried} tried, {family.kept} kept", family.line) for family in found]
+    _section(console, "Families", [(fitted(name), counted, fitted(line)) for name, counted, line in tried])
+    _section(console, "Notes", [(note.id, fitted(note.by), fitted(note.text)) for note in history.notes.values()])
+    if not (history.ideas or dead or history.notes):
+        console.say("No ideas, dead ends or notes yet; add one with `autoresearch idea TEXT`.")
+
+
+def _tried(idea: IdeaState) -> str:
+    if idea.experiments:
+        return " ".join(f"#{number}" for number in idea.experiments[-3:])
+    return fitted(idea.reason, 40) if idea.state == "vetoed" else fitted(idea.by)
+
+
+def _dead_end(end: documents.Document) -> tuple[str, str, str]:
+    number = f" #{end['experiment']}" if end["experiment"] else ""
+    return (end["id"] or "", end["list"] + number, _with_retry(end["text"], end["retry_if"]))
+
+
+def _with_retry(text: str, retry_if: str) -> str:
+    return f"{fitted(text)} (again if {fitted(retry_if)})" if retry_if else fitted(text)
+
+
+def _section(console: Console, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    if rows:
+        console.say(console.paint(title, "strong"))
+        console.table([(f"  {id}", middle, text) for id, middle, text in rows])
+
+
+@click.command()
+@click.argument("words", nargs=-1)
+@click.option("--number", "-n", "count", type=click.IntRange(min=1), default=20, metavar="N", show_default=True,
+              help="At most N results.")  # fmt: skip
+@click.option("--status", type=click.Choice(STATUSES), default=None, help="Only these.")
+@click.option("--category", default="", metavar="NAME", help="Only of this category.")
+@click.option("--cause", default="", metavar="NAME", help="Only with this cause, such as unproven or timeout.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@common
+@click.pass_obj
+def search(
+    where: Where, words: tuple[str, ...], count: int, status: str | None, category: str, cause: str, as_json: bool
+) -> None:
+    """Full-text search over description, hypothesis, reason, tags and files of every experiment here.
+
+    All sessions of the repository; with --session, that one. Without WORDS, the newest that pass the filters.
+    """
+    if not words and not (status or category or cause):
+        raise click.UsageError("Say what to search for: WORDS, or one of --status, --category, --cause")
+    from autoresearch.tui.commands.search import find_experiments, print_found
+
+    found = find_experiments(where, " ".join(words), count, status=status or "", category=category, cause=cause)
+    if as_json:
+        emit_json(found)
+    else:
+        print_found(Console(), found)

@@ -1,0 +1,54 @@
+"""Deleting a session from the screen: what is lost is said first, and only a yes does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from autoresearch.engine.git import GitError
+from autoresearch.state.session import Place, Session, SessionError
+from autoresearch.state.text import safe_line
+from autoresearch.tui.screens.modals import Choice, Option
+
+if TYPE_CHECKING:
+    from autoresearch.tui.app.app import Dashboard
+
+
+def ask_to_delete(app: Dashboard, place: Place, session: Session, then: Callable[[str], None]) -> None:
+    """`then` gets the session's name once it is gone."""
+
+    def in_thread(work: Callable[[], Any], after: Callable[[Any], None]) -> None:
+        def run() -> None:
+            try:
+                result = work()
+            except (SessionError, GitError, OSError) as error:
+                app.call_from_thread(app.notify, safe_line(str(error)), severity="error", timeout=15)
+                return
+            app.call_from_thread(after, result)
+
+        app.run_worker(run, thread=True, exit_on_error=False, group="deleting", name="delete")
+
+    def words() -> list[str]:
+        from autoresearch.engine import workspace
+        from autoresearch.tui.actions.deletion import loss_words
+
+        workspace.refuse_held_branch(place, session)
+        return loss_words(place, session)
+
+    def delete() -> None:
+        from autoresearch.engine import sessions
+
+        sessions.delete(place, session)
+
+    def ask(said: list[str]) -> None:
+        def answer(value: str | None) -> None:
+            if value == "delete":
+                in_thread(delete, lambda _: then(session.name))
+
+        options = [Option("y", "delete", "yes, delete it; it cannot be undone"), Option("n", "", "no")]
+        text = "\n\n".join(safe_line(sentence) for sentence in said)
+        app.push_screen(
+            Choice(app.palette, f"Delete session {safe_line(session.name)}?", text, options, default=""), answer
+        )
+
+    in_thread(words, ask)

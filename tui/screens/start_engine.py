@@ -1,0 +1,115 @@
+"""Starting an engine from a screen: in a thread, and after a yes to commands that arrived with a clone or a pull."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from autoresearch.state.config import ConfigError
+from autoresearch.state.session import Place, SessionError
+from autoresearch.state.text import safe_line
+from autoresearch.tui.screens.modals import Choice, Option
+
+if TYPE_CHECKING:
+    from autoresearch.tui.app.app import Dashboard
+
+_SHOWN_CHARS = 160
+_LOCKED = 4
+"""What starting a session that another engine holds leads to."""
+
+
+def begin(
+    app: Dashboard,
+    place: Place,
+    session: str | None,
+    act: Callable[[], Any],
+    then: Callable[[Any], None],
+    failed: Callable[[str], None],
+) -> None:
+    """Call `act`, which starts an engine of `session` (None: of a new one), then `then` with what it gave, or `failed`
+    with a sentence ("" after a no)."""
+
+    def in_thread(work: Callable[[], Any], after: Callable[[Any], None]) -> None:
+        def run() -> None:
+            try:
+                result = work()
+            except (SessionError, ConfigError, OSError) as error:
+                if session is not None and isinstance(error, SessionError) and error.code == _LOCKED:
+                    app.call_from_thread(failed, "")
+                    app.call_from_thread(
+                        app.notify, "Somebody else has just started it; this screen watches.", timeout=8
+                    )
+                else:
+                    app.call_from_thread(failed, str(error))
+                return
+            app.call_from_thread(after, result)
+
+        app.run_worker(run, thread=True, exit_on_error=False, group="starting", name="start")
+
+    def ask(found: tuple[list[str], list[tuple[str, str]]]) -> None:
+        words, commands = found
+        if not commands:
+            in_thread(act, then)
+            return
+
+        def answer(value: str | None) -> None:
+            if value != "run":
+                failed("")
+                return
+            in_thread(lambda: app.starter.pending(place, session), lambda now: confirmed(now, found))
+
+        listed = [f"  {key}: {safe_line(text)[:_SHOWN_CHARS]}" for key, text in commands]
+        options = [Option("y", "run", "yes, run them here"), Option("n", "", "no")]
+        text = "\n".join([*words, "", *listed])
+        app.push_screen(Choice(app.palette, "Run these commands?", text, options, default=""), answer)
+
+    def confirmed(now: tuple[list[str], list[tuple[str, str]]], shown: tuple[list[str], list[tuple[str, str]]]) -> None:
+        """A yes is one to what was shown: what arrived while the question stood is asked about."""
+        if now != shown:
+            ask(now)
+        else:
+            in_thread(trusted, then)
+
+    def trusted() -> Any:
+        app.starter.confirm(place, session)
+        return act()
+
+    in_thread(lambda: app.starter.pending(place, session), ask)
+
+
+def begin_new(app: Dashboard, place: Place, first: str = "") -> None:
+    """A new session, after a yes and the choice of who proposes; then it is shown. `first` is said before the rest."""
+    try:
+        offers = app.starter.offers(place)
+    except (ConfigError, OSError) as error:
+        app.notify(str(error), severity="error", timeout=15)
+        return
+
+    def failed(why: str) -> None:
+        if why:
+            app.notify(why, severity="error", timeout=15)
+
+    def answer(agent: str | None) -> None:
+        if agent == "no":
+            return
+        app.notify("A session is being made; its baseline is measured first.", timeout=3)
+        begin(
+            app,
+            place,
+            None,
+            lambda: app.starter.new(place, agent or None),
+            lambda made: app.open_session(place, made),
+            failed,
+        )
+
+    options = [Option(str(at), offer.kind, f"{offer.name}: {offer.text}") for at, offer in enumerate(offers, 1)]
+    if len(offers) < 2:
+        options = [Option("y", "", f"yes, with the {offers[0].name}" if offers else "yes, start it")]
+    options.append(Option("n", "no", "no"))
+    text = "A new session measures the baseline, then goes on until it is paused or a limit is reached."
+    if len(options) > 2:
+        text += " What is to make the proposals?"
+    elif offers:
+        text += f" No key and no agent CLI was found, so the {offers[0].name} proposes: it {offers[0].text}."
+    text = f"{first}\n\n{text}" if first else text
+    app.push_screen(Choice(app.palette, "New session", text, options, default=options[0].value), answer)

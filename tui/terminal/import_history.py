@@ -1,0 +1,88 @@
+"""Other programs' histories, imported and reported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.state import config as configs
+from autoresearch.state import foreign, session
+from autoresearch.state.foreign import Commit, Imported
+from autoresearch.state.journal import History
+from autoresearch.state.journal.records import now_ms
+from autoresearch.state.session import Place, Session, SessionError
+from autoresearch.state.text import numbers
+from autoresearch.state.text.numbers import plural
+
+if TYPE_CHECKING:
+    from autoresearch.engine.git import Git
+
+
+_SHOWN_PROBLEMS = 10
+
+
+def import_history(place: Place, file: Path, name: str | None) -> list[str]:
+    """Make the session; gives the sentences to say. Raises SessionError, ConfigError."""
+    from autoresearch.engine import workspace
+    from autoresearch.engine.git import Git
+    from autoresearch.engine.sessions import header_for
+
+    if not file.is_file():
+        raise SessionError(f"There is no file {file}; name a results.tsv or a pi-autoresearch log.")
+    try:
+        imported = foreign.read(file.read_bytes().decode("utf-8", "replace"))
+    except ValueError as error:
+        raise SessionError(f"{file.name}: {error}.") from None
+    problems = [f"{file.name}, {problem}." for problem in imported.problems]
+    if not imported.segments:
+        raise SessionError(" ".join([f"There is no experiment in {file.name}.", *problems[:_SHOWN_PROBLEMS]]))
+    config = configs.load(place.config_file)
+    head = workspace.head_of(place)
+    git = Git(place.common_dir)
+    branches = set(git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/autoresearch/").split())
+    name = name or session.free_name(place, datetime.now(), branches)
+    if name in branches:
+        raise SessionError(f"The branch autoresearch/{name} exists; choose another name with --session.")
+    imported = imported.with_commits(_commits(git, imported))
+    header = header_for(place, Session(place.sessions_dir / name), config, head)
+    own = replace(header, reason="measured here, after the imported history", timestamp=now_ms())
+    first = foreign.first_header(imported, header, file.name)
+    lines = foreign.to_records(imported, first, file.name)
+    made = session.create_session(place, name, first, configs.dumps(config), *lines, own)
+    # The engine moves a branch from where it stands, and only a session's very first baseline makes it.
+    git("update-ref", made.branch, head, "0" * len(head))
+    return [_told(made.history(), imported, file.name), *_limited(problems)]
+
+
+def _commits(git: Git, imported: Imported) -> dict[str, Commit]:
+    """Which of the named commits this repository has, by the name the file has for them."""
+    names = imported.commits()
+    asked = "".join(f"{name}^{{commit}}\n" for name in names)
+    answers = git("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked).splitlines() if names else []
+    full = {name: answer.split()[0] for name, answer in zip(names, answers, strict=True) if answer.endswith(" commit")}
+    if not full:
+        return {}
+    listed = git("log", "--no-walk=unsorted", "--format=%H %ct %P", "--stdin", stdin="\n".join(full.values()) + "\n")
+    facts = {}
+    for line in listed.splitlines():
+        sha, seconds, *parents = line.split()
+        facts[sha] = Commit(sha, parents[0] if parents else "", int(seconds) * 1000)
+    return {name: facts[sha] for name, sha in full.items() if sha in facts}
+
+
+def _told(history: History, imported: Imported, source: str) -> str:
+    assert history.header is not None
+    last = imported.segments[-1]
+    values = [line["metric"] for line in last.lines if line["status"] == "keep"]
+    better = max if (last.direction or history.header.direction) == "higher" else min
+    best = f", best {last.metric} {numbers.metric(better(values))}" if values else ""
+    kept = history.counts["keep"]
+    found = plural(len(history.rows), "experiment")
+    return f"Imported {found} ({kept} kept{best}) from {source} as session {history.header.session}."
+
+
+def _limited(problems: list[str]) -> list[str]:
+    more = len(problems) - _SHOWN_PROBLEMS
+    return problems[:_SHOWN_PROBLEMS] + ([f"… and {plural(more, 'more line')} like these."] if more > 0 else [])

@@ -1,0 +1,166 @@
+"""Ideas and dead ends as wrapped lists: what is left to try, and what not to try again and why."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.events import Resize
+
+from autoresearch.state.journal import History, Row
+from autoresearch.state.text import numbers, safe_line
+from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.widgets.line_view import LineView
+from autoresearch.tui.widgets.plot import GLYPHS
+
+Item = tuple[str, Style, str, Style]
+"""Mark, its style, text, its style. An item without a mark is a heading."""
+_MOST = 200
+"""Items of one list: what a person reads; `autoresearch log` and `search` have the rest."""
+
+
+class TextList(LineView):
+    """Items with a mark each, wrapped to the width."""
+
+    def __init__(self, palette: Palette, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(palette, id=id, classes=classes)
+        self._items: list[Item] = []
+        self._known: dict[Item, list[list[Segment]]] = {}
+        """Items already wrapped to this width: most of a list stays when something is added."""
+        self._lines: list[list[Segment]] = []
+        self._width = 0
+        self.most_lines = 4
+        """Of one item; the rest is cut."""
+
+    def show(self, items: list[Item]) -> None:
+        if items != self._items:
+            self._items = items
+            self._wrap()
+
+    @property
+    def _room(self) -> int:
+        """Beside a scrollbar, whether it is shown or not: it appears a moment after the lines that call for it."""
+        return self.content_region.width - self.styles.scrollbar_size_vertical
+
+    def _wrap(self) -> None:
+        width = self._room
+        if width < 8:
+            return
+        known = self._known if width == self._width else {}
+        self._width = width
+        self._known = {item: known.get(item) or list(self._wrapped(item, width)) for item in self._items}
+        self._lines = [line for item in self._items for line in self._known[item]]
+        if self._items and not self._items[0][0]:
+            del self._lines[0]  # the empty line before the first heading
+        self.changed()
+
+    def _wrapped(self, item: Item, width: int) -> Iterator[list[Segment]]:
+        mark, mark_style, text, style = item
+        if not mark:
+            yield []
+            yield [Segment(f" {text}", style)]
+            return
+        indent = len(mark) + 2
+        parts = textwrap.wrap(text, max(8, width - indent - 1), max_lines=self.most_lines, placeholder=" …") or [""]
+        for at, part in enumerate(parts):
+            lead = f" {mark} " if at == 0 else " " * indent
+            yield [Segment(lead, mark_style), Segment(part, style)]
+
+    def on_resize(self, event: Resize) -> None:
+        if self._room != self._width:
+            self._wrap()
+        self.changed()
+
+    def count(self) -> int:
+        return len(self._lines)
+
+    def draw(self, number: int, width: int) -> list[Segment]:
+        return self._lines[number]
+
+
+def ideas_of(history: History, palette: Palette) -> list[Item]:
+    """What is waiting as a proposal, what is on the list, and the last of what was tried."""
+    items: list[Item] = []
+    if history.waiting:
+        items.append(("", palette.title, "Next", palette.title))
+        for waiting in list(history.waiting.values())[:5]:
+            items.append((">", palette.run, safe_line(waiting.description or waiting.hypothesis), palette.text))
+    waiting_ideas = [idea for idea in history.ideas.values() if idea.state in ("open", "taken")]
+    if waiting_ideas:
+        items.append(("", palette.title, f"To try ({len(waiting_ideas)})", palette.title))
+        for idea in waiting_ideas[:_MOST]:
+            mark = "•" if idea.state == "open" else ">"
+            items.append((mark, palette.keep, safe_line(idea.text), palette.text))
+    done = [idea for idea in history.ideas.values() if idea.state in ("tried", "vetoed")]
+    if done:
+        items.append(("", palette.title, f"Tried or vetoed ({len(done)})", palette.title))
+        for idea in reversed(done[-_MOST:]):
+            items.append(
+                _done(history, palette, idea.state, idea.experiments, safe_line(idea.text), safe_line(idea.reason))
+            )
+    return items
+
+
+def _done(history: History, palette: Palette, state: str, experiments: list[int], text: str, reason: str) -> Item:
+    if state == "vetoed":
+        return ("–", palette.quiet, f"{text} (vetoed{': ' + reason if reason else ''})", palette.quiet)
+    row = history.by_number.get(experiments[-1]) if experiments else None
+    if row is None:
+        return ("·", palette.quiet, text, palette.quiet)
+    return (GLYPHS[row.status], palette.status(row.status, row.cause), f"{text} (#{row.number})", palette.quiet)
+
+
+def dead_ends_of(history: History, palette: Palette) -> list[Item]:
+    """Three lists, newest first: refuted, unproven, crashed or blocked; each with the agent's own entries."""
+    groups: dict[str, list[tuple[int, Item]]] = {"refuted": [], "unproven": [], "crashed": []}
+    told = {dead.experiment for dead in history.dead_ends.values() if dead.experiment is not None}
+    for dead in history.dead_ends.values():
+        text = safe_line(dead.text) + (f" (#{dead.experiment})" if dead.experiment is not None else "")
+        if dead.retry_if:
+            text += f" Retry if {safe_line(dead.retry_if)}."
+        style = palette.crash if dead.list == "crashed" else palette.worse
+        mark = GLYPHS["crash"] if dead.list == "crashed" else GLYPHS["discard"]
+        groups.setdefault(dead.list, []).append((dead.experiment or 0, (mark, style, text, palette.text)))
+    counts = {name: len(entries) for name, entries in groups.items()}
+    most = {name: count + _MOST for name, count in counts.items()}
+    for row in reversed(history.rows):
+        name = _list_of(row)
+        if name and row.number not in told:
+            counts[name] += 1
+            if counts[name] <= most[name]:
+                groups[name].append((row.number, _dead(history, palette, row)))
+    totals = {"refuted": "Refuted", "unproven": "Unproven, maybe small gains", "crashed": "Crashed or blocked"}
+    items: list[Item] = []
+    for name, entries in groups.items():
+        if entries:
+            entries.sort(key=lambda entry: -entry[0])
+            heading = f"{totals.get(name, name.capitalize())} ({counts[name]:,})"
+            items.append(("", palette.title, heading, palette.title))
+            items.extend(item for _, item in entries)
+            if more := counts[name] - len(entries):
+                items.append(("…", palette.quiet, f"{more:,} more: enter lists all", palette.quiet))
+    return items
+
+
+def _list_of(row: Row) -> str:
+    if row.status in ("crash", "checks_failed"):
+        return "crashed"
+    if row.status == "discard":
+        return "unproven" if row.cause == "unproven" else "refuted"
+    return ""
+
+
+def _dead(history: History, palette: Palette, row: Row) -> Item:
+    text = f"#{row.number} {safe_line(row.description)}"
+    lesson, retry_if = history.lessons.get(row.number, ("", ""))
+    if row.status in ("crash", "checks_failed"):
+        text += f" – {row.cause.replace('_', ' ')}"
+    elif row.estimate is not None:
+        text += f" – {numbers.signed(row.estimate, row.interval)} {numbers.plus_minus(row.interval)}".rstrip()
+    if lesson:
+        text += f". {safe_line(lesson)}"
+    if retry_if:
+        text += f" Retry if {safe_line(retry_if)}."
+    return (GLYPHS[row.status], palette.status(row.status, row.cause), text, palette.quiet)
