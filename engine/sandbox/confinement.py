@@ -17,12 +17,7 @@ from typing import Literal, Protocol
 
 from autoresearch.engine import process
 from autoresearch.engine.sandbox.environment import SECRET, in_place_caches
-from autoresearch.engine.sandbox.kernel import (
-    _TRUNCATE_ABI,
-    Kernel,
-    processors,
-    this_kernel,
-)
+from autoresearch.engine.sandbox.kernel import _TRUNCATE_ABI, Kernel, processors, this_kernel
 from autoresearch.engine.sandbox.places import _disks, hidden_in, keys, sockets
 from autoresearch.engine.sandbox.protection import Network, level
 from autoresearch.engine.sandbox.scratch import Scratch

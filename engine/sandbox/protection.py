@@ -6,11 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from autoresearch.engine.sandbox.kernel import (
-    LINUX,
-    Kernel,
-    this_kernel,
-)
+from autoresearch.engine.sandbox.kernel import LINUX, Kernel, this_kernel
 from autoresearch.state.config import Config
 from autoresearch.state.session import SessionError
 

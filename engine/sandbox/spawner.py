@@ -17,14 +17,7 @@ from typing import Any
 
 from autoresearch.engine import process
 from autoresearch.engine.sandbox import syscalls
-from autoresearch.engine.sandbox.kernel import (
-    _PROGRAM,
-    _SCOPES_ABI,
-    Kernel,
-    _environ,
-    processors,
-    this_kernel,
-)
+from autoresearch.engine.sandbox.kernel import _PROGRAM, _SCOPES_ABI, Kernel, _environ, processors, this_kernel
 from autoresearch.engine.sandbox.places import _devices, _real, beside
 from autoresearch.engine.sandbox.protection import Network
 

@@ -13,14 +13,7 @@ import click
 
 from autoresearch.state import files
 from autoresearch.state.config import Config
-from autoresearch.state.session import (
-    CONFIG_FILE,
-    NoRepository,
-    SessionError,
-    find_place,
-    list_sessions,
-    target_of,
-)
+from autoresearch.state.session import CONFIG_FILE, NoRepository, SessionError, find_place, list_sessions, target_of
 from autoresearch.state.text.numbers import plural
 from autoresearch.tui.actions import target_layout as layouts
 from autoresearch.tui.actions.target_draft import (
