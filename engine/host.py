@@ -17,9 +17,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from autoresearch.engine import agents, brief, doctor, measure, process, sandbox, workspace
+from autoresearch.engine import agents, doctor, measure, process, sandbox, workspace
 from autoresearch.engine.agents import Shell
-from autoresearch.engine.brief import Brief, gather
 from autoresearch.engine.control import Attendant, Ended, Notifier
 from autoresearch.engine.git import GitError
 from autoresearch.engine.loop import Loop
@@ -147,14 +146,7 @@ class _Engine:
             linked=self._linked(confinement),
             confinement=confinement,
         )
-        researcher = Researcher(
-            self._workspace,
-            recorder,
-            agent,
-            self._config,
-            between=self._between(agent),
-            write_brief=self._write_brief,
-        )
+        researcher = Researcher(self._workspace, recorder, agent, self._config, self._between(agent))
         proposals = Proposals(self._workspace, recorder, researcher, self._config, self._prepares_ahead(agent))
         loop = Loop(
             self._config,
@@ -385,12 +377,6 @@ class _Engine:
                 tree.at(base)
         name = machine_name(self._place, self._session.name)
         return Shell(self._config, self._place, self._workspace.propose, name, agents.login_files(os.environ))
-
-    def _write_brief(self, asked: Brief, chars: int, for_cli: bool) -> str:
-        gathered = gather(
-            self._place, self._session, asked.history, self._config, self._workspace.git, asked.incumbent, asked.mend
-        )
-        return brief.render(gathered, chars, for_cli=for_cli)
 
     def _between(self, agent: agents.Agent) -> agents.Agent | None:
         """The tuner that makes every `agent.tuner_every`-th proposal beside a language model."""

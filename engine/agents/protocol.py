@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from autoresearch.engine.brief import Brief
 from autoresearch.state.session import SessionError
-
-if TYPE_CHECKING:  # it knows the agents' logins, so it imports us
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +35,7 @@ class Proposal:
     model: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     mends: int | None = None
+    """The failed experiment that the brief asked to mend."""
     tokens: dict[str, int] = field(default_factory=dict)
     cost_usd: float | None = None
     added: tuple[Added, ...] = ()

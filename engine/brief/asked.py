@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from autoresearch.state.config import Config
 from autoresearch.state.journal import History
 from autoresearch.state.session import Session
-
-if TYPE_CHECKING:  # it knows the agents' logins, so it imports us
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +44,3 @@ class Brief:
     """The failure to mend; the propose tree then holds the failed candidate's files."""
     avoid: tuple[str, ...] = ()
     """Ideas of proposals that are made but not yet judged."""
-    seed: int = 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoresearch.engine import measure
 from autoresearch.engine.agents import Added, Agent, Exhausted, Outcome, Proposal, Spender
-from autoresearch.engine.brief import Brief, Mend
+from autoresearch.engine.brief import Brief, Mend, gather, render
 from autoresearch.engine.record import Recorder
 from autoresearch.engine.workspace import Workspace
 from autoresearch.state import text
@@ -27,9 +27,6 @@ MENDABLE = frozenset({"nonzero_exit", "no_metric", "not_finite", "out_of_memory"
 ERROR_LINES, ERROR_CHARS = 60, 6000
 FEEDBACK_CHARS = 4000
 
-Write = Callable[[Brief, int, bool], str]
-"""Makes the written brief under so many characters; the last argument: for an agent without tools of ours."""
-
 
 class Researcher:
     def __init__(
@@ -38,17 +35,14 @@ class Researcher:
         recorder: Recorder,
         agent: Agent,
         config: Config,
-        *,
         between: Agent | None = None,
-        write_brief: Write | None = None,
     ) -> None:
-        """`between` makes every `agent.tuner_every`-th proposal; `write_brief` serves agents that read."""
+        """`between` makes every `agent.tuner_every`-th proposal."""
         self._workspace = workspace
         self._recorder = recorder
         self._agent = agent
         self._config = config
         self._between = between
-        self._write_brief = write_brief
         self._busy = asyncio.Lock()
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -103,30 +97,24 @@ class Researcher:
             incumbent=base,
             config=self._config,
             history=self._history,
-            folder=self._folder(number) if agent.reads else None,
             session=self._recorder.session,
             mend=mend,
             avoid=tuple(waiting.description for waiting in self._history.waiting.values()),
-            seed=number,
         )
-        if agent.reads and self._write_brief is not None:
-            brief = self._with_text(brief)
+        if agent.reads:
+            brief = self._written(brief, for_cli=agent.name == "command")
         heard, briefed = (len(self._history.steers), records.now_ms()) if brief.text else (0, 0)
-        words = replace(await agent.propose(brief, tree.folder), heard=heard, briefed=briefed)
-        return words if mend is None else _mending(words, mend)
+        return replace(await agent.propose(brief, tree.folder), heard=heard, briefed=briefed)
 
-    def _with_text(self, brief: Brief) -> Brief:
-        assert self._write_brief is not None
-        assert brief.folder is not None
-        written = self._write_brief(brief, self._config.agent.brief_chars, self._agent.name == "command")
-        (brief.folder / "brief.md").write_text(written)
-        return replace(brief, text=written)
-
-    def _folder(self, number: int) -> Path:
-        """Where a proposal's files go until it has an experiment's number."""
-        folder = proposal_folder(self._recorder.session.runs, number)
+    def _written(self, brief: Brief, for_cli: bool) -> Brief:
+        """With its text, in the folder of the proposal until it has an experiment's number."""
+        ws, session = self._workspace, self._recorder.session
+        dossier = gather(ws.place, session, brief.history, self._config, ws.git, brief.incumbent, brief.mend)
+        written = render(dossier, self._config.agent.brief_chars, for_cli=for_cli)
+        folder = proposal_folder(session.runs, brief.number)
         folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        (folder / "brief.md").write_text(written)
+        return replace(brief, folder=folder, text=written)
 
     def _write_down(self, added: tuple[Added, ...], by: str) -> None:
         for one in added:
@@ -215,10 +203,6 @@ class Researcher:
             if tokens:
                 self._recorder.write(records.AgentEvent(event="usage", agent=self.name, tokens=tokens, cost_usd=cost))
             await self._agent.close()
-
-
-def _mending(words: Proposal, mend: Mend) -> Proposal:
-    return replace(words, mends=mend.experiment)
 
 
 def _line_of(one: Added, history: History, by: str) -> records.Record | None:
