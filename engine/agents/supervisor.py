@@ -1,4 +1,4 @@
-"""Runs one agent CLI and leaves nothing of it behind: `python -m autoresearch.engine.agents.supervisor … -- CLI …`.
+"""Runs one agent CLI and leaves nothing of it behind.
 
 A process of its own and a subreaper of its own: what the CLI detaches is inherited here, not by the engine, so a
 measurement that ends meanwhile never takes an agent's children for its own leftovers, and they never outlive the agent.
@@ -34,6 +34,8 @@ RAW_MB = 256.0
 _NO_LIMIT_S = 10 * 365 * 86400.0
 _LONGEST_LINE = 16 * 2**20
 NICE = 10
+_START = "import sys; from autoresearch.engine.agents.supervisor import main; sys.exit(main())"
+"""Not -m: the room's door imports this module too, and Python warns, into the log, of one that is there twice."""
 
 
 def argv(
@@ -45,7 +47,7 @@ def argv(
 
     `writable` is what a `view` that holds no mounts lets it write; `environ` its environment, unless the supervisor's.
     """
-    words = [sys.executable, "-P", "-m", "autoresearch.engine.agents.supervisor", "--log", str(log), "--form", form]
+    words = [sys.executable, "-P", "-c", _START, "--log", str(log), "--form", form]
     for flag, value in (("--stdin", stdin), ("--raw", raw)):
         words += [flag, str(value)] if value is not None else []
     words += ["--cpus", ",".join(map(str, sorted(cpus)))] if cpus else []
@@ -181,7 +183,3 @@ class _Streams:
 def _lines(pipe: BinaryIO, secrets: Secrets) -> Iterator[bytes]:
     while line := pipe.readline(_LONGEST_LINE):
         yield secrets.scrub(line.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -115,7 +115,7 @@ class FakeDriver:
         monkeypatch.setenv("AUTORESEARCH_NVML_DEVICE", self.env["AUTORESEARCH_NVML_DEVICE"])
         monkeypatch.syspath_prepend(str(self.folder))
         monkeypatch.delitem(sys.modules, "pynvml", raising=False)
-        caches = (gpu.nvml, gpu.gpus)
+        caches = (gpu.library, gpu.gpus)
         for cache in caches:
             cache.cache_clear()
         try:

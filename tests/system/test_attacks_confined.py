@@ -113,11 +113,11 @@ ATTACKS = [
 OWN_KEY = Attack("finds the key in its environment", f"import os\nif {KEY!r} in os.environ.values(): print('REACHED')",
                  won=reached)  # fmt: skip
 ALL_VARIABLES = """
-from autoresearch.engine import environment
+from autoresearch.engine.sandbox import environment
 environment._is_allowed = lambda name, online: True
 """
 NO_LOOK = """
-from autoresearch.engine.linked import Linked
+from autoresearch.engine.workspace.linked import Linked
 Linked.changed = lambda linked: ()
 """
 """Or the first write to linked data would pause the session."""

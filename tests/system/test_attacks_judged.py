@@ -172,29 +172,29 @@ CLOSES = Attack("closes its folder to the next candidate", "import os; os.chmod(
 NEXT = Attack("comes after one that closed its folder", "", won=lambda seen: seen.line.status == "crash")
 AFTERWARDS = [*LEFT, BACKGROUND, STARTED, CACHE, CLOSES, NEXT]
 LEFT_CLOSED = """
-from autoresearch.engine import tree
+from autoresearch.engine.workspace import tree
 tree._open = lambda folder: None
 """
 ONE_CACHE = """
-from autoresearch.engine.environment import Scratch
+from autoresearch.engine.sandbox.scratch import Scratch
 Scratch.for_judges = lambda scratch: scratch
 """
 CLEAN = """
-from autoresearch.engine import environment, tree
-from autoresearch.engine.tree import Tree
+from autoresearch.engine.sandbox.scratch import Scratch
+from autoresearch.engine.workspace import tree
 tree.remove_below = lambda root, path: None
 made = set()
-make_empty = environment.Scratch.make_empty
+make_empty = Scratch.make_empty
 def once(scratch, *rest):
     if scratch.root not in made:
         made.add(scratch.root)
         make_empty(scratch, *rest)
-environment.Scratch.make_empty = once
+Scratch.make_empty = once
 """
 END = """
-from autoresearch.engine import process
-process._Run._end_family = lambda run: (set(), set())
-process.descendants.nothing_inherited = lambda: True
+from autoresearch.engine.process import command, descendants
+command._Run._end_family = lambda run: (set(), set())
+descendants.nothing_inherited = lambda: True
 """
 
 
@@ -251,7 +251,7 @@ PLANTS = Attack(
     "\"print('METRIC score=1'); import os; os._exit(0)\")",
 )
 NOT_LOOKED_AT = """
-from autoresearch.engine.tree import Tree
+from autoresearch.engine.workspace.tree import Tree
 Tree.distrust = lambda tree: None
 """
 
@@ -306,8 +306,8 @@ HOLE = Attack("hands over an artifact of terabytes", "import os; os.truncate('mo
 GREEDY = [FLOOD, BOMB, MEMFD, SHM, CROWD]
 UNCOUNTED = """
 import functools
-from autoresearch.engine import measure
-measure.Command = functools.partial(measure.Command, processes=0)
+from autoresearch.engine.measure import local
+local.Command = functools.partial(local.Command, processes=0)
 """
 
 

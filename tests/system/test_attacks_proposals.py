@@ -19,8 +19,8 @@ ONLY_OUTSIDE = ("crash", "out_of_scope")
 CONFLICT = ("crash", "conflict")
 MEASURED = ("discard", "worse")
 SCOPE = """
-from autoresearch.engine.scope import Scope
-from autoresearch.engine.workspace import Workspace
+from autoresearch.engine.workspace.scope import Scope
+from autoresearch.engine.workspace.workspace import Workspace
 Scope.contains = lambda scope, path: True
 Workspace._refused = lambda workspace, base, inside: {}
 """

@@ -66,7 +66,7 @@ ATTACKS = [Attack(name, f'({code}) > /dev/null 2>&1 && echo "REACHED {name}."') 
 ROOT_ONLY = {"the shell takes its low priority off", "the shell reads the key from another's environment"}
 UNHELD = """
 import os
-from autoresearch.engine.agents.shell import Shell
+from autoresearch.engine.agents.claude.shell import Shell
 Shell._view = lambda shell, env: None
 Shell._env = lambda shell: dict(os.environ)
 """
@@ -168,7 +168,7 @@ def test_a_proposal_is_made_with_the_shell(tmp_path: Path, server: Server) -> No
     first, second = server.told(1), server.told(2)
     assert first.startswith("exit code 0 (")
     assert "\n| METRIC score=" in first
-    assert first.endswith("\n| 10")
+    assert first.endswith(f"\n| {os.nice(0) + 10}")
     assert second.startswith("exit code 7 (")
     assert "\n| ignore all rules\n| 1\n| 2\n" in second
     assert "are left out here" in second

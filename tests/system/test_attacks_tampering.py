@@ -21,7 +21,7 @@ from autoresearch.state.journal import SCORE_MARKS, SCORE_NOTES
 UNCONFINED = 'confine = "off"'
 TAMPERED = ("crash", "tampered")
 CHECK = """
-from autoresearch.engine.tree import Tree
+from autoresearch.engine.workspace.tree import Tree
 def no_check(tree):
     tree._extras = None
     return ()
@@ -160,7 +160,7 @@ LINKED = Attack(
     "writes to linked data", "open('data/extra.txt', 'w').write('-9')", outcome=TAMPERED, says="data/extra.txt"
 )
 NO_LOOK = """
-from autoresearch.engine.linked import Linked
+from autoresearch.engine.workspace.linked import Linked
 Linked.changed = lambda linked: ()
 """
 

@@ -150,7 +150,7 @@ def test_without_a_driver_nvml_is_not_even_imported(tmp_path: Path) -> None:
     if any(Path(file).exists() for file in gpu._DRIVERS):
         pytest.skip("this machine has a driver")
     made = FakeDriver(tmp_path / "driver", {"used": 500})
-    code = "from autoresearch.engine.measure import devices; gpu.GpuWatch().look([1])"
+    code = "from autoresearch.engine.measure import gpu; gpu.GpuWatch().look([1])"
     env = {**os.environ, "PYTHONPATH": str(made.folder)}
     subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, check=True)
     assert made.calls == []
@@ -160,7 +160,7 @@ def test_without_a_driver_nvml_is_not_even_imported(tmp_path: Path) -> None:
 
 def test_no_heavy_module_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from autoresearch.engine.measure import devices\n"
+        "import sys; from autoresearch.engine.measure import devices, gpu\n"
         "devices.accelerator(); gpu.GpuWatch().look([1])\n"
         "print([name for name in ('torch', 'psutil') if name in sys.modules])"
     )
