@@ -27,7 +27,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from autoresearch.state.session import find_place
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.look.preferences import Preferences
 
 FOLDER = Path(__file__).parents[1] / "pictures"
@@ -37,7 +37,7 @@ Act = Callable[[Pilot[None]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Picture:
-    app: Callable[[Path], contextlib.AbstractContextManager[Dashboard]]
+    app: Callable[[Path], contextlib.AbstractContextManager[ViewerApp]]
     act: Act
     size: tuple[int, int] = (100, 30)
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def taken(picture: Picture) -> str:
-    async def take(app: Dashboard) -> str:
+    async def take(app: ViewerApp) -> str:
         async with app.run_test(size=picture.size) as pilot:
             await picture.act(pilot)
             await pilot.pause(0.3)
@@ -115,20 +115,20 @@ def several(folder: Path) -> Any:
     writer.now = now
     writer.live(experiment=writer.number, description="Drop weight decay", arm="candidate", k=1, of=8)
     with sessions.engine(writer):
-        yield Dashboard(writer.place, None, clock=lambda: now, starter=sessions.Starts(lambda: None))
+        yield ViewerApp(writer.place, None, clock=lambda: now, starter=sessions.Starts(lambda: None))
 
 
 @contextlib.contextmanager
 def nothing_yet(folder: Path) -> Any:
     files = {"bench.py": f"import time\ntime.sleep(1.5)\n{repos.BENCH}", "knob.py": "VALUE = 10.0\n"}
     repo = repos.make_repo(folder / "springs", {**files, ".gitignore": "__pycache__/\n"})
-    yield Dashboard(find_place(repo), None, starter=sessions.Starts(lambda: None))
+    yield ViewerApp(find_place(repo), None, starter=sessions.Starts(lambda: None))
 
 
-def _app(writer: sessions.Writer, theme: str = "dark") -> Dashboard:
+def _app(writer: sessions.Writer, theme: str = "dark") -> ViewerApp:
     preferences = Preferences(theme=theme)  # type: ignore[arg-type]
     starter = sessions.Starts(lambda: None)
-    return Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=starter, preferences=preferences)
+    return ViewerApp(writer.place, writer.session, clock=lambda: writer.now, starter=starter, preferences=preferences)
 
 
 # -- what is done there
@@ -146,19 +146,19 @@ async def _until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
 def _board(*keys: str) -> Act:
     async def act(pilot: Pilot[None]) -> None:
         app = pilot.app
-        assert isinstance(app, Dashboard)
-        await _until(pilot, lambda: app.board.opened and app.board.engine is not None)
+        assert isinstance(app, ViewerApp)
+        await _until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
         await pilot.press(*keys)
 
     return act
 
 
-def _page(name: str, open_it: Callable[[Dashboard], None], *keys: str) -> Act:
+def _page(name: str, open_it: Callable[[ViewerApp], None], *keys: str) -> Act:
     """One of the pages over the dashboard, after these keys."""
 
     async def act(pilot: Pilot[None]) -> None:
         app = pilot.app
-        assert isinstance(app, Dashboard)
+        assert isinstance(app, ViewerApp)
         await _board()(pilot)
         open_it(app)
         await _until(pilot, lambda: type(app.screen).__name__ == name)
@@ -168,8 +168,8 @@ def _page(name: str, open_it: Callable[[Dashboard], None], *keys: str) -> Act:
     return act
 
 
-def _open_failed(app: Dashboard) -> None:
-    app.open_experiment(next(row.number for row in app.board.history.rows if row.description == sessions.FAILED))
+def _open_failed(app: ViewerApp) -> None:
+    app.open_experiment(next(row.number for row in app.dashboard.history.rows if row.description == sessions.FAILED))
 
 
 async def _home(pilot: Pilot[None]) -> None:
@@ -206,11 +206,11 @@ PICTURES = {
     "dashboard": Picture(running, _board(), (140, 40)),
     "dashboard-80x24": Picture(running, _board(), (80, 24)),
     "light": Picture(light, _board(), (100, 30)),
-    "returning": Picture(stopped, _page("ReturningScreen", Dashboard.open_returning), (100, 40)),
-    "ideas": Picture(stopped, _page("IdeasScreen", Dashboard.open_ideas, "2"), (120, 34)),
+    "returning": Picture(stopped, _page("ReturningScreen", ViewerApp.open_returning), (100, 40)),
+    "ideas": Picture(stopped, _page("IdeasScreen", ViewerApp.open_ideas, "2"), (120, 34)),
     "experiment": Picture(stopped, _page("ExperimentScreen", _open_failed), (100, 40)),
     "diff": Picture(stopped, _page("ExperimentScreen", _open_failed, "2"), (100, 24)),
-    "steer": Picture(stopped, _page("SteerScreen", Dashboard.open_messages, *MESSAGE), (100, 24)),
+    "steer": Picture(stopped, _page("SteerScreen", ViewerApp.open_messages, *MESSAGE), (100, 24)),
     "palette": Picture(running, _board("ctrl+p"), (100, 30)),
 }
 

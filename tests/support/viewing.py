@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 
 from autoresearch.state.journal import Reader, records
 from autoresearch.state.session import Session, write_live
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.screens.home import HomeScreen
 from autoresearch.tui.screens.ideas import IdeasScreen
 from autoresearch.tui.widgets.pick_list import Picks
@@ -27,12 +27,12 @@ from autoresearch.tui.widgets.pick_list import Picks
 @contextlib.asynccontextmanager
 async def watching(
     writer: sessions.Writer, size: tuple[int, int] = (120, 40), **options: Any
-) -> AsyncIterator[tuple[Dashboard, Pilot[None]]]:
+) -> AsyncIterator[tuple[ViewerApp, Pilot[None]]]:
     options.setdefault("starter", sessions.Starts(options.pop("start_engine", None)))
     options.setdefault("clock", lambda: writer.now)
-    app = Dashboard(writer.place, writer.session, **options)
+    app = ViewerApp(writer.place, writer.session, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: app.board.opened and app.board.engine is not None)
+        await until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
         yield app, pilot
 
 
@@ -61,7 +61,7 @@ def last(writer: sessions.Writer) -> records.Record:
     return records.decode(line)
 
 
-async def at(app: Dashboard, pilot: Pilot[None], key: str, *tabs: str) -> IdeasScreen:
+async def at(app: ViewerApp, pilot: Pilot[None], key: str, *tabs: str) -> IdeasScreen:
     """The screen, with the cursor on the entry."""
     app.open_ideas()
     await until(pilot, lambda: isinstance(app.screen, IdeasScreen))
@@ -114,11 +114,11 @@ def another(first: sessions.Writer, seed: int, name: str) -> sessions.Writer:
 @contextlib.asynccontextmanager
 async def at_home(
     found: dict[str, sessions.Writer], size: tuple[int, int] = (120, 40), **options: Any
-) -> AsyncIterator[tuple[Dashboard, Pilot[None]]]:
+) -> AsyncIterator[tuple[ViewerApp, Pilot[None]]]:
     place = found["nov20"].place
     now = max(writer.now for writer in found.values()) + 60_000
     options.setdefault("starter", sessions.Starts(None))
-    app = Dashboard(place, None, clock=lambda: now, **options)
+    app = ViewerApp(place, None, clock=lambda: now, **options)
     with sessions.engine(found["nov20"]):
         async with app.run_test(size=size, notifications=True) as pilot:
             home = app.screen

@@ -40,6 +40,7 @@ from autoresearch.tui.look.palette import LIGHT_THEME, THEME, palette_of, textua
 from autoresearch.tui.look.plain_text import AsciiOnly, NoControls
 from autoresearch.tui.look.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
+from autoresearch.tui.screens.viewer import READS_ONLY
 
 _OF_SESSION = ("pause", "resume", "stop", "idea", "steer")
 _ABOUT_SESSION = ("ideas", "messages", "returning")
@@ -66,7 +67,7 @@ def run_dashboard(
     preferences = preferences or Preferences()
     if not _writes_unicode():
         preferences = replace(preferences, ascii=True)
-    app = Dashboard(
+    app = ViewerApp(
         place,
         session,
         demo=demo,
@@ -77,7 +78,7 @@ def run_dashboard(
     )
     app.returning = True
     app.run(mouse=app.preferences.mouse)
-    return app.return_code or 0, (app.place, app.session, app.board.beat) if app.has_session else None
+    return app.return_code or 0, (app.place, app.session, app.dashboard.beat) if app.has_session else None
 
 
 def _writes_unicode() -> bool:
@@ -90,7 +91,7 @@ def _writes_unicode() -> bool:
     return True
 
 
-class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
+class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
     CSS_PATH = "app.tcss"
     TITLE = "autoresearch"
     ENABLE_COMMAND_PALETTE = False
@@ -156,7 +157,7 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         self.notices = Bell(self._write_raw, self.set_timer)
         self.feed: Feed | None = None
         self._beats: dict[Path, Heartbeat] = {}
-        self._board = self._board_of(place, session) if session is not None else None
+        self._dashboard = self._dashboard_of(place, session) if session is not None else None
         self.register_theme(THEME)
         self.register_theme(LIGHT_THEME)
         self.theme = textual_theme(self.preferences.theme, self.plain)
@@ -171,7 +172,7 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         return dict.fromkeys(names, "ansi_default")
 
     def get_default_screen(self) -> Screen[Any]:
-        screen = self._board if self._board is not None else self._home()
+        screen = self._dashboard if self._dashboard is not None else self._home()
         screen._push_result_callback(self, None)  # as for a pushed one: another session's may take its place
         return screen
 
@@ -179,18 +180,18 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
     @property
     def has_session(self) -> bool:
-        return self._board is not None
+        return self._dashboard is not None
 
     @property
-    def board(self) -> DashboardScreen:
-        assert self._board is not None, "no session is open"
-        return self._board
+    def dashboard(self) -> DashboardScreen:
+        assert self._dashboard is not None, "no session is open"
+        return self._dashboard
 
     @property
     def session(self) -> Session:
-        return self.board.session
+        return self.dashboard.session
 
-    def _board_of(self, place: Place, session: Session) -> DashboardScreen:
+    def _dashboard_of(self, place: Place, session: Session) -> DashboardScreen:
         target = place.prefix or place.top.name
         heading = fitted(f"{Path(target).name}/{session.name}")
         return DashboardScreen(session, heading, self.palette, self.heartbeat(session))
@@ -211,10 +212,10 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         self.place = place
         self._started_ms, self._was_running, self._told = 0, False, ""
         self.arriving_at = number
-        self._board = self._board_of(place, session)
+        self._dashboard = self._dashboard_of(place, session)
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        self.switch_screen(self._board)
+        self.switch_screen(self._dashboard)
         self.call_after_refresh(self._start_feed)
 
     def open_setup(self) -> None:
@@ -239,7 +240,7 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
             self.call_after_refresh(self._start_feed)
 
     def _start_feed(self) -> None:
-        self.feed = Feed(self.session, self.board)
+        self.feed = Feed(self.session, self.dashboard)
         self.feed.start()
 
     def on_unmount(self) -> None:
@@ -281,30 +282,30 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
     def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
         if action in _OF_SESSION and self.read_only:
-            return "This screen only reads; leave out --read-only to change something."
+            return READS_ONLY
         if action == "home":
             return "These are the sessions." if self.showing_home else ""
         if action not in _OF_SESSION + _ABOUT_SESSION:
             return ""
         if not self.has_session or (self.screen_stack and not getattr(self.screen, "OF_SESSION", True)):
             return "Open the session first (enter)."
-        if self.board.gone:
+        if self.dashboard.gone:
             return "This session's folder was deleted or moved; ctrl+o shows the others, q leaves."
         if action in _ABOUT_SESSION:
             return self.shown_already(action)
         if action == "resume":
-            if self.board.alive or not self.board.opened:
-                return "The engine is running." if self.board.opened else "The journal is still being read."
+            if self.dashboard.alive or not self.dashboard.opened:
+                return "The engine is running." if self.dashboard.opened else "The journal is still being read."
             if not self.starter.can_resume(self.place, self.session):
                 return "This screen only watches; `autoresearch resume` in its target's folder starts an engine."
-        if action in ("pause", "stop") and not self.board.alive:
+        if action in ("pause", "stop") and not self.dashboard.alive:
             return "No engine is running; r starts one."
         return ""
 
     def ask(self, kind: str, said: str, **args: Any) -> None:
         """Put a request into the session's inbox, and say so."""
         if self.read_only:
-            self.notify("This screen only reads; leave out --read-only to change something.", severity="warning")
+            self.notify(READS_ONLY, severity="warning")
             return
         session = self.session
         try:
@@ -335,20 +336,20 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
             self.ask("unpause", "It goes on.")
         else:
             self.ask("pause", "", now=False)
-        self.board.refresh_state()
+        self.dashboard.refresh_state()
         self.look_again()
 
     def pausing(self) -> bool:
         """Whether a pause is asked for, by whomever, and not yet done."""
-        board = self.board
-        if not board.alive or board.live is None:
+        dashboard = self.dashboard
+        if not dashboard.alive or dashboard.live is None:
             return False
         try:
             waiting = [request.kind for _, request in self.session.requests() if request is not None]
         except OSError:
             waiting = []  # another user's inbox
         asked = [kind for kind in waiting if kind in ("pause", "unpause")]
-        return asked[-1] == "pause" if asked else board.live.pausing == "pause"
+        return asked[-1] == "pause" if asked else dashboard.live.pausing == "pause"
 
     def pausing_words(self) -> str:
         if not self.pausing():
@@ -364,7 +365,7 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
             if value == "home" and not self.showing_home:
                 self.open_home()
 
-        if self.screen is not self._board:
+        if self.screen is not self._dashboard:
             self.notify("This session's folder was deleted or moved; ctrl+o shows the others.", timeout=10)
             return
         options = [Option("s", "home", "show the other sessions"), Option("w", "", "stay; it may come back")]
@@ -379,22 +380,22 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
     def bounds(self) -> dict[str, Any]:
         """The limits of the shown session, with those of the call that runs, or would when it is resumed here."""
-        board = self.board
-        if board.running and board.live is not None:
-            return documents.limits(self.session, board.history, board.live.limits)
-        return documents.next_limits(self.place, self.session, board.history, self.starter.limits(self.session))
+        dashboard = self.dashboard
+        if dashboard.running and dashboard.live is not None:
+            return documents.limits(self.session, dashboard.history, dashboard.live.limits)
+        return documents.next_limits(self.place, self.session, dashboard.history, self.starter.limits(self.session))
 
     def _go_on(self, act: Callable[[], None]) -> None:
         from autoresearch.tui.screens.start_engine import begin
 
         def failed(why: str) -> None:
             self._started_ms = 0
-            self.board.refresh_state()
+            self.dashboard.refresh_state()
             if why:
                 self.notify(why, severity="error", timeout=15)
 
         self._started_ms = self.now_ms()
-        self.board.refresh_state()
+        self.dashboard.refresh_state()
         begin(self, self.place, self.session.name, act, lambda _: None, failed)
 
     def _look_after(self, engine: Engine) -> None:
@@ -406,7 +407,7 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         if engine.state not in ("silent", "lost") and self.screen_stack and isinstance(self.screen, Lost):
             self.screen.dismiss("look")
         wrong = engine.state == "silent" or (engine.state == "lost" and self._was_running)
-        if wrong and engine.state != self._told and self.screen is self._board:
+        if wrong and engine.state != self._told and self.screen is self._dashboard:
             self._told = engine.state
             self.call_later(self._show_lost, engine)
 
@@ -505,7 +506,7 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         self.palette.become(palette_of(theme, self.plain))
         self.theme = textual_theme(theme, self.plain)
         if self.has_session:
-            self.board.refresh_all()
+            self.dashboard.refresh_all()
         for screen in self.screen_stack:
             for widget in screen.walk_children():
                 widget.refresh()
@@ -525,7 +526,7 @@ class Dashboard(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
     # -- leaving
 
     def action_leave(self) -> None:
-        if not self.has_session or not self.board.alive or self.read_only or self.showing_home:
+        if not self.has_session or not self.dashboard.alive or self.read_only or self.showing_home:
             self.exit()
             return
         from autoresearch.tui.screens.modals import Choice, Option

@@ -29,7 +29,7 @@ class Pages(_Host):
     if TYPE_CHECKING:
 
         @property
-        def board(self) -> DashboardScreen: ...
+        def dashboard(self) -> DashboardScreen: ...
 
     @property
     def _background_screens(self) -> list[Screen[Any]]:
@@ -61,13 +61,13 @@ class Pages(_Host):
 
     def arrived(self) -> None:
         """A session's journal is read for the first time: one that does not run shows what to check before it does."""
-        board = self.board
+        dashboard = self.dashboard
         number, self.arriving_at = self.arriving_at, None
-        if number is not None and self.screen is board:
+        if number is not None and self.screen is dashboard:
             self.open_experiment(number)
             return
-        idle = board.engine is not None and board.engine.state in ("paused", "stopped", "lost")
-        if self.returning and idle and self.screen is board:
+        idle = dashboard.engine is not None and dashboard.engine.state in ("paused", "stopped", "lost")
+        if self.returning and idle and self.screen is dashboard:
             self.open_returning()
 
     def look_again(self) -> None:

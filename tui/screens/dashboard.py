@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -26,6 +26,7 @@ from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.chart_source import Charted
 from autoresearch.tui.screens.pane_layout import Arranged
 from autoresearch.tui.screens.panes import Pane
+from autoresearch.tui.screens.viewer import Viewer
 from autoresearch.tui.widgets.chart import Chart
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.log_view import LogView
@@ -36,10 +37,6 @@ from autoresearch.tui.widgets.running_now import now_items
 from autoresearch.tui.widgets.state_line import StateLine
 from autoresearch.tui.widgets.table import Experiments
 from autoresearch.tui.widgets.text_list import TextList, dead_ends_of, ideas_of
-
-if TYPE_CHECKING:
-    from autoresearch.tui.app.app import Dashboard
-
 
 _GONE = Engine("gone", reason="this session's folder was deleted or moved; ctrl+o shows the others")
 
@@ -90,8 +87,8 @@ class DashboardScreen(Arranged):
         self.gauges: Gauges | None = None
 
     @property
-    def board(self) -> Dashboard:
-        return cast("Dashboard", self.app)
+    def viewer(self) -> Viewer:
+        return cast("Viewer", self.app)
 
     @property
     def alive(self) -> bool:
@@ -200,7 +197,7 @@ class DashboardScreen(Arranged):
         self.keys_changed()
 
     def action_open(self) -> None:
-        self.board.open_ideas()
+        self.viewer.open_ideas()
 
     def action_find(self) -> None:
         """A line to type in: words for the log when it is active, for the experiments otherwise."""
@@ -255,7 +252,7 @@ class DashboardScreen(Arranged):
         self.problem, self.gone = "", False
         self.refresh_all()
         if first:
-            self.board.arrived()
+            self.viewer.arrived()
         else:
             self.notify(
                 "The journal was replaced meanwhile (a pull, or a restore); this is what it says now.", timeout=8
@@ -267,14 +264,14 @@ class DashboardScreen(Arranged):
     def on_feed_grew(self, message: Feed.Grew) -> None:
         for at, line in message.lines:
             self.history.feed(at, line)
-            self.board.notices.ring(notices.words_of(line, self.history, self.session.name))
+            self.viewer.notices.ring(notices.words_of(line, self.history, self.session.name))
         self.refresh_all()
 
     def on_feed_failed(self, message: Feed.Failed) -> None:
         went, self.problem, self.gone = message.gone and not self.gone, message.text, message.gone
         self.refresh_state()
         if went:
-            self.board.session_gone()
+            self.viewer.session_gone()
 
     def on_feed_beat(self, message: Feed.Beat) -> None:
         if self.session.archived != self.archived:
@@ -285,7 +282,7 @@ class DashboardScreen(Arranged):
                 else "This session is in the lists again.",
                 timeout=8,
             )
-        self.live, self.pid = self.beat.saw(message.live, self.board.now_ms()), message.pid
+        self.live, self.pid = self.beat.saw(message.live, self.viewer.now_ms()), message.pid
         self.refresh_state()
 
     def on_feed_wrote(self, message: Feed.Wrote) -> None:
@@ -316,7 +313,7 @@ class DashboardScreen(Arranged):
             meters.take(message.gauges)
 
     def on_experiments_chosen(self, message: Experiments.Chosen) -> None:
-        self.board.open_experiment(message.number)
+        self.viewer.open_experiment(message.number)
 
     # -- showing
 
@@ -329,7 +326,7 @@ class DashboardScreen(Arranged):
             self.query_one(f"#{name}", TextList).show(items)
         self.show_titles()
         self.refresh_state()
-        self.board.look_again()
+        self.viewer.look_again()
 
     def _measure_gain(self) -> None:
         """The best against the baseline; reads their samples, so only when one of the two or the noise is another."""
@@ -342,10 +339,10 @@ class DashboardScreen(Arranged):
 
     def refresh_state(self) -> None:
         """What may change without a journal line: the engine, its phase, the clock."""
-        now = self.board.now_ms()
+        now = self.viewer.now_ms()
         if self.opened:
             engine = engine_of(self.history.control, self.beat, self.pid, now, begun=self.history.lines > 1)
-            self.engine = _GONE if self.gone else self.board.starting(engine)
+            self.engine = _GONE if self.gone else self.viewer.starting(engine)
         bounds = self.bounds | (self.live.limits if self.live is not None and self.running else {})
         self.query_one("#state", StateLine).show(
             self.heading,
@@ -355,9 +352,9 @@ class DashboardScreen(Arranged):
             bounds,
             self.gain,
             self.engine.clock(now) if self.engine is not None else now,
-            can_start=not self.board.read_only,
+            can_start=not self.viewer.read_only,
         )
-        self.query_one(PauseBanner).show(self.board.pausing_words())
+        self.query_one(PauseBanner).show(self.viewer.pausing_words())
         problem = self.query_one("#problem", Static)
         if self.problem != getattr(problem, "said", ""):
             problem.said = self.problem  # type: ignore[attr-defined]
@@ -365,7 +362,7 @@ class DashboardScreen(Arranged):
         self.set_class(bool(self.problem) and not self.opened, "-broken")
         self._show_chart()
         self.query_one("#experiments", Experiments).show(self.history, self.live, self.running)
-        can_start = not self.board.read_only
+        can_start = not self.viewer.read_only
         items = now_items(self.engine, self.live, self.history, self.palette, can_start=can_start)
         for name in ("now", "now-side"):
             self.query_one(f"#{name}", TextList).show(items)
@@ -381,7 +378,7 @@ class DashboardScreen(Arranged):
         elif rows := charted.wanting():
             charted.take(*charted.read(rows)())
         chart.choose(charted.series)
-        can_start = not self.board.read_only
+        can_start = not self.viewer.read_only
         chart.show(charted.points(), words.empty_chart(self.engine, self.live, self.history, can_start=can_start))
 
     def _read_metric(self, work: Callable[[], tuple[str, dict[int, float], int]]) -> None:
@@ -409,7 +406,7 @@ class DashboardScreen(Arranged):
         before = log.file.path if log.file else None
         log.aim(path or logs.log_of(self.session, self.history, engine, self.live, before))
         if log.file is not None:
-            self.board.watch_run(log.file.path.parent)
+            self.viewer.watch_run(log.file.path.parent)
         opened, best = self.history.open, self.history.incumbent
         other = self.progress.aim(
             self.session.run(opened.number) / "progress.jsonl" if opened else None,
@@ -420,7 +417,7 @@ class DashboardScreen(Arranged):
             self.query_one("#chart", Chart).look()
 
     def keys_changed(self) -> None:
-        pausing = self.board.pausing()
+        pausing = self.viewer.pausing()
         shown = [each._replace(word="don't pause") if pausing and each.word == "pause" else each
                  for each in line_of(self)]  # fmt: skip
         if isinstance(self.focused, LogView):

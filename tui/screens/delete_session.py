@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autoresearch.engine.git import GitError
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.state.text import safe_line
 from autoresearch.tui.screens.modals import Choice, Option
-
-if TYPE_CHECKING:
-    from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.screens.viewer import Viewer
 
 
-def ask_to_delete(app: Dashboard, place: Place, session: Session, then: Callable[[str], None]) -> None:
+def ask_to_delete(viewer: Viewer, place: Place, session: Session, then: Callable[[str], None]) -> None:
     """`then` gets the session's name once it is gone."""
 
     def in_thread(work: Callable[[], Any], after: Callable[[Any], None]) -> None:
@@ -22,11 +20,11 @@ def ask_to_delete(app: Dashboard, place: Place, session: Session, then: Callable
             try:
                 result = work()
             except (SessionError, GitError, OSError) as error:
-                app.call_from_thread(app.notify, safe_line(str(error)), severity="error", timeout=15)
+                viewer.call_from_thread(viewer.notify, safe_line(str(error)), severity="error", timeout=15)
                 return
-            app.call_from_thread(after, result)
+            viewer.call_from_thread(after, result)
 
-        app.run_worker(run, thread=True, exit_on_error=False, group="deleting", name="delete")
+        viewer.run_worker(run, thread=True, exit_on_error=False, group="deleting", name="delete")
 
     def words() -> list[str]:
         from autoresearch.engine import workspace
@@ -47,8 +45,8 @@ def ask_to_delete(app: Dashboard, place: Place, session: Session, then: Callable
 
         options = [Option("y", "delete", "yes, delete it; it cannot be undone"), Option("n", "", "no")]
         text = "\n\n".join(safe_line(sentence) for sentence in said)
-        app.push_screen(
-            Choice(app.palette, f"Delete session {safe_line(session.name)}?", text, options, default=""), answer
+        viewer.push_screen(
+            Choice(viewer.palette, f"Delete session {safe_line(session.name)}?", text, options, default=""), answer
         )
 
     in_thread(words, ask)

@@ -8,12 +8,10 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
-if TYPE_CHECKING:
-    from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
 
 _EDITORS = ("nano", "vim", "vi", "emacs")
 _PAGERS = ("less", "more")
@@ -38,10 +36,10 @@ def program_of(variables: tuple[str, ...], usual: tuple[str, ...], environ: Mapp
     return f"There is no {usual[0]} here; set ${variables[-1]} to a program."
 
 
-def edit(viewer: Dashboard, path: Path, after: str, *, make: bool = False) -> None:
+def edit(viewer: Viewer, path: Path, after: str, *, make: bool = False) -> None:
     """Open a file in `$VISUAL` or `$EDITOR` and wait; then say `after` where it was changed."""
     if viewer.read_only:
-        viewer.notify("This screen only reads; leave out --read-only to change something.", severity="warning")
+        viewer.notify(READS_ONLY, severity="warning")
         return
     if not make and not path.exists():
         viewer.notify(f"{path} is not there.", severity="error", timeout=8)
@@ -54,7 +52,7 @@ def edit(viewer: Dashboard, path: Path, after: str, *, make: bool = False) -> No
         viewer.notify(after if changed else f"{path.name} was not changed.", timeout=6)
 
 
-def page(viewer: Dashboard, path: Path) -> None:
+def page(viewer: Viewer, path: Path) -> None:
     """Show a file in `$PAGER`."""
     if not path.exists():
         viewer.notify(f"{path} is not there any more.", severity="error", timeout=8)
@@ -69,7 +67,7 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _call(viewer: Dashboard, command: list[str] | str, path: Path) -> bool:
+def _call(viewer: Viewer, command: list[str] | str, path: Path) -> bool:
     if isinstance(command, str):
         viewer.notify(command, severity="error", timeout=8)
         return False

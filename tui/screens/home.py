@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -28,13 +28,11 @@ from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.delete_session import ask_to_delete
 from autoresearch.tui.screens.dismiss_once import LeftOnce
 from autoresearch.tui.screens.start_engine import begin, begin_new
+from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.line_view import LineView
 from autoresearch.tui.widgets.spark import spark
 from autoresearch.tui.widgets.state_line import cut
-
-if TYPE_CHECKING:
-    from autoresearch.tui.app.app import Dashboard
 
 _EVERY_S = 2.0
 _ROOMY = 112
@@ -228,8 +226,8 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         self._stamps: dict[str, tuple[object, ...]] = {}
 
     @property
-    def board(self) -> Dashboard:
-        return cast("Dashboard", self.app)
+    def viewer(self) -> Viewer:
+        return cast("Viewer", self.app)
 
     @property
     def listing(self) -> SessionList:
@@ -237,7 +235,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
 
     def compose(self) -> ComposeResult:
         yield Static("", id="home-title", markup=False)
-        yield SessionList(self.palette, self.board.now_ms)
+        yield SessionList(self.palette, self.viewer.now_ms)
         yield Static("", id="home-empty", markup=False)
         yield KeyLine(self.palette, id="keys")
 
@@ -266,13 +264,13 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         for session in found:
             if worker.is_cancelled:
                 break
-            beat = self.board.heartbeat(session)
+            beat = self.viewer.heartbeat(session)
             stamp = self._stamp(session, beat)
             if self._stamps.get(session.name) == stamp:
                 continue
             try:
                 known: Overview | str = overview_of(
-                    session, session.history(), self.board.now_ms(), beat, can_start=not self.board.read_only
+                    session, session.history(), self.viewer.now_ms(), beat, can_start=not self.viewer.read_only
                 )
             except OSError as error:
                 known = f"It cannot be read: {error.strerror or error}."
@@ -294,7 +292,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
             beat = session.live.stat().st_mtime_ns if beating else 0
         except OSError as error:
             return (str(error),)
-        fresh = self.board.now_ms() // 5000 if beating else 0  # a hung engine writes nothing: look anyway
+        fresh = self.viewer.now_ms() // 5000 if beating else 0  # a hung engine writes nothing: look anyway
         return journal.st_size, journal.st_mtime_ns, pid, beat, fresh, session.archived
 
     def _listed(self, found: list[Session]) -> None:
@@ -336,7 +334,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         asked = self._asked.get(name)
         if asked is None or isinstance(known, str):
             return known
-        if known.engine.alive or self.board.now_ms() - asked > _STARTING_MS:
+        if known.engine.alive or self.viewer.now_ms() - asked > _STARTING_MS:
             del self._asked[name]
             return known
         return replace(known, engine=Engine("starting"), doing="the engine is starting")
@@ -362,10 +360,10 @@ class HomeScreen(Reasoned, LeftOnce[None]):
 
     def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
         changing = action in ("new", "resume", "archive", "delete")
-        if changing and self.board.read_only:
-            return "This screen only reads; leave out --read-only to change something."
+        if changing and self.viewer.read_only:
+            return READS_ONLY
         if action == "back":
-            return "" if self.board.has_session else "There is no session behind this list; enter opens one."
+            return "" if self.viewer.has_session else "There is no session behind this list; enter opens one."
         if action == "show_archived":
             return "" if any(session.archived for session in self.all or ()) else "No session is archived."
         if action not in ("resume", "archive", "delete"):
@@ -373,7 +371,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         chosen = self._chosen()
         if chosen is None:
             return "No session is chosen." if self.listing.chosen is None else "That session is still being read."
-        if action == "delete" and self.board.has_session and self.board.session.name == chosen.session.name:
+        if action == "delete" and self.viewer.has_session and self.viewer.session.name == chosen.session.name:
             return "It is open behind this list; open another one first, or `autoresearch delete` outside."
         if chosen.engine.alive:
             return {
@@ -381,7 +379,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
                 "archive": "Its engine is running; pause or stop it first.",
                 "delete": "Its engine is running; stop it first.",
             }[action]
-        if action == "resume" and not self.board.starter.can_resume(self.place_of(chosen), chosen.session):
+        if action == "resume" and not self.viewer.starter.can_resume(self.place_of(chosen), chosen.session):
             return (
                 f"There is no autoresearch.toml in {self.place_of(chosen).folder} any more, so nothing can be measured."
             )
@@ -400,7 +398,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         except OSError as error:
             self.notify(f"Session {safe_line(session.name)} cannot be read: {error.strerror}.", severity="error")
             return
-        self.board.open_session(place, session)
+        self.viewer.open_session(place, session)
 
     def action_back(self) -> None:
         self.dismiss()
@@ -432,7 +430,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
     def action_delete(self) -> None:
         chosen = self._chosen()
         if chosen is not None:
-            ask_to_delete(self.board, self.place_of(chosen), chosen.session, self._deleted)
+            ask_to_delete(self.viewer, self.place_of(chosen), chosen.session, self._deleted)
 
     def _deleted(self, name: str) -> None:
         self.notify(f"Session {name} is deleted.", timeout=5)
@@ -447,22 +445,22 @@ class HomeScreen(Reasoned, LeftOnce[None]):
             self.notify(f"An engine would pause at once: {chosen.held}. l sets a limit.", timeout=8)
             return
         place, session = self.place_of(chosen), chosen.session
-        self._asked[session.name] = self.board.now_ms()
+        self._asked[session.name] = self.viewer.now_ms()
         self.refresh_list()
         begin(
-            self.board,
+            self.viewer,
             place,
             session.name,
-            lambda: self.board.starter.resume(place, session),
+            lambda: self.viewer.starter.resume(place, session),
             lambda _: None,
             partial(self._not_started, session.name),
         )
 
     def action_new(self) -> None:
         if self.place.config_file.is_file():
-            begin_new(self.board, self.place)
+            begin_new(self.viewer, self.place)
         else:
-            self.board.open_setup()
+            self.viewer.open_setup()
 
     def _not_started(self, name: str, why: str) -> None:
         self._asked.pop(name, None)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from autoresearch.state.config import ConfigError
 from autoresearch.tui.facts import limits
 from autoresearch.tui.screens.modals import Ask
-
-if TYPE_CHECKING:
-    from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.screens.viewer import Viewer
 
 
-def asks_for_room(viewer: Dashboard) -> bool:
+def asks_for_room(viewer: Viewer) -> bool:
     """Whether a limit would pause the engine at once: then nothing is started, and that limit is asked about."""
-    reached = limits.used_up(viewer.board.history, viewer.bounds())
+    reached = limits.used_up(viewer.dashboard.history, viewer.bounds())
     if reached is None:
         return False
     ask_value(viewer, reached.limit, f"An engine would pause at once: {reached.reason}. ")
     return True
 
 
-def ask_value(viewer: Dashboard, name: str, why: str = "") -> None:
+def ask_value(viewer: Viewer, name: str, why: str = "") -> None:
     kind, now = limits.KINDS[name], viewer.bounds().get(name)
 
     def answer(text: str | None) -> None:
@@ -38,7 +34,7 @@ def ask_value(viewer: Dashboard, name: str, why: str = "") -> None:
         viewer.ask("limit", f"The {limits.becomes(name, value)}.", name=name, value=value)
         viewer.look_again()
 
-    come = limits.so_far(name, viewer.board.history)
+    come = limits.so_far(name, viewer.dashboard.history)
     text = f"{why}{f'So far: {come}. ' if come else ''}Type a value such as {kind.example}, or off."
     title = f"Limit on {kind.words} (now {limits.amount(name, now)})"
     viewer.push_screen(Ask(title, text, kind.example, str(now or "")), answer)

@@ -105,7 +105,7 @@ class SteerScreen(SessionPage):
         if not path.exists():
             self.notify("The engine has written no notebook yet.", timeout=6)
             return
-        when = "before the next brief" if self.viewer.board.alive else "at the next start"
+        when = "before the next brief" if self.viewer.dashboard.alive else "at the next start"
         edit(self.viewer, path, f"What you changed is taken in {when}.")
 
     def _program(self) -> Path | None:

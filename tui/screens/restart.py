@@ -84,8 +84,8 @@ class ReturningScreen(SessionPage):
     # -- showing
 
     def facts(self) -> Returning:
-        board = self.viewer.board
-        return returning(self.history, board.engine, self.viewer.bounds(), self.pending(), self._steps)
+        engine = self.viewer.dashboard.engine
+        return returning(self.history, engine, self.viewer.bounds(), self.pending(), self._steps)
 
     def show(self) -> None:
         self._plan()

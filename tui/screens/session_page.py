@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -21,14 +21,11 @@ from autoresearch.tui.look.keys import Reasoned, line_of
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.dismiss_once import LeftOnce
 from autoresearch.tui.screens.modals import Ask, Choice, Option
+from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.pause_banner import PauseBanner
 from autoresearch.tui.widgets.state_line import cut
 
-if TYPE_CHECKING:
-    from autoresearch.tui.app.app import Dashboard
-
-READS_ONLY = "This screen only reads; leave out --read-only to change something."
 _SIDE_FROM = 100
 _LETTERS = "123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -88,12 +85,12 @@ class SessionPage(Reasoned, LeftOnce[None]):
         self._seen: tuple[object, ...] = ()
 
     @property
-    def viewer(self) -> Dashboard:
-        return cast("Dashboard", self.app)
+    def viewer(self) -> Viewer:
+        return cast("Viewer", self.app)
 
     @property
     def history(self) -> History:
-        return self.viewer.board.history
+        return self.viewer.dashboard.history
 
     def pending(self) -> list[Pending]:
         return pending(self.viewer.session, self.history)
@@ -126,7 +123,7 @@ class SessionPage(Reasoned, LeftOnce[None]):
     def stamp(self) -> tuple[object, ...]:
         """Another one means that there is something new to show."""
         names = tuple(path.name for path, _ in self.viewer.session.requests())
-        engine = self.viewer.board.engine
+        engine = self.viewer.dashboard.engine
         return (self.history.lines, id(self.history), names, engine.state if engine else "", self.palette.text)
 
     def look(self) -> None:
@@ -141,10 +138,10 @@ class SessionPage(Reasoned, LeftOnce[None]):
         self.look()
 
     def show_keys(self) -> None:
-        board = self.viewer.board
+        dashboard = self.viewer.dashboard
         mark = self.history.score_mark if self.tells_gains else ""
         heading = f"{self.heading} · score {mark}" if mark else self.heading
-        self.query_one(TitleLine).show(board.heading, heading, badge(board.engine, board.live))
+        self.query_one(TitleLine).show(dashboard.heading, heading, badge(dashboard.engine, dashboard.live))
         self.query_one(PauseBanner).show(self.viewer.pausing_words())
         self.query_one("#keys", KeyLine).show(line_of(self))
 

@@ -8,7 +8,7 @@ import contextlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -36,11 +36,9 @@ from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.dismiss_once import LeftOnce
 from autoresearch.tui.screens.editor import edit
 from autoresearch.tui.screens.start_engine import begin, begin_new
+from autoresearch.tui.screens.viewer import Viewer
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.text_list import Item, TextList
-
-if TYPE_CHECKING:
-    from autoresearch.tui.app.app import Dashboard
 
 _DEFAULTS = {"metric.direction": "lower", "agent.kind": "auto", "limits.dollars": "10"}
 _ROOM_BESIDE = 110
@@ -116,8 +114,8 @@ class SetupScreen(Reasoned, LeftOnce[None]):
         """What the dry run said."""
 
     @property
-    def board(self) -> Dashboard:
-        return cast("Dashboard", self.app)
+    def viewer(self) -> Viewer:
+        return cast("Viewer", self.app)
 
     def compose(self) -> ComposeResult:
         yield Static("", id="setup-title", markup=False)
@@ -291,7 +289,7 @@ class SetupScreen(Reasoned, LeftOnce[None]):
         self.query_one("#review", TextList).action_last()
 
     def action_edit(self) -> None:
-        edit(self.board, self.place.config_file, "The dry run (d) tells what the change does.")
+        edit(self.viewer, self.place.config_file, "The dry run (d) tells what the change does.")
         self._show()
 
     def action_dry_run(self) -> None:
@@ -300,7 +298,7 @@ class SetupScreen(Reasoned, LeftOnce[None]):
                 self.notify(why, severity="error", timeout=15)
 
         # Of this folder no session is begun here: only its commands are confirmed, if they came with a clone.
-        begin(self.board, self.place, None, lambda: None, lambda _: self._prove(), failed)
+        begin(self.viewer, self.place, None, lambda: None, lambda _: self._prove(), failed)
 
     def _prove(self) -> None:
         self.proved = []
@@ -344,7 +342,7 @@ class SetupScreen(Reasoned, LeftOnce[None]):
 
     def action_start(self) -> None:
         wrong = any(line.lstrip().startswith("×") for line in self.proved)
-        begin_new(self.board, self.place, "What the dry run marked × is not mended yet." if wrong else "")
+        begin_new(self.viewer, self.place, "What the dry run marked × is not mended yet." if wrong else "")
 
     def action_back(self) -> None:
         if self.proving is not None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autoresearch.state.config import ConfigError
 from autoresearch.state.session import Place, SessionError
 from autoresearch.state.text import safe_line
 from autoresearch.tui.screens.modals import Choice, Option
-
-if TYPE_CHECKING:
-    from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.screens.viewer import Viewer
 
 _SHOWN_CHARS = 160
 _LOCKED = 4
@@ -19,7 +17,7 @@ _LOCKED = 4
 
 
 def begin(
-    app: Dashboard,
+    viewer: Viewer,
     place: Place,
     session: str | None,
     act: Callable[[], Any],
@@ -35,16 +33,16 @@ def begin(
                 result = work()
             except (SessionError, ConfigError, OSError) as error:
                 if session is not None and isinstance(error, SessionError) and error.code == _LOCKED:
-                    app.call_from_thread(failed, "")
-                    app.call_from_thread(
-                        app.notify, "Somebody else has just started it; this screen watches.", timeout=8
+                    viewer.call_from_thread(failed, "")
+                    viewer.call_from_thread(
+                        viewer.notify, "Somebody else has just started it; this screen watches.", timeout=8
                     )
                 else:
-                    app.call_from_thread(failed, str(error))
+                    viewer.call_from_thread(failed, str(error))
                 return
-            app.call_from_thread(after, result)
+            viewer.call_from_thread(after, result)
 
-        app.run_worker(run, thread=True, exit_on_error=False, group="starting", name="start")
+        viewer.run_worker(run, thread=True, exit_on_error=False, group="starting", name="start")
 
     def ask(found: tuple[list[str], list[tuple[str, str]]]) -> None:
         words, commands = found
@@ -56,12 +54,12 @@ def begin(
             if value != "run":
                 failed("")
                 return
-            in_thread(lambda: app.starter.pending(place, session), lambda now: confirmed(now, found))
+            in_thread(lambda: viewer.starter.pending(place, session), lambda now: confirmed(now, found))
 
         listed = [f"  {key}: {safe_line(text)[:_SHOWN_CHARS]}" for key, text in commands]
         options = [Option("y", "run", "yes, run them here"), Option("n", "", "no")]
         text = "\n".join([*words, "", *listed])
-        app.push_screen(Choice(app.palette, "Run these commands?", text, options, default=""), answer)
+        viewer.push_screen(Choice(viewer.palette, "Run these commands?", text, options, default=""), answer)
 
     def confirmed(now: tuple[list[str], list[tuple[str, str]]], shown: tuple[list[str], list[tuple[str, str]]]) -> None:
         """A yes is one to what was shown: what arrived while the question stood is asked about."""
@@ -71,34 +69,34 @@ def begin(
             in_thread(trusted, then)
 
     def trusted() -> Any:
-        app.starter.confirm(place, session)
+        viewer.starter.confirm(place, session)
         return act()
 
-    in_thread(lambda: app.starter.pending(place, session), ask)
+    in_thread(lambda: viewer.starter.pending(place, session), ask)
 
 
-def begin_new(app: Dashboard, place: Place, first: str = "") -> None:
+def begin_new(viewer: Viewer, place: Place, first: str = "") -> None:
     """A new session, after a yes and the choice of who proposes; then it is shown. `first` is said before the rest."""
     try:
-        offers = app.starter.offers(place)
+        offers = viewer.starter.offers(place)
     except (ConfigError, OSError) as error:
-        app.notify(str(error), severity="error", timeout=15)
+        viewer.notify(str(error), severity="error", timeout=15)
         return
 
     def failed(why: str) -> None:
         if why:
-            app.notify(why, severity="error", timeout=15)
+            viewer.notify(why, severity="error", timeout=15)
 
     def answer(agent: str | None) -> None:
         if agent == "no":
             return
-        app.notify("A session is being made; its baseline is measured first.", timeout=3)
+        viewer.notify("A session is being made; its baseline is measured first.", timeout=3)
         begin(
-            app,
+            viewer,
             place,
             None,
-            lambda: app.starter.new(place, agent or None),
-            lambda made: app.open_session(place, made),
+            lambda: viewer.starter.new(place, agent or None),
+            lambda made: viewer.open_session(place, made),
             failed,
         )
 
@@ -112,4 +110,4 @@ def begin_new(app: Dashboard, place: Place, first: str = "") -> None:
     elif offers:
         text += f" No key and no agent CLI was found, so the {offers[0].name} proposes: it {offers[0].text}."
     text = f"{first}\n\n{text}" if first else text
-    app.push_screen(Choice(app.palette, "New session", text, options, default=options[0].value), answer)
+    viewer.push_screen(Choice(viewer.palette, "New session", text, options, default=options[0].value), answer)

@@ -30,8 +30,8 @@ async def test_a_veto_has_the_reason_that_was_typed(tmp_path: Path, reason: str)
     async with watching(night) as (app, pilot):
         await at(app, pilot, "i2")
         burst(pilot, "v", *reason, "enter")
-        await until(pilot, lambda: app.board.history.ideas["i2"].state == "vetoed")
-        assert app.board.history.ideas["i2"].reason == reason
+        await until(pilot, lambda: app.dashboard.history.ideas["i2"].state == "vetoed")
+        assert app.dashboard.history.ideas["i2"].reason == reason
 
 
 async def test_a_question_gets_all_that_follows_the_key_that_asks_it(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ async def test_a_question_gets_all_that_follows_the_key_that_asks_it(tmp_path: P
                 ("steer", {"text": "no q"}),
                 ("pause", {"now": False}),
             ]
-            assert app.screen is app.board
+            assert app.screen is app.dashboard
 
 
 async def test_an_editing_key_is_in_its_place_between_characters(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_keys_go_through_pages_as_they_open_and_close(tmp_path: Path) -> N
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await until(pilot, lambda: app.screen.query_one(Input).value == "q")
         assert not isinstance(app.screen_stack[-2], Page)
-        assert app.screen_stack[-2] is app.board
+        assert app.screen_stack[-2] is app.dashboard
 
 
 async def test_keys_after_the_last_one_are_nobodys(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ async def test_a_field_is_offered_no_key_that_it_would_type(tmp_path: Path) -> N
             await until(pilot, lambda: "f1         Help for this pane" in text(pilot))
             await pilot.press("escape", "escape")
             await until(pilot, lambda: not isinstance(app.screen, Page))
-            while app.screen is not app.board:
+            while app.screen is not app.dashboard:
                 await pilot.press("escape")
             await until(pilot, lambda: "? help" in text(pilot))
 
@@ -160,7 +160,7 @@ async def test_the_palette_says_when_nothing_fits_and_escape_leaves_all_as_it_wa
         await pilot.press("ctrl+p", *"qqqq")
         await until(pilot, lambda: "Nothing that is possible now reads like this" in text(pilot))
         await pilot.press("enter", "escape")
-        await until(pilot, lambda: app.screen is app.board)
+        await until(pilot, lambda: app.screen is app.dashboard)
         assert asked(writer) == []
 
 
@@ -208,7 +208,7 @@ async def test_themes_change_from_the_palette(tmp_path: Path) -> None:
         await pilot.press("ctrl+p", *"theme light", "enter")
         await until(pilot, lambda: app.theme == "autoresearch-light")
         assert app.palette.keep != before
-        assert app.board.palette.keep == app.palette.keep, "all draw with the one palette"
+        assert app.dashboard.palette.keep == app.palette.keep, "all draw with the one palette"
         await pilot.press("ctrl+p", *"theme ansi", "enter")
         await until(pilot, lambda: app.theme == "ansi-dark")
 
@@ -317,7 +317,7 @@ async def test_selected_lines_are_copied_as_they_are_drawn(tmp_path: Path) -> No
     with sessions.engine(writer):
         async with watching(writer) as (app, pilot):
             await until(pilot, lambda: "loss 2.1" in text(pilot))
-            log = app.board.query_one("#log", LogView)
+            log = app.dashboard.query_one("#log", LogView)
             written: list[str] = []
             app._driver.write = written.append  # type: ignore[union-attr,method-assign,assignment]
             await pilot.mouse_down(log, offset=(2, 2))

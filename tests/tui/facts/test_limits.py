@@ -13,7 +13,7 @@ from viewing import text, until, watching
 from autoresearch.engine.sessions import RunOptions
 from autoresearch.state.journal import records
 from autoresearch.tui.actions.engines import Detached
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.facts import documents, limits
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.facts.restart import returning
@@ -205,7 +205,7 @@ async def test_a_limit_set_too_low_is_told_of_a_session_that_was_only_stopped(tm
 async def test_the_list_opens_what_has_nothing_left_instead_of_resuming_it(tmp_path: Path) -> None:
     writer = limited(paused(tmp_path, "experiment limit reached (5)"), experiments=5)
     starter = sessions.Starts(lambda: None)
-    app = Dashboard(writer.place, None, clock=lambda: writer.now, starter=starter)
+    app = ViewerApp(writer.place, None, clock=lambda: writer.now, starter=starter)
     app.returning = True
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "experiment limit reached (5)" in text(pilot))

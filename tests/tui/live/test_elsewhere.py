@@ -21,17 +21,17 @@ async def test_a_live_engine_is_never_lost_and_a_dead_one_never_alive(tmp_path: 
             writer.now += 2_000
             reader_ms[0] += 2_000
             writer.live(experiment=writer.number, k=2, of=8)
-            await until(pilot, lambda: "RUNNING" in text(pilot) and app.board.live.updated == writer.now)  # type: ignore[union-attr]
+            await until(pilot, lambda: "RUNNING" in text(pilot) and app.dashboard.live.updated == writer.now)  # type: ignore[union-attr]
             assert "12s  on gpu-box" in text(pilot), "by its own clock"
         reader_ms[0] += 9_000
-        app.board.refresh_state()
+        app.dashboard.refresh_state()
         await until(pilot, lambda: "No sign of the engine" in text(pilot))
         assert "go on here" not in text(pilot), "it only reads"
-        assert app.board.engine is not None
-        assert app.board.engine.state == "lost"
+        assert app.dashboard.engine is not None
+        assert app.dashboard.engine.state == "lost"
         writer.now += 11_000
         writer.live(experiment=writer.number, k=3, of=8)
-        await until(pilot, lambda: app.screen is app.board and "RUNNING" in text(pilot))
+        await until(pilot, lambda: app.screen is app.dashboard and "RUNNING" in text(pilot))
 
 
 async def test_going_on_here_is_offered_last(tmp_path: Path) -> None:
@@ -40,10 +40,10 @@ async def test_going_on_here_is_offered_last(tmp_path: Path) -> None:
     async with watching(writer, starter=starter) as (app, pilot):
         assert "RUNNING" in text(pilot), "the clocks agree, and it was written just now"
         writer.now += 9_000
-        app.board.refresh_state()
+        app.dashboard.refresh_state()
         await until(pilot, lambda: "No sign of the engine" in text(pilot))
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen is app.board)
+        await until(pilot, lambda: app.screen is app.dashboard)
         assert starter.began == []
         assert "on gpu-box" in text(pilot)
 

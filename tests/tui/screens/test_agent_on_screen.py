@@ -54,7 +54,7 @@ async def test_the_log_is_the_agents_while_nothing_is_measured(tmp_path: Path, s
             writer.live(experiment=writer.number, description=about[0], k=1, of=8, sha=commit)
             writer.flush()
             await until(pilot, lambda: "step 1" in text(pilot))
-            log = app.board.query_one(LogView)
+            log = app.dashboard.query_one(LogView)
             assert log.file is not None
             assert log.file.path.name == "output.log"
 

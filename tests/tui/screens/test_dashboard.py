@@ -10,7 +10,7 @@ from viewing import asked, text, until, watching
 
 from autoresearch.state.journal import records
 from autoresearch.state.session import SessionError
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.look.keys import commands_of
 from autoresearch.tui.screens.experiment import ExperimentScreen
 from autoresearch.tui.screens.modals import Choice, Page
@@ -43,7 +43,7 @@ async def test_pause_asks_and_pressed_again_takes_it_back(tmp_path: Path) -> Non
             await until(pilot, lambda: asked(writer) == [("pause", {"now": False})])
             assert "Pausing after this experiment; p takes it back" in text(pilot)
             await pilot.press("d")
-            await until(pilot, lambda: app.screen is not app.board)
+            await until(pilot, lambda: app.screen is not app.dashboard)
             assert "Pausing after this experiment; p takes it back" in text(pilot), "on every screen of the session"
             await pilot.press("p")
             await until(pilot, lambda: [kind for kind, _ in asked(writer)] == ["pause", "unpause"])
@@ -53,7 +53,7 @@ async def test_pause_asks_and_pressed_again_takes_it_back(tmp_path: Path) -> Non
             for path, _ in writer.session.requests():
                 path.unlink()
             writer.live(experiment=writer.number, pausing="pause", k=2)
-            await until(pilot, lambda: app.board.live is not None and app.board.live.pausing == "pause")
+            await until(pilot, lambda: app.dashboard.live is not None and app.dashboard.live.pausing == "pause")
             assert "PAUSING" in text(pilot)
             await pilot.press("p")
             assert [kind for kind, _ in asked(writer)] == ["unpause"]
@@ -68,7 +68,7 @@ async def test_stop_asks_first(tmp_path: Path) -> None:
                 await pilot.press("s")
                 await until(pilot, lambda: isinstance(app.screen, Choice))
                 await pilot.press(answer)
-                await until(pilot, lambda: app.screen is app.board)
+                await until(pilot, lambda: app.screen is app.dashboard)
             await until(pilot, lambda: asked(writer) == [("stop", {})])
 
 
@@ -77,12 +77,12 @@ async def test_escape_in_a_question_leaves_what_is_below_as_it_is(tmp_path: Path
     with sessions.engine(writer):
         async with watching(writer) as (app, pilot):
             await pilot.press("z")
-            await until(pilot, lambda: app.board.zoomed)
+            await until(pilot, lambda: app.dashboard.zoomed)
             await pilot.press("q")
             await until(pilot, lambda: isinstance(app.screen, Choice))
             await pilot.press("escape")
-            await until(pilot, lambda: app.screen is app.board)
-            assert app.board.zoomed
+            await until(pilot, lambda: app.screen is app.dashboard)
+            assert app.dashboard.zoomed
 
 
 async def test_limits_are_the_configs_with_what_people_have_set_since(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ async def test_leaving_is_a_choice_while_an_engine_runs(
             await pilot.press(keys[0])
             await until(pilot, lambda: isinstance(app.screen, Choice))
             await pilot.press(*keys[1:])
-            await until(pilot, lambda: app._exit if leaves else app.screen is app.board)
+            await until(pilot, lambda: app._exit if leaves else app.screen is app.dashboard)
             assert app._exit is leaves
             assert [kind for kind, _ in asked(writer)] == kinds
 
@@ -166,8 +166,8 @@ async def test_resume_starts_an_engine_once_and_shows_that_it_comes(tmp_path: Pa
         assert started == [1]
         with sessions.engine(writer):
             writer.live(experiment=6)
-            await until(pilot, lambda: app.board.engine.state == "running")
-        await until(pilot, lambda: app.board.engine.state == "paused")
+            await until(pilot, lambda: app.dashboard.engine.state == "running")
+        await until(pilot, lambda: app.dashboard.engine.state == "paused")
 
 
 async def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
@@ -186,10 +186,10 @@ async def test_an_engine_that_never_takes_the_lock_is_given_up(tmp_path: Path) -
     writer = sessions.paused(tmp_path, experiments=5)
     async with watching(writer, start_engine=lambda: None) as (app, pilot):
         await pilot.press("r")
-        await until(pilot, lambda: app.board.engine.state == "starting")
+        await until(pilot, lambda: app.dashboard.engine.state == "starting")
         writer.now += 16_000
         await until(pilot, lambda: "did not start" in text(pilot))
-        assert app.board.engine.state == "paused"
+        assert app.dashboard.engine.state == "paused"
 
 
 async def test_a_watcher_without_an_engine_to_start_says_how(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ async def test_a_dead_and_a_silent_engine_are_told_apart(tmp_path: Path) -> None
     async with watching(writer) as (app, pilot):
         assert "ENGINE LOST" in text(pilot)
         with sessions.engine(writer):
-            await until(pilot, lambda: app.board.engine.state == "running")
+            await until(pilot, lambda: app.dashboard.engine.state == "running")
             writer.now += 11_000
             await until(pilot, lambda: "NOT RESPONDING" in text(pilot))
 
@@ -220,12 +220,12 @@ async def test_a_missing_journal_is_one_sentence_and_no_crash(tmp_path: Path) ->
     writer = sessions.paused(tmp_path, experiments=5)
     data = writer.session.journal.read_bytes()
     writer.session.journal.unlink()
-    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now)
+    app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "The session is gone" in text(pilot))
         await pilot.pause()
         await pilot.press("w")
-        await until(pilot, lambda: app.screen is app.board)
+        await until(pilot, lambda: app.screen is app.dashboard)
         writer.session.journal.write_bytes(data)
         await until(pilot, lambda: "PAUSED" in text(pilot))
         assert "deleted or moved" not in text(pilot)
@@ -234,13 +234,13 @@ async def test_a_missing_journal_is_one_sentence_and_no_crash(tmp_path: Path) ->
 async def test_new_lines_reach_every_widget_and_the_cursor_stays_on_its_experiment(tmp_path: Path) -> None:
     writer = sessions.paused(tmp_path, experiments=30)
     async with watching(writer) as (app, pilot):
-        table = app.board.query_one(Experiments)
+        table = app.dashboard.query_one(Experiments)
         await pilot.press("j", "j")
         chosen = table.at(table.cursor).number
         assert chosen == 28
         writer.experiment()
         writer.flush()
-        await until(pilot, lambda: len(app.board.history.rows) == 31)
+        await until(pilot, lambda: len(app.dashboard.history.rows) == 31)
         assert table.at(table.cursor).number == chosen
         assert "   31  " in text(pilot)
 
@@ -248,11 +248,11 @@ async def test_new_lines_reach_every_widget_and_the_cursor_stays_on_its_experime
 async def test_enter_opens_what_the_journal_knows(tmp_path: Path) -> None:
     writer = sessions.paused(tmp_path, experiments=30)
     async with watching(writer) as (app, pilot):
-        kept = max(row.number for row in app.board.history.rows if row.status == "keep")
+        kept = max(row.number for row in app.dashboard.history.rows if row.status == "keep")
         await pilot.press(*["j"] * (30 - kept), "enter")
         await until(pilot, lambda: isinstance(app.screen, ExperimentScreen))
         shown = text(pilot)
-        line = app.board.history.by_number[kept]
+        line = app.dashboard.history.by_number[kept]
         for words in (f"#{kept}  KEEP ✓", "Hypothesis", "train.py", "540 to 1", "fresh run, seed 5", line.sha[:12]):
             assert words in shown
         await pilot.press("escape", "g", "G", "enter")
@@ -267,7 +267,7 @@ async def test_scrolling_up_leaves_the_logs_end_and_f_comes_back(tmp_path: Path)
     output = writer.session.run(writer.number) / "output.log"
     with sessions.engine(writer):
         async with watching(writer, size=(80, 24)) as (app, pilot):
-            log = app.board.query_one(LogView)
+            log = app.dashboard.query_one(LogView)
             await pilot.press("2")
             await until(pilot, lambda: "step   228" in text(pilot))
             await pilot.press("k", "k")
@@ -326,7 +326,7 @@ async def test_panes_are_reached_by_number_and_by_tab(tmp_path: Path) -> None:
                 for words in seen.values():
                     await pilot.press("tab")
                     await until(pilot, lambda words=words: words in text(pilot))
-                assert app.board.active == "chart"
+                assert app.dashboard.active == "chart"
 
 
 async def test_help_names_every_key_that_does_something_now(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ async def test_help_names_every_key_that_does_something_now(tmp_path: Path) -> N
 
 async def test_a_fatal_error_shows_no_values_of_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     writer = sessions.paused(tmp_path, experiments=5)
-    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now)
+    app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now)
 
     def fail() -> None:
         api_key = "-".join(["sk", "very", "secret"])

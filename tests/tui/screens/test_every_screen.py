@@ -15,7 +15,7 @@ from viewing import text, until
 
 from autoresearch.state.journal import records
 from autoresearch.state.session import Place, Session
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 
 SIZES = [(60, 15), (80, 24), (120, 40), (200, 60)]
 ENDS = [SIZES[0], SIZES[-1]]
@@ -32,13 +32,13 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Session]:
     return place, session
 
 
-async def each_screen(app: Dashboard, size: tuple[int, int], state: str) -> None:
+async def each_screen(app: ViewerApp, size: tuple[int, int], state: str) -> None:
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.board.opened and app.board.engine is not None)
+        await until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
         for name, pressed in OF_SESSION.items():
             await quick(pilot, *pressed)
             await _look(app, pilot, name, state)
-            while app.screen is not app.board:
+            while app.screen is not app.dashboard:
                 app.pop_screen()
                 await pilot.pause(0)
             await quick(pilot, "escape", "escape", "1")
@@ -52,9 +52,9 @@ async def quick(pilot: Pilot[None], *pressed: str) -> None:
         await pilot.pause(0)
 
 
-async def _look(app: Dashboard, pilot: Pilot[None], name: str, state: str) -> None:
+async def _look(app: ViewerApp, pilot: Pilot[None], name: str, state: str) -> None:
     opened = OPENED.get(name, "DashboardScreen")
-    if opened == "ExperimentScreen" and not app.board.history.rows:
+    if opened == "ExperimentScreen" and not app.dashboard.history.rows:
         opened = "DashboardScreen"  # there is none to open
     await until(pilot, lambda: type(app.screen).__name__ == opened)
     if opened == "HomeScreen":
@@ -70,14 +70,14 @@ async def _look(app: Dashboard, pilot: Pilot[None], name: str, state: str) -> No
 @pytest.mark.parametrize("size", ENDS, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_with_nothing_in_it(tmp_path: Path, size: tuple[int, int]) -> None:
     writer = empty(tmp_path)
-    await each_screen(Dashboard(writer.place, writer.session, clock=lambda: writer.now), size, "STOPPED")
+    await each_screen(ViewerApp(writer.place, writer.session, clock=lambda: writer.now), size, "STOPPED")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_with_a_whole_night_in_it(tmp_path: Path, size: tuple[int, int]) -> None:
     writer = sessions.rich(tmp_path)
     starter = sessions.Starts(lambda: None)
-    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=starter)
+    app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now, starter=starter)
     await each_screen(app, size, "STOPPED")
     assert starter.began == [], "looking starts nothing"
 
@@ -85,14 +85,14 @@ async def test_with_a_whole_night_in_it(tmp_path: Path, size: tuple[int, int]) -
 @pytest.mark.parametrize("size", ENDS, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_with_ten_thousand_experiments(many: tuple[Place, Session], size: tuple[int, int]) -> None:
     now = records.now_ms()
-    await each_screen(Dashboard(*many, clock=lambda: now), size, "PAUSED")
+    await each_screen(ViewerApp(*many, clock=lambda: now), size, "PAUSED")
 
 
 async def test_a_low_terminal_shows_the_experiments_that_its_keys_are_for(tmp_path: Path) -> None:
     writer = sessions.rich(tmp_path)
-    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now)
+    app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now)
     async with app.run_test(size=(60, 15)) as pilot:
-        await until(pilot, lambda: app.board.opened and "DISCARD ×" in text(pilot))
+        await until(pilot, lambda: app.dashboard.opened and "DISCARD ×" in text(pilot))
         await pilot.press("6")
         await until(pilot, lambda: "val_bpb in bits/byte" in text(pilot) and "DISCARD ×" not in text(pilot))
         await pilot.resize_terminal(80, 24)

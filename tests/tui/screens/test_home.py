@@ -14,7 +14,7 @@ from viewing import at_home, line, several, text, until, watching
 
 from autoresearch.state.journal import records
 from autoresearch.state.session import NoSession, Session, open_session
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.facts.overview import Overview, age, overview_of
 from autoresearch.tui.look.keys import commands_of
 from autoresearch.tui.look.palette import COLOUR
@@ -44,24 +44,24 @@ async def test_enter_opens_and_ctrl_o_comes_back(tmp_path: Path) -> None:
     found = several(tmp_path)
     async with at_home(found) as (app, pilot):
         await pilot.press("j", "enter")
-        await until(pilot, lambda: app.has_session and app.board.opened)
+        await until(pilot, lambda: app.has_session and app.dashboard.opened)
         assert app.session.name == "nov19"
-        assert app.screen is app.board
+        assert app.screen is app.dashboard
         assert "PAUSED" in text(pilot)
         await pilot.press("ctrl+o")
         await until(pilot, lambda: app.showing_home and "nov20" in text(pilot))
         await pilot.press("escape")
-        await until(pilot, lambda: app.screen is app.board)
+        await until(pilot, lambda: app.screen is app.dashboard)
         await pilot.press("ctrl+o")
         await until(pilot, lambda: app.showing_home and "warmup" in text(pilot))
         await pilot.press("G", "enter")
-        await until(pilot, lambda: app.session.name == "warmup" and app.board.opened)
+        await until(pilot, lambda: app.session.name == "warmup" and app.dashboard.opened)
         await pilot.press("ctrl+o")
         await until(pilot, lambda: app.showing_home and "nov20" in text(pilot))
         await pilot.press("g", "enter")
         await until(pilot, lambda: app.session.name == "nov20" and "does not respond" in text(pilot))
         await pilot.press("w")
-        await until(pilot, lambda: app.screen is app.board)
+        await until(pilot, lambda: app.screen is app.dashboard)
         assert len(app.screen_stack) == 1, "no pile of screens"
 
 
@@ -199,11 +199,11 @@ async def test_the_list_follows_what_happens(tmp_path: Path) -> None:
 
 async def test_an_empty_repository_says_how_to_begin(tmp_path: Path) -> None:
     writer = sessions.Writer(tmp_path)
-    app = Dashboard(writer.place, None, starter=sessions.Starts(None))
+    app = ViewerApp(writer.place, None, starter=sessions.Starts(None))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "n sets this target up" in text(pilot))
     writer.place.config_file.write_text("")
-    app = Dashboard(writer.place, None, starter=sessions.Starts(None))
+    app = ViewerApp(writer.place, None, starter=sessions.Starts(None))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "No session yet; n starts the first one." in text(pilot))
 
@@ -230,7 +230,7 @@ async def test_the_first_frame_does_not_wait_for_fifty_journals(
 
     monkeypatch.setattr("autoresearch.tui.screens.home.overview_of", gated)
     monkeypatch.setattr("autoresearch.tui.screens.home._SHOWN_EVERY_S", 0.0)
-    app = Dashboard(first.place, None, clock=lambda: first.now, starter=sessions.Starts(None))
+    app = ViewerApp(first.place, None, clock=lambda: first.now, starter=sessions.Starts(None))
     async with app.run_test(size=(80, 24)) as pilot:
         screen = app.screen
         assert isinstance(screen, HomeScreen)
@@ -270,7 +270,7 @@ def test_an_age_has_one_unit() -> None:
 async def test_a_session_is_deleted_only_after_its_loss_was_said_and_a_yes(tmp_path: Path) -> None:
     story = told(tmp_path / "repo")
     story.write(records.Pause(reason="as asked", by="you"))
-    app = Dashboard(story.place, None, starter=sessions.Starts(None))
+    app = ViewerApp(story.place, None, starter=sessions.Starts(None))
     async with app.run_test(size=(100, 40), notifications=True) as pilot:
         await until(pilot, lambda: "PAUSED" in text(pilot))
         await pilot.press("d")

@@ -11,7 +11,7 @@ import sessions
 from textual.pilot import Pilot
 from viewing import several
 
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.look.preferences import Preferences
 from autoresearch.tui.screens.home import HomeScreen
 
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.usefixtures("utc")
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
 
-def home(tmp_path: Path, preferences: Preferences | None = None) -> Dashboard:
+def home(tmp_path: Path, preferences: Preferences | None = None) -> ViewerApp:
     found = several(tmp_path)
     now = max(writer.now for writer in found.values()) + 60_000
     writer = found["nov20"]
     writer.now = now
     writer.live(experiment=writer.number, description="Drop weight decay", arm="candidate", k=1, of=8)
-    return Dashboard(
+    return ViewerApp(
         writer.place, None, clock=lambda: now, starter=sessions.Starts(lambda: None), preferences=preferences
     )
 
@@ -78,7 +78,7 @@ def test_on_top_of_home(tmp_path: Path, snap_compare: Any, keys: Any) -> None:
 def test_an_empty_home(tmp_path: Path, snap_compare: Any) -> None:
     place = sessions.Writer(tmp_path).place
     place.config_file.write_text("")
-    app = Dashboard(place, None, starter=sessions.Starts(lambda: None))
+    app = ViewerApp(place, None, starter=sessions.Starts(lambda: None))
     assert snap_compare(app, terminal_size=(80, 24), run_before=once_read(count=0))
 
 
@@ -89,7 +89,7 @@ class _Held:
         self.session = session
 
 
-def _running(app: Dashboard) -> Any:
+def _running(app: ViewerApp) -> Any:
     from autoresearch.state.session import Session
 
     return _Held(Session(app.place.sessions_dir / "nov20"))

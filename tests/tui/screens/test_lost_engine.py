@@ -88,7 +88,7 @@ async def test_a_death_is_shown_with_its_last_words_and_one_key_goes_on(tmp_path
             assert "goes on at its next sample" in " ".join(text(pilot).replace("│", " ").split())
             await pilot.press("enter")
             await until(pilot, lambda: starter.began == [(writer.session.name, None)])
-            assert app.screen is app.board
+            assert app.screen is app.dashboard
 
 
 async def test_a_screen_that_reads_promises_no_key_that_goes_on(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ async def test_a_screen_that_reads_promises_no_key_that_goes_on(tmp_path: Path) 
             await until(pilot, lambda: "The engine is gone" in text(pilot))
             assert not re.search(PROMISE, text(pilot))
             await pilot.press("escape")
-            await until(pilot, lambda: app.screen is app.board)
+            await until(pilot, lambda: app.screen is app.dashboard)
             assert "it ended without a word" in text(pilot)
             assert not re.search(PROMISE, text(pilot))
             await pilot.press("ctrl+o")
@@ -119,7 +119,7 @@ async def test_what_turns_out_to_be_no_death_is_taken_back(tmp_path: Path) -> No
             await until(pilot, lambda: "The engine is gone" in text(pilot))
             writer.add(records.Pause(reason="enough", by="engine"))
             writer.flush()
-            await until(pilot, lambda: app.screen is app.board)
+            await until(pilot, lambda: app.screen is app.dashboard)
 
 
 async def test_it_is_said_once_and_looking_first_leaves_the_screen(tmp_path: Path) -> None:
@@ -131,11 +131,11 @@ async def test_it_is_said_once_and_looking_first_leaves_the_screen(tmp_path: Pat
             held.close()
             await until(pilot, lambda: "The engine is gone" in text(pilot))
             await pilot.press("escape")
-            await until(pilot, lambda: app.screen is app.board)
+            await until(pilot, lambda: app.screen is app.dashboard)
             for _ in range(3):
-                app.board.refresh_state()
+                app.dashboard.refresh_state()
                 await pilot.pause()
-            assert app.screen is app.board
+            assert app.screen is app.dashboard
             assert "ENGINE LOST" in text(pilot)
             assert starter.began == []
             await pilot.press("r")
@@ -158,7 +158,7 @@ async def test_a_hang_names_the_process_and_ends_it_only_when_told(tmp_path: Pat
             await until(pilot, lambda: "The engine does not respond" in text(pilot))
             assert f"Process {process.pid} has given no sign for 1m" in text(pilot)
             await pilot.press("enter")  # the harmless answer is the default
-            await until(pilot, lambda: app.screen is app.board)
+            await until(pilot, lambda: app.screen is app.dashboard)
             assert process.poll() is None
             assert starter.began == []
             app._told = ""
@@ -184,7 +184,7 @@ async def test_a_heartbeat_that_comes_back_takes_the_question_away(tmp_path: Pat
         async with watching(writer) as (app, pilot):
             await until(pilot, lambda: "The engine does not respond" in text(pilot))
             writer.live(experiment=writer.number, k=2)
-            await until(pilot, lambda: app.screen is app.board and "RUNNING" in text(pilot))
+            await until(pilot, lambda: app.screen is app.dashboard and "RUNNING" in text(pilot))
 
 
 async def test_a_session_that_vanishes_is_said_to_be_gone_and_comes_back(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ async def test_a_session_that_vanishes_is_said_to_be_gone_and_comes_back(tmp_pat
             await pilot.press("w")
             await until(pilot, lambda: "NO SESSION" in text(pilot))
             writer.now += 60_000
-            app.board.refresh_state()
+            app.dashboard.refresh_state()
             await pilot.pause()
             assert "NO SESSION" in text(pilot)
             assert "NOT RESPONDING" not in text(pilot)
@@ -224,7 +224,7 @@ async def test_an_archived_or_replaced_session_says_so(tmp_path: Path) -> None:
         other = sessions.paused(tmp_path / "other", experiments=9).session.journal
         assert other.stat().st_size > writer.session.journal.stat().st_size
         other.replace(writer.session.journal)  # as a pull does
-        await until(pilot, lambda: len(app.board.history.rows) == 9 and "was replaced meanwhile" in text(pilot))
+        await until(pilot, lambda: len(app.dashboard.history.rows) == 9 and "was replaced meanwhile" in text(pilot))
 
 
 async def test_who_resumes_second_is_told_so_and_watches(tmp_path: Path) -> None:
@@ -236,8 +236,8 @@ async def test_who_resumes_second_is_told_so_and_watches(tmp_path: Path) -> None
     async with watching(writer, starter=sessions.Starts(held)) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "Somebody else has just started it" in text(pilot))
-        assert app.board.engine is not None
-        assert app.board.engine.state == "paused", "no longer said to be starting here"
+        assert app.dashboard.engine is not None
+        assert app.dashboard.engine.state == "paused", "no longer said to be starting here"
 
 
 async def test_a_yes_covers_only_what_was_shown(tmp_path: Path) -> None:
@@ -296,11 +296,11 @@ async def main():
     else:
         raise SystemExit("the folder can be written")
     common = folder.parent.parent
-    from autoresearch.tui.app.app import Dashboard
+    from autoresearch.tui.app.app import ViewerApp
     place = Place(top=common.parent, git_dir=common, common_dir=common, prefix="")
-    app = Dashboard(place, session, read_only=True)
+    app = ViewerApp(place, session, read_only=True)
     async with app.run_test(size=(120, 40)) as pilot:
-        await viewing.until(pilot, lambda: app.board.opened and app.board.engine is not None)
+        await viewing.until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
         print(viewing.text(pilot))
 
 asyncio.run(main())

@@ -13,7 +13,7 @@ from textual.widgets import TextArea
 from viewing import asked, last, text, until, watching
 
 from autoresearch.state.journal import records
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.screens.editor import program_of
 from autoresearch.tui.screens.messages import SteerScreen
 
@@ -27,10 +27,10 @@ def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("VISUAL", raising=False)
 
     @contextlib.contextmanager
-    def aside(self: Dashboard) -> Iterator[None]:
+    def aside(self: ViewerApp) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr(Dashboard, "suspend", aside)
+    monkeypatch.setattr(ViewerApp, "suspend", aside)
     return script
 
 

@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from autoresearch.state.journal import records
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.look.preferences import Preferences
 from autoresearch.tui.widgets.pick_list import Picks
 
@@ -25,11 +25,11 @@ SIZES = [(80, 24), (120, 40), (200, 60)]
 NAMES = ["experiment", "crash", "logs", "ideas", "dead", "families", "search", "returning", "messages"]
 
 
-def open_page(name: str) -> Callable[[Dashboard], list[str]]:
+def open_page(name: str) -> Callable[[ViewerApp], list[str]]:
     """What opens it, and the keys to press then."""
 
-    def act(app: Dashboard) -> list[str]:
-        history = app.board.history
+    def act(app: ViewerApp) -> list[str]:
+        history = app.dashboard.history
         if name == "experiment":
             app.open_experiment(max(row.number for row in history.rows if row.status == "keep"))
         elif name == "crash":
@@ -55,10 +55,10 @@ def open_page(name: str) -> Callable[[Dashboard], list[str]]:
 def prepared(name: str) -> Any:
     async def prepare(pilot: Pilot[None]) -> None:
         app = pilot.app
-        assert isinstance(app, Dashboard)
-        await _until(pilot, lambda: app.board.opened and app.board.engine is not None)
+        assert isinstance(app, ViewerApp)
+        await _until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
         keys = open_page(name)(app)
-        await _until(pilot, lambda: app.screen is not app.board and app.screen.is_mounted)
+        await _until(pilot, lambda: app.screen is not app.dashboard and app.screen.is_mounted)
         await app.workers.wait_for_complete()
         await pilot.press(*keys)
         if name == "search":
@@ -81,11 +81,11 @@ async def _until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
         await pilot.pause(0.02)
 
 
-def app_of(folder: Path, *, committed: bool = False, **options: Any) -> Dashboard:
+def app_of(folder: Path, *, committed: bool = False, **options: Any) -> ViewerApp:
     writer = sessions.rich(folder)
     if committed:
         sessions.commit(writer)
-    return Dashboard(
+    return ViewerApp(
         writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None), **options
     )
 
@@ -131,5 +131,5 @@ def test_before_a_restart_beside_the_next_brief(tmp_path: Path, snap_compare: An
     night = nights.example(tmp_path / "tinyformer")
     repos.git(night.repo, "update-ref", night.session.branch, night.incumbent)
     night.write(records.Stop(reason="stopped by ann", by="ann", timestamp=night.now))
-    app = Dashboard(night.place, night.session, clock=lambda: night.now, starter=sessions.Starts(lambda: None))
+    app = ViewerApp(night.place, night.session, clock=lambda: night.now, starter=sessions.Starts(lambda: None))
     assert snap_compare(app, terminal_size=size, run_before=prepared("returning"))

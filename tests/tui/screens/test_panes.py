@@ -30,17 +30,17 @@ async def test_each_pane_can_have_the_whole_screen(tmp_path: Path, size: tuple[i
                 await until(pilot, lambda words=words: words in text(pilot))
                 others = [other for at, other in seen.items() if at != key]
                 assert not [other for other in others if other in text(pilot)], key
-                assert app.focused is app.board.widget_of(app.board.active)
+                assert app.focused is app.dashboard.widget_of(app.dashboard.active)
                 assert app.focused.outer_size == (size[0], size[1] - 3), "all but the state and the keys"
             await pilot.press("escape", "1")
             await until(pilot, lambda: "DISCARD ×" in text(pilot) and "#1 " in text(pilot))
             await pilot.press("2", "z", "z")
-            assert not app.board.zoomed
+            assert not app.dashboard.zoomed
 
 
 async def test_escape_undoes_one_thing_at_a_time(tmp_path: Path) -> None:
     async with watching(sessions.paused(tmp_path, experiments=30)) as (app, pilot):
-        board = app.board
+        board = app.dashboard
         assert not board.check_action("back", ())
         await pilot.press("1", "z", "slash", *"keep", "enter")
         await pilot.press("escape")
@@ -59,7 +59,7 @@ async def test_enter_on_the_short_lists_opens_the_whole_ones(tmp_path: Path, siz
             await pilot.press(key, "enter")
             await until(pilot, lambda: isinstance(app.screen, IdeasScreen))
             await pilot.press("escape")
-            await until(pilot, lambda: app.screen is app.board)
+            await until(pilot, lambda: app.screen is app.dashboard)
 
 
 def test_no_arrangement_leaves_a_place_empty() -> None:

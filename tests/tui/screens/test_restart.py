@@ -14,7 +14,7 @@ from viewing import asked, text, until, watching
 
 from autoresearch.engine.record import recovery
 from autoresearch.state.journal import SCORE_MARKS, records
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.cli import cli
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.engine import Engine
@@ -129,37 +129,37 @@ def test_the_plan_is_asked_of_the_real_repository(tmp_path: Path) -> None:
 
 async def test_a_session_that_does_not_run_opens_with_it_and_enter_resumes_at_once(tmp_path: Path) -> None:
     writer, starter = sessions.rich(tmp_path), sessions.Starts(lambda: None)
-    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=starter)
+    app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now, starter=starter)
     app.returning = True
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
         assert "it goes on at run 3" in text(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: len(starter.began) == 1)
-        await until(pilot, lambda: app.screen is app.board)
+        await until(pilot, lambda: app.screen is app.dashboard)
 
 
 async def test_pages_with_gains_say_who_prints_the_score(tmp_path: Path) -> None:
     writer = sessions.rich(tmp_path)
     writer.add(records.Warn(text="The code in scope prints the score.", code="own-score"))
     writer.flush()
-    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None))
+    app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None))
     app.returning = True
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: f"Before a restart · score {SCORE_MARKS['scope']}" in text(pilot))
-        app.push_screen(IdeasScreen(app.board.palette))
+        app.push_screen(IdeasScreen(app.dashboard.palette))
         await until(pilot, lambda: f"Ideas and dead ends · score {SCORE_MARKS['scope']}" in text(pilot))
 
 
 async def test_a_running_session_opens_with_the_dashboard(tmp_path: Path) -> None:
     writer = sessions.running(tmp_path, experiments=5)
-    app = Dashboard(writer.place, writer.session, clock=lambda: writer.now)
+    app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now)
     app.returning = True
     with sessions.engine(writer):
         async with app.run_test(size=(120, 40)) as pilot:
-            await until(pilot, lambda: app.board.opened and app.board.engine is not None)
+            await until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
             await pilot.pause()
-            assert app.screen is app.board
+            assert app.screen is app.dashboard
 
 
 async def test_escape_goes_to_the_dashboard_and_the_page_can_be_called_back(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ async def test_escape_goes_to_the_dashboard_and_the_page_can_be_called_back(tmp_
         await pilot.press("B")
         await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
         await pilot.press("escape")
-        await until(pilot, lambda: app.screen is app.board)
+        await until(pilot, lambda: app.screen is app.dashboard)
 
 
 async def test_a_veto_a_new_order_an_idea_and_a_limit_are_in_the_journal(tmp_path: Path) -> None:
@@ -178,13 +178,13 @@ async def test_a_veto_a_new_order_an_idea_and_a_limit_are_in_the_journal(tmp_pat
         picks = app.screen.query_one("#picks", Picks)
         picks.to_key("i2")
         await pilot.press("K")
-        await until(pilot, lambda: next(iter(app.board.history.ideas)) == "i2")
+        await until(pilot, lambda: next(iter(app.dashboard.history.ideas)) == "i2")
         await pilot.press("v", "enter")
-        await until(pilot, lambda: app.board.history.ideas["i2"].state == "vetoed")
+        await until(pilot, lambda: app.dashboard.history.ideas["i2"].state == "vetoed")
         await pilot.press("i", *"mine", "enter")
-        await until(pilot, lambda: any(idea.text == "mine" for idea in app.board.history.ideas.values()))
+        await until(pilot, lambda: any(idea.text == "mine" for idea in app.dashboard.history.ideas.values()))
         await pilot.press("l", "4", "ctrl+u", *"25", "enter")
-        await until(pilot, lambda: app.board.history.settings.get("limits.dollars") == 25)
+        await until(pilot, lambda: app.dashboard.history.settings.get("limits.dollars") == 25)
         await until(pilot, lambda: "of $25" in text(pilot))
         await pilot.press("l", "4", "ctrl+u", *"many", "enter")
         await until(pilot, lambda: "limits.dollars" in text(pilot))
@@ -247,15 +247,15 @@ async def test_a_lost_engine_is_shown_with_its_last_words(tmp_path: Path) -> Non
 async def test_the_preview_is_the_brief_with_what_was_changed_here(tmp_path: Path) -> None:
     session = told(tmp_path / "repo")
     session.session.config.write_text((session.repo / "autoresearch.toml").read_text())
-    app = Dashboard(session.place, session.session, starter=sessions.Starts(lambda: None))
+    app = ViewerApp(session.place, session.session, starter=sessions.Starts(lambda: None))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.board.opened and app.board.engine is not None)
+        await until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
         app.open_returning()
         await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
         await pilot.press("b")
         await until(pilot, lambda: "You are the researcher" in text(pilot))
         await pilot.press("escape", "i", *"a golden spring", "enter")
-        await until(pilot, lambda: any("golden" in idea.text for idea in app.board.history.ideas.values()))
+        await until(pilot, lambda: any("golden" in idea.text for idea in app.dashboard.history.ideas.values()))
         await pilot.press("b")
         brief = app.screen.query_one("#brief")
         await until(pilot, lambda: any("golden spring" in item[2] for item in brief._items))  # type: ignore[attr-defined]

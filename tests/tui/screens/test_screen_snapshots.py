@@ -12,7 +12,7 @@ import pytest
 import sessions
 from textual.pilot import Pilot
 
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.live.gauges import Gauge, Gauges
 from autoresearch.tui.look.preferences import Preferences
 from autoresearch.tui.screens.lost_engine import Lost
@@ -21,17 +21,17 @@ SIZES = [(80, 24), (120, 40), (200, 60)]
 
 
 @contextlib.contextmanager
-def app_of(writer: sessions.Writer, alive: bool, **options: Any) -> Iterator[Dashboard]:
+def app_of(writer: sessions.Writer, alive: bool, **options: Any) -> Iterator[ViewerApp]:
     with sessions.engine(writer) if alive else contextlib.nullcontext():
-        yield Dashboard(writer.place, writer.session, clock=lambda: writer.now, **options)
+        yield ViewerApp(writer.place, writer.session, clock=lambda: writer.now, **options)
 
 
 def once_read(*keys: str) -> Any:
     async def prepare(pilot: Pilot[None]) -> None:
         app = pilot.app
-        assert isinstance(app, Dashboard)
+        assert isinstance(app, ViewerApp)
         deadline = time.monotonic() + 30
-        while not app.board.opened or app.board.engine is None:
+        while not app.dashboard.opened or app.dashboard.engine is None:
             assert time.monotonic() < deadline
             await pilot.pause(0.02)
         await pilot.pause()
@@ -104,7 +104,7 @@ def test_the_engine_dies(
                 await pilot.pause(0.02)
             await pilot.pause()
 
-        app = Dashboard(writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None))
+        app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now, starter=sessions.Starts(lambda: None))
         assert snap_compare(app, terminal_size=size, run_before=dies)
 
 
@@ -159,7 +159,7 @@ def test_meters(tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPat
     async def prepare(pilot: Pilot[None]) -> None:
         await once_read()(pilot)
         for _ in range(40):
-            pilot.app.board.on_gauges_read(Gauges.Read(gauges))  # type: ignore[attr-defined]
+            pilot.app.dashboard.on_gauges_read(Gauges.Read(gauges))  # type: ignore[attr-defined]
         await pilot.pause()
         await pilot.pause()
 

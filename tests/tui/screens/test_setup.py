@@ -19,7 +19,7 @@ from viewing import text, until
 from autoresearch.state.config import config as configs
 from autoresearch.state.session import find_place
 from autoresearch.tui.actions.target_draft import value_of
-from autoresearch.tui.app.app import Dashboard
+from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.look.keys import commands_of
 from autoresearch.tui.screens.modals import Choice
 from autoresearch.tui.screens.setup import Field, SetupScreen
@@ -31,9 +31,9 @@ GOOD = {"measure.run": "python bench.py", "metric.name": "score", "scope.edit": 
 @contextlib.asynccontextmanager
 async def setting_up(
     repo: Path, size: tuple[int, int] = (100, 40), **options: Any
-) -> AsyncIterator[tuple[Dashboard, Pilot[None], SetupScreen]]:
+) -> AsyncIterator[tuple[ViewerApp, Pilot[None], SetupScreen]]:
     options.setdefault("starter", sessions.Starts(lambda: None))
-    app = Dashboard(find_place(repo), None, **options)
+    app = ViewerApp(find_place(repo), None, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: "n sets this target up" in text(pilot))
         await pilot.press("n")
@@ -265,7 +265,7 @@ def test_pictured(
 
     if look == "plain":
         monkeypatch.setenv("NO_COLOR", "1")
-    app = Dashboard(
+    app = ViewerApp(
         find_place(repo),
         None,
         starter=sessions.Starts(lambda: None),

@@ -84,7 +84,7 @@ def test_a_flagged_experiment_has_a_mark_above_it() -> None:
 
 async def test_zoom_and_pan_by_key(tmp_path: Path) -> None:
     async with watching(sessions.paused(tmp_path, experiments=60)) as (app, pilot):
-        chart = app.board.query_one(Chart)
+        chart = app.dashboard.query_one(Chart)
         await pilot.press("6", "plus")
         assert chart.view.window == (31, 60)
         assert "#31–60, 0 shows all" in text(pilot)
@@ -104,7 +104,7 @@ async def test_zoom_and_pan_by_key(tmp_path: Path) -> None:
 
 async def test_zoom_pan_and_picking_by_mouse(tmp_path: Path) -> None:
     async with watching(sessions.paused(tmp_path, experiments=100), size=(160, 50)) as (app, pilot):
-        chart = app.board.query_one(Chart)
+        chart = app.dashboard.query_one(Chart)
         width = chart.content_region.width
         await pilot._post_mouse_events([_scroll()], chart, (width // 2, 5))
         assert chart.view.window is not None
@@ -115,7 +115,7 @@ async def test_zoom_pan_and_picking_by_mouse(tmp_path: Path) -> None:
         await pilot.hover(chart, offset=(40, 5))
         await pilot.mouse_up(chart, offset=(40, 5))
         assert chart.view.window[0] < first
-        table = app.board.query_one(Experiments)
+        table = app.dashboard.query_one(Experiments)
         await pilot.press("0")
         await pilot.click(chart, offset=Offset(width // 2, 5))
         await until(pilot, lambda: table.cursor)
@@ -132,7 +132,7 @@ def _scroll() -> type:
 async def test_the_log_axis_is_said(tmp_path: Path) -> None:
     async with watching(sessions.paused(tmp_path, experiments=30)) as (app, pilot):
         await pilot.press("6", "L")
-        assert app.board.query_one(Chart).view.log
+        assert app.dashboard.query_one(Chart).view.log
         assert "log axis" in text(pilot).split("Experiments")[0]
         await pilot.press("L")
         assert "log axis" not in text(pilot).split("Experiments")[0].split("+ closer")[0]
@@ -162,7 +162,7 @@ async def test_other_metrics_and_live_series_take_turns(tmp_path: Path) -> None:
             await until(pilot, lambda: "6 memory_mb" in text(pilot))
             await until(pilot, lambda: "1,075" in text(pilot))
             # What comes later has its value too.
-            chart = app.board.query_one(Chart)
+            chart = app.dashboard.query_one(Chart)
             writer.close(writer.proposals, commit, about, "discard", "worse", metric=2.0, runs=1)
             writer.flush()
             await until(pilot, lambda: len(chart.points.rows) == 90)
@@ -179,7 +179,7 @@ async def test_a_live_series_fills_the_chart(tmp_path: Path) -> None:
         async with watching(writer) as (app, pilot):
             await pilot.press("6", "V")
             await until(pilot, lambda: "6 loss, live" in text(pilot))
-            assert not app.board.query_one(Chart).check_action("zoom", (2,))
+            assert not app.dashboard.query_one(Chart).check_action("zoom", (2,))
             with progress.open("ab") as file:
                 file.write(orjson.dumps({"t": 9.0, "name": "loss", "value": 77.5}) + b"\n")
             await until(pilot, lambda: "77.5" in text(pilot))

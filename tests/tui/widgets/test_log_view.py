@@ -65,7 +65,7 @@ async def test_words_are_lit_up_and_gone_to(tmp_path: Path) -> None:
     output.write_text("\n".join(lines) + "\n")
     with sessions.engine(writer):
         async with watching(writer) as (app, pilot):
-            log = app.board.query_one("#log", LogView)
+            log = app.dashboard.query_one("#log", LogView)
             await until(pilot, lambda: "step 999" in text(pilot))
             await pilot.press("2", "slash", *"diverged", "enter")
             await until(pilot, lambda: ">step 900 Diverged" in text(pilot))

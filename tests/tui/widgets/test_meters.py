@@ -130,9 +130,9 @@ async def test_meters_of_this_machine_are_a_pane(tmp_path: Path, nvml: Path, siz
     here(writer)
     with sessions.engine(writer):
         async with watching(writer, size=size) as (app, pilot):
-            seen = app.board.gauges.wanted.is_set
+            seen = app.dashboard.gauges.wanted.is_set
             if size[0] < 140:
-                await until(pilot, lambda: app.board.check_action("pane", ("machine",)))
+                await until(pilot, lambda: app.dashboard.check_action("pane", ("machine",)))
                 assert not seen(), "nobody looks"
                 await pilot.press("7")
             await until(pilot, lambda: "gpu 1" in text(pilot) and "memory" in text(pilot))
@@ -147,9 +147,9 @@ async def test_another_machines_meters_are_not_shown_as_the_engines(tmp_path: Pa
         for size in ((80, 24), (160, 50)):
             async with watching(writer, size=size) as (app, pilot):
                 await pilot.press("7", "tab", "tab", "tab", "tab", "tab", "tab")
-                assert app.board.active == "experiments"
+                assert app.dashboard.active == "experiments"
                 assert "Machine" not in text(pilot)
-                assert not app.board.gauges.wanted.is_set()
+                assert not app.dashboard.gauges.wanted.is_set()
 
 
 def test_meters_at_rest_send_next_to_nothing(tmp_path: Path) -> None:

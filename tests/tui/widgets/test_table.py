@@ -100,7 +100,7 @@ async def test_a_filter_is_typed_seen_and_ended(tmp_path: Path) -> None:
     writer = sessions.running(tmp_path, experiments=60)
     with sessions.engine(writer):
         async with watching(writer) as (app, pilot):
-            table = app.board.query_one(Experiments)
+            table = app.dashboard.query_one(Experiments)
             await pilot.press("2", "1", "slash", *"keep")
             await until(pilot, lambda: "of 60: keep" in text(pilot))
             assert {each.status for each in table.rows} == {"keep"}
@@ -109,20 +109,20 @@ async def test_a_filter_is_typed_seen_and_ended(tmp_path: Path) -> None:
             await pilot.press("j", "enter")
             await until(pilot, lambda: isinstance(app.screen, ExperimentScreen) and "KEEP ✓" in text(pilot))
             await pilot.press("escape")
-            await until(pilot, lambda: app.screen is app.board)
+            await until(pilot, lambda: app.screen is app.dashboard)
             chosen = table.chosen
             await pilot.press("escape")
             assert len(table.rows) == 60
             assert table.chosen == chosen, "the cursor stays on its experiment"
             await pilot.press("slash", *"crash", "escape")
             assert len(table.rows) == 60
-            assert not app.board.query_one("#find", Input).display
+            assert not app.dashboard.query_one("#find", Input).display
 
 
 async def test_what_arrives_goes_through_the_filter_and_the_sorting(tmp_path: Path) -> None:
     writer = sessions.paused(tmp_path, experiments=40)
     async with watching(writer) as (app, pilot):
-        table = app.board.query_one(Experiments)
+        table = app.dashboard.query_one(Experiments)
         await pilot.press("slash", *"-keep", "enter", "o", "o")
         assert table.sorting[0] == "metric"
         await pilot.press("j", "j", "j")
@@ -130,7 +130,7 @@ async def test_what_arrives_goes_through_the_filter_and_the_sorting(tmp_path: Pa
         for _ in range(30):
             writer.experiment()
         writer.flush()
-        await until(pilot, lambda: len(app.board.history.rows) == 70)
+        await until(pilot, lambda: len(app.dashboard.history.rows) == 70)
         assert table.chosen == chosen
         assert before < len(table.rows) < before + 30
         values = [each.metric for each in table.rows if each.metric is not None]
@@ -139,7 +139,7 @@ async def test_what_arrives_goes_through_the_filter_and_the_sorting(tmp_path: Pa
 
 async def test_every_column_sorts_and_turns_and_the_title_says_so(tmp_path: Path) -> None:
     async with watching(sessions.paused(tmp_path, experiments=40), size=(200, 60)) as (app, pilot):
-        table = app.board.query_one(Experiments)
+        table = app.dashboard.query_one(Experiments)
         seen = []
         for _ in range(9):
             await pilot.press("o")
@@ -155,7 +155,7 @@ async def test_every_column_sorts_and_turns_and_the_title_says_so(tmp_path: Path
 
 async def test_a_click_on_a_title_sorts(tmp_path: Path) -> None:
     async with watching(sessions.paused(tmp_path, experiments=40)) as (app, pilot):
-        table = app.board.query_one(Experiments)
+        table = app.dashboard.query_one(Experiments)
         await pilot.click(table, offset=(25, 1))
         assert table.sorting == ("metric", False)
         await pilot.click(table, offset=(25, 1))
@@ -181,7 +181,7 @@ async def test_what_was_mended_folds_into_the_last_of_the_chain(tmp_path: Path) 
     writer.add(records.Pause(reason="enough"))
     writer.flush()
     async with watching(writer) as (app, pilot):
-        table = app.board.query_one(Experiments)
+        table = app.dashboard.query_one(Experiments)
         assert [each.number for each in table.rows] == [4, 1]
         assert "↳ #3, #2 mended" in text(pilot)
         await pilot.press("c")
