@@ -19,7 +19,7 @@ import orjson
 
 from autoresearch.engine import sandbox
 from autoresearch.engine.limits import environment_suspect
-from autoresearch.engine.process import disown, starting
+from autoresearch.engine.process import claim, release, starting_child
 from autoresearch.state.journal import History, records
 
 TIMEOUT_S = 30.0
@@ -78,7 +78,7 @@ class Notifier:
     async def _send(self, notice: Notice) -> None:
         argv = sandbox.argv(self._command)
         try:
-            with starting() as own:
+            with starting_child():
                 child = await asyncio.create_subprocess_exec(
                     *argv,
                     cwd=self._folder,
@@ -87,7 +87,7 @@ class Notifier:
                     stderr=asyncio.subprocess.DEVNULL,
                     start_new_session=True,
                 )
-                own(child.pid)
+                claim(child.pid)
         except OSError as error:
             self._warn(f"notify.command could not be started: {error.strerror}")
             return
@@ -102,7 +102,7 @@ class Notifier:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
                 await child.wait()
-            disown(child.pid)
+            release(child.pid)
 
     async def close(self) -> None:
         """Wait for what is under way: the notice of a pause is sent as the engine ends."""

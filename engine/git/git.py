@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from autoresearch.engine.process import disown, own, starting
+from autoresearch.engine.process import claim, release, starting_child
 
 _CONFIG = (
     "core.hooksPath=/dev/null",
@@ -115,14 +115,14 @@ class Git:
             cwd=self.work_tree if self.work_tree is not None and self.work_tree.is_dir() else self.git_dir,
             env={**self._env, **env} if env else self._env,
         ) as child:
-            own(child.pid)
+            claim(child.pid)
             try:
                 out, err = child.communicate(data, TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 child.kill()
                 return 124, b"", f"it did not end within {TIMEOUT_S:g} s"
             finally:
-                disown(child.pid)
+                release(child.pid)
         return child.returncode, out, err.decode("utf-8", "replace")
 
     def talk(self, *args: str, stdin: str = "", say: Callable[[str], None] | None = None) -> tuple[int, str, str]:
@@ -150,7 +150,8 @@ class Git:
 
     def start(self, *args: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
         """A long-lived batch process, known as ours so that no clean-up takes it for a leftover."""
-        with starting() as own:  # a sweep after a command would take it for a leftover between its start and its name
+        # A sweep after a command would take it for a leftover between its start and its name.
+        with starting_child():
             child = subprocess.Popen(
                 (*self._prefix, *args),
                 stdin=subprocess.PIPE,
@@ -160,7 +161,7 @@ class Git:
                 env=self._env,
                 start_new_session=True,
             )
-            own(child.pid)
+            claim(child.pid)
         return child
 
 
@@ -286,4 +287,4 @@ def end_batch(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-    disown(child.pid)
+    release(child.pid)

@@ -14,15 +14,9 @@ from typing import Any
 from autoresearch.state.text import clean_line
 
 _MB = 2**20
-
-
 _SLACK_MB = 64
 """GPU memory counts as given back when it is within this of what it was."""
-
-
 _DEEPEST = 64
-
-
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg")
 """A driver, and WSL's: without one the import of NVML is spared. AUTORESEARCH_NVML_DEVICE names another file."""
 

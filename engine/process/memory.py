@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from autoresearch.engine.process import descendants
+from autoresearch.engine.process.seen import LINUX, Seen
 
 _BLOCK = 512
 """The unit of `st_blocks`."""
@@ -28,7 +28,7 @@ class Memory:
         self._memory_files = memory_files
         self._shared = _own_shared_memory(pid)
 
-    def held_mb(self, family: Collection[descendants.Seen], *, fair: bool = False) -> float:
+    def held_mb(self, family: Collection[Seen], *, fair: bool = False) -> float:
         """Of these processes; `fair` divides pages among those who share them, which is dear."""
         files_mb = self._files_mb(family)
         if fair:
@@ -42,20 +42,20 @@ class Memory:
             os.close(self._shared)
             self._shared = None
 
-    def _files_mb(self, family: Iterable[descendants.Seen]) -> float:
+    def _files_mb(self, family: Iterable[Seen]) -> float:
         """What memory files hold, mapped or not."""
         held = 0
         if self._shared is not None:
             info = os.fstatvfs(self._shared)
             held = (info.f_blocks - info.f_bfree) * info.f_frsize
-        if self._memory_files and descendants.LINUX:
+        if self._memory_files and LINUX:
             held += sum(dict(file for seen in family for file in _memory_files(seen.pid)).values())
         return held / 2**20
 
 
 def _own_shared_memory(pid: int) -> int | None:
     """A descriptor of the process's /dev/shm; None where that is the machine's, whose memory is not only its own."""
-    if not descendants.LINUX:
+    if not LINUX:
         return None
     try:
         found = os.open(f"/proc/{pid}/root/dev/shm", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -79,12 +79,12 @@ def _memory_files(pid: int) -> Iterator[tuple[tuple[int, int], int]]:
                     yield (info.st_dev, info.st_ino), info.st_blocks * _BLOCK
 
 
-def _mapped_mb(seen: descendants.Seen) -> float:
+def _mapped_mb(seen: Seen) -> float:
     """Of a process's memory, what is in memory files or otherwise shared."""
     return _kilobytes(seen.pid, "status", rb"^RssShmem:") / 2**10
 
 
-def _fair_share_mb(seen: descendants.Seen) -> tuple[float, float]:
+def _fair_share_mb(seen: Seen) -> tuple[float, float]:
     """A process's memory with shared pages divided among those who share them; and what of it is shared memory."""
     held = _kilobytes(seen.pid, "smaps_rollup", rb"^Pss:")
     if not held:

@@ -112,10 +112,10 @@ def cap_engine_log(path: Path) -> None:
     """Shorten an engine's own log when it has passed its cap; missing is fine."""
     with contextlib.suppress(OSError):  # a full disk or a missing file: it is a log
         if path.lstat().st_size > ENGINE_LOG_MB * 2**20:
-            cut(path, 0, ENGINE_LOG_MB)
+            cut_log(path, 0, ENGINE_LOG_MB)
 
 
-def cut(path: Path, start: int, cap_mb: float) -> int:
+def cut_log(path: Path, start: int, cap_mb: float) -> int:
     """Shorten the part of `path` from `start` on to its head, a line that says so, and its tail; its new end.
 
     Each end keeps half of `cap_mb`, 8 MB at most, in whole lines where lines are short.

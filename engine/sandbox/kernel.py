@@ -11,18 +11,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-LINUX = sys.platform == "linux"
-
+from autoresearch.engine.process import LINUX
 
 _PROGRAM = Path(__file__).with_name("spawner_program.py")
-
-
 _PROBE_S = 30.0
-
-
 _PR_SET_DUMPABLE = 4
-
-
 _TRUNCATE_ABI, _SCOPES_ABI = 3, 6
 
 

@@ -16,21 +16,13 @@ _KEYS = (
     ".local/share/keyrings .cargo/credentials .cargo/credentials.toml .kaggle .huggingface/token "
     ".cache/huggingface/token .cache/huggingface/stored_tokens .bash_history .zsh_history .python_history .lesshst"
 ).split()
-
-
 _SYSTEM_KEYS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d",
                 "/etc/ssl/private", "/etc/krb5.keytab", "/var/lib/docker", "/var/lib/containerd")  # fmt: skip
-
-
 _SOCKETS = ("/run/docker.sock", "/run/containerd", "/run/podman", "/run/crio", "/run/dbus/system_bus_socket",
             "/run/systemd/private", "/run/snapd.socket", "/run/snapd-snap.socket", "/run/libvirt", "/run/screen",
             "/run/user", "/tmp/.X11-unix")  # fmt: skip
 """By which other programs take orders that would be carried out outside."""
-
-
 _ACCELERATORS = ("dri", "kfd", "dxg", "nvidia*", "accel*", "infiniband", "mali*", "davinci*")
-
-
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", *_ACCELERATORS)
 
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from autoresearch.engine.sandbox.kernel import LINUX, Kernel, this_kernel
+from autoresearch.engine.process import LINUX
+from autoresearch.engine.sandbox.kernel import Kernel, this_kernel
 from autoresearch.state.config import Config
 from autoresearch.state.session import SessionError
 
@@ -37,14 +38,10 @@ _TABLE: tuple[tuple[Protection, int, str], ...] = (
     (Protection("terminals", "runs can write to your other terminals"), 0, "mounts"),
     (Protection("sockets", "runs can reach other programs' sockets (docker, tmux, the session bus)"), 0, "mounts"),
 )
-
-
 _NETWORK_TABLE: tuple[tuple[Protection, int, str], ...] = (
     (Protection("network", "runs can open TCP connections", essential=True), 4, "network"),
     (Protection("datagrams", "runs can send UDP"), 10, "network"),
 )
-
-
 _LOOPBACK = Protection("loopback", "the loopback network is closed, too: programs cannot talk over localhost")
 
 

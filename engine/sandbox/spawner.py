@@ -22,8 +22,6 @@ from autoresearch.engine.sandbox.places import _devices, _real, beside
 from autoresearch.engine.sandbox.protection import Network
 
 _SIZE = struct.Struct("<I")
-
-
 _MOST_TASKS = max(8 * process.MOST_PROCESSES, 16384)
 """Processes and threads: against what multiplies faster than the engine looks. The kernel counts all of one's account,
 or all in a spawner's namespace; root is not bound."""

@@ -192,9 +192,9 @@ def once(scratch, *rest):
 Scratch.make_empty = once
 """
 END = """
-from autoresearch.engine.process import command, descendants
-command._Run._end_family = lambda run: (set(), set())
-descendants.nothing_inherited = lambda: True
+from autoresearch.engine.process import runner
+runner._Run._end_family = lambda run: (set(), set())
+runner.descendants.nothing_inherited = lambda: True
 """
 
 

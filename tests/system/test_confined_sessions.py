@@ -10,7 +10,7 @@ import pytest
 from engines import lines, run, session
 from repos import BENCH, TOML, git, make_target, small_disk, snapshot, write
 
-from autoresearch.engine.process import command as process
+from autoresearch.engine import process
 from autoresearch.engine.sandbox import kernel
 from autoresearch.engine.sandbox import protection as level
 from autoresearch.state.journal import records

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from autoresearch.engine.process import disown, own
+from autoresearch.engine.process import claim, release
 from autoresearch.engine.workspace import Scope
 
 READ_LINES = 800
@@ -289,7 +289,7 @@ def _output(command: list[str], folder: Path) -> tuple[bytes, str, bool]:
         command, cwd=folder, env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as child:  # fmt: skip
-        own(child.pid)
+        claim(child.pid)
 
         def end() -> None:
             late.set()
@@ -305,7 +305,7 @@ def _output(command: list[str], folder: Path) -> tuple[bytes, str, bool]:
         finally:
             timer.cancel()
             child.kill()
-            disown(child.pid)
+            release(child.pid)
     return out, complaint, late.is_set()
 
 

@@ -20,7 +20,7 @@ from autoresearch.engine.agents import supervisor
 from autoresearch.engine.agents.claude.files import PASSED_OVER, Refused, is_secret
 from autoresearch.engine.brief import quoted
 from autoresearch.engine.files import least_free_mb
-from autoresearch.engine.process import cut
+from autoresearch.engine.process import cut_log
 from autoresearch.engine.sandbox import SECRET, Kernel, Rooted, Scratch, View
 from autoresearch.state.config import Config
 from autoresearch.state.session import CONFIG_FILE, Place
@@ -93,7 +93,7 @@ class Shell:
         began = time.monotonic()
         done = await process.run_async(self._command(script, limit_s, log))
         took_s = time.monotonic() - began
-        cut(log, 0, SHOWN_MB)
+        cut_log(log, 0, SHOWN_MB)
         words = quoted(log.read_bytes().decode("utf-8", "replace"), _MARKED)
         log.unlink()
         how = f"exit code {done.code}" if done.cause in (None, "nonzero_exit") else f"ended: {done.detail}"

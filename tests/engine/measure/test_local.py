@@ -19,6 +19,7 @@ from autoresearch.engine.measure import Job, LocalSlot
 from autoresearch.engine.measure import local as measure
 from autoresearch.engine.measure.slot import Tree
 from autoresearch.engine.process import descendants
+from autoresearch.engine.process import seen as processes
 from autoresearch.state.config import config as configs
 from autoresearch.state.journal.records import CRASH_CAUSES, Sample
 
@@ -404,7 +405,7 @@ async def test_cancelling_ends_whatever_runs(slot: Any, job: Any, tmp_path: Path
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert descendants.look(pid) is None
+    assert processes.look(pid) is None
     assert not (tmp_path / "runs/00007/pid").exists()
 
 

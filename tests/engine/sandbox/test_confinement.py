@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from repos import TOML, git, make_target
 
+from autoresearch.engine import process
 from autoresearch.engine.agents import login_files
-from autoresearch.engine.process import command as process
 from autoresearch.engine.process import descendants
 from autoresearch.engine.sandbox import Confinement, Kernel, Role, Scratch, Spawner, View, kernel
 from autoresearch.engine.sandbox import protection as level

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from repos import git, make_target, snapshot
 
+from autoresearch.engine import process
 from autoresearch.engine.agents import PRESETS, Blocked, Outcome, Proposal, Unavailable, create
 from autoresearch.engine.agents import cli_stream as clistream
 from autoresearch.engine.agents.cli_stream import CliStream
@@ -28,8 +29,8 @@ from autoresearch.engine.agents.command import failures as troubles
 from autoresearch.engine.agents.command.agent import Command
 from autoresearch.engine.agents.command.presets import ANSWER_FOLDER, WORDS_FILE, call_of
 from autoresearch.engine.brief import Brief, Mend
-from autoresearch.engine.process import command as process
-from autoresearch.engine.process import descendants
+from autoresearch.engine.process import descendants, runner
+from autoresearch.engine.process import seen as processes
 from autoresearch.engine.workspace import Taken, Workspace, head_of
 from autoresearch.state.config import AgentSettings
 from autoresearch.state.config import config as configs
@@ -153,7 +154,7 @@ def has_content(path: Path) -> bool:
 
 
 def alive(pid: int) -> bool:
-    seen = descendants.look(pid)
+    seen = processes.look(pid)
     return seen is not None and seen.state != "Z"
 
 
@@ -374,7 +375,7 @@ async def test_aiders_own_figures_are_read_from_its_text(world: World) -> None:
 async def test_the_time_limit_ends_a_grandchild_in_a_session_of_its_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "time", Leaping(lambda: has_content(world.folder / "pid")))
+    monkeypatch.setattr(runner, "time", Leaping(lambda: has_content(world.folder / "pid")))
     world.cli("codex", f"{EDIT}setsid bash -c 'echo $$ > $OUT/pid; sleep 300' &\nsleep 300\n")
     proposal = await world.propose(world.agent("codex", timeout_s=60.0))
     assert proposal.problem == "no_proposal"
@@ -386,7 +387,7 @@ async def test_work_that_was_described_before_the_time_limit_is_taken(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = world.tree.folder / ANSWER_FOLDER / WORDS_FILE
-    monkeypatch.setattr(process, "time", Leaping(lambda: has_content(words)))
+    monkeypatch.setattr(runner, "time", Leaping(lambda: has_content(words)))
     world.cli("codex", f"{EDIT}{WRITE_WORDS}sleep 300\n")
     proposal = await world.propose(world.agent("codex", timeout_s=60.0))
     assert (proposal.problem, proposal.description) == ("", "a lower value")
@@ -435,7 +436,7 @@ def test_an_agent_does_not_outlive_a_killed_engine(tmp_path: Path) -> None:
     engine = (
         "import subprocess, sys\n"
         "from pathlib import Path\n"
-        "from autoresearch.engine.process import run as process\n"
+        "from autoresearch.engine import process\n"
         "from autoresearch.engine.agents import supervisor\n"
         "log = Path(sys.argv[1])\n"
         "argv = supervisor.argv(['bash', '-c', 'echo $$; trap \"\" TERM; while true; do sleep 1; done'], log=log)\n"
