@@ -19,7 +19,7 @@ from autoresearch.engine.measure import metrics
 from autoresearch.engine.measure.gpu import GpuWatch
 from autoresearch.engine.measure.slot import GuardResult, Job, Tree
 from autoresearch.engine.process import Command, Exit
-from autoresearch.engine.sandbox import JUDGES, Confinement, Role, Scratch
+from autoresearch.engine.sandbox import EVALUATORS, Confinement, Role, Scratch
 from autoresearch.engine.workspace import Linked
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.journal.records import Sample
@@ -401,9 +401,9 @@ class LocalSlot:
             self._environments[key] = sandbox.base(
                 folder=tree.folder,
                 user_folder=self._user_folder,
-                scratch=self._scratch.for_judges() if role in JUDGES else self._scratch,
+                scratch=self._scratch.for_evaluators() if role in EVALUATORS else self._scratch,
                 session=self._session,
-                names=(*self._config.measure.env, *(self._config.measure.evaluate_env if role in JUDGES else ())),
+                names=(*self._config.measure.env, *(self._config.measure.evaluate_env if role in EVALUATORS else ())),
                 online=self._network(role) == "on",
             )
         return self._environments[key]

@@ -71,7 +71,7 @@ def release(pid: int) -> None:
 
 @contextlib.contextmanager
 def starting_child() -> Iterator[None]:
-    """Around starting a child in a session of its own, and claiming it. No sweep judges children meanwhile."""
+    """Around starting a child in a session of its own, and claiming it. No sweep looks at children meanwhile."""
     global _starting, _generation
     with _settled:
         _starting += 1

@@ -3,7 +3,7 @@
 Knows no agent: where their logins lie is handed in.
 """
 
-from autoresearch.engine.sandbox.confinement import JUDGES, Confinement, Role, Rooted, agent_view, ground
+from autoresearch.engine.sandbox.confinement import EVALUATORS, Confinement, Role, Rooted, agent_view, ground
 from autoresearch.engine.sandbox.environment import SECRET, argv, base, for_run
 from autoresearch.engine.sandbox.kernel import Kernel, landlock_abi, shield, this_kernel
 from autoresearch.engine.sandbox.places import accelerators, beside, hidden_in, keys, sockets

@@ -27,7 +27,7 @@ from autoresearch.state.session import Place, SessionError
 
 Role = Literal["setup", "run", "evaluate", "holdout"]
 """`run` is also `build` and the guards; `holdout` one that stands alone, where `run` would."""
-JUDGES: tuple[Role, ...] = ("evaluate", "holdout")
+EVALUATORS: tuple[Role, ...] = ("evaluate", "holdout")
 """They may read what is hidden, and get `evaluate_env`."""
 
 
@@ -133,7 +133,7 @@ class Confinement:
         """An evaluator that is given a key is given the network too: it asks somebody with it."""
         if role == "setup":
             return "on"
-        if role in JUDGES and any(SECRET.search(name) for name in self._config.measure.evaluate_env):
+        if role in EVALUATORS and any(SECRET.search(name) for name in self._config.measure.evaluate_env):
             return "on"
         return self._config.measure.network
 
@@ -149,7 +149,7 @@ class Confinement:
     def _folders(self, role: Role) -> list[Path]:
         ground = self._ground
         tree = ground.evaluate if role == "evaluate" and ground.evaluate else ground.measure
-        own = ground.scratch.for_judges() if role in JUDGES else ground.scratch
+        own = ground.scratch.for_evaluators() if role in EVALUATORS else ground.scratch
         scratch = [own.home, own.tmp, own.caches]
         own.caches.mkdir(parents=True, exist_ok=True)
         found = [tree.root, *scratch, *self._extra, Path("/dev/shm")]
@@ -159,7 +159,7 @@ class Confinement:
 
     def _view(self, role: Role) -> View:
         ground = self._ground
-        hidden = [] if role == "setup" or role in JUDGES else self._hidden()
+        hidden = [] if role == "setup" or role in EVALUATORS else self._hidden()
         # What is hidden in the repository could be read from its objects.
         inside = any(path.is_relative_to(ground.top) for path in hidden)
         private = [ground.common_dir if inside else ground.sessions, *ground.private, *keys(ground.environ)]
@@ -168,16 +168,16 @@ class Confinement:
         if not (self._offered or this_kernel()).held:
             private += _disks()
         trees = [tree.root / ".git" for tree in (ground.measure, ground.evaluate) if tree is not None]
-        # A judge may have processes of its own to confine.
-        judges = role in JUDGES
+        # An evaluator may have processes of its own to confine.
+        scores = role in EVALUATORS
         folders = tuple(self._folders(role)) if (self._offered or this_kernel()).held else ()
         return View(
             self.network(role),
             covered=(*private, *hidden),
             unlisted=tuple(hidden),
             fixed=tuple(trees),
-            held=folders if judges else (),
-            frozen_but=() if judges else folders,
+            held=folders if scores else (),
+            frozen_but=() if scores else folders,
             shared_mb=self._config.measure.memory_mb,
         )
 

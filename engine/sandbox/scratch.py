@@ -20,11 +20,11 @@ class Scratch:
     """The folders of a slot that are no part of its trees."""
 
     root: Path
-    judging: bool = False
-    """Whoever writes a compile cache runs code in whoever reads it: judges have caches of their own."""
+    scoring: bool = False
+    """Whoever writes a compile cache runs code in whoever reads it: evaluators have caches of their own."""
 
-    def for_judges(self) -> Scratch:
-        return Scratch(self.root, judging=True)
+    def for_evaluators(self) -> Scratch:
+        return Scratch(self.root, scoring=True)
 
     @property
     def home(self) -> Path:
@@ -32,7 +32,7 @@ class Scratch:
 
     @property
     def caches(self) -> Path:
-        return self.root / ("judge-caches" if self.judging else "caches")
+        return self.root / ("evaluator-caches" if self.scoring else "caches")
 
     @property
     def bin(self) -> Path:

@@ -33,7 +33,7 @@ _CLASSES = {
 FIXED = (".gitattributes", ".gitmodules", "autoresearch.toml")
 """Never in scope: what git makes of every other file at a checkout, where it fetches from, and what is measured."""
 LOADED_UNASKED = ("conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "sitecustomize.py", "usercustomize.py")
-"""In scope only when a pattern without wildcards names such a file: the programs that judge a candidate read them."""
+"""In scope only when a pattern without wildcards names such a file: programs that score a candidate read them."""
 _COMPILED = ("**/__pycache__/**", "**/*.pyc", "**/*.pyo")
 """Never in scope: Python runs a compiled file in place of its source, a protected one too."""
 

@@ -1,8 +1,8 @@
 """New in-scope files that Python would import in place of what protected code means.
 
-A judge that says `import json` gets the `json.py` beside it, if there is one; a package hides a module of the same
+An evaluator that says `import json` gets the `json.py` beside it, if there is one; a package hides a module of the same
 name, and a compiled module its source. Where the scope is a wildcard, a proposal could write such a file, and its code
-would run in the judge. Files that were there before are the person's own choice.
+would run in the evaluator. Files that were there before are the person's own choice.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     python prepare.py evaluate
 
 The first command leaves training tokens and a tokenizer in `data/`, and no validation text: the second finds that again
-at its source and judges `train.py` from a process of its own (`judge.py` says what that guarantees). The standard
+at its source and scores `train.py` from a process of its own (`evaluator.py` says what that guarantees). The standard
 library and a folder of yours are split by a hash of each document; of a public corpus one file is held out, in
 `heldout/` of the download cache, which is in no tree.
 """
@@ -38,12 +38,12 @@ MODEL = HERE / "out" / "model.pt"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What is prepared and judged. Scores of different sizes or sources do not compare."""
+    """What is prepared and scored. Scores of different sizes or sources do not compare."""
 
     vocab: int
     """Tokenizer entries, the document mark included; at most 65,536: tokens are stored in two bytes."""
     context: int
-    """Length in tokens of the windows that are judged."""
+    """Length in tokens of the windows that are scored."""
     train_bytes: int
     eval_tokens: int
 
@@ -57,9 +57,9 @@ TOKENIZER_BYTES = 4_000_000
 VALIDATION_SHARE = 16
 """One document in this many is for validation, by the hash of its bytes: copies of a file stay on one side."""
 VALIDATION_BYTES_A_DOCUMENT = 16_384
-"""At most this much of each document is judged, so that no long one dominates."""
+"""At most this much of each document is scored, so that no long one dominates."""
 FEWEST_WINDOWS = 32
-"""To judge by."""
+"""To score by."""
 
 
 class PrepareError(Exception):
@@ -102,7 +102,7 @@ HELLO = b"nanogpt1"
 def serve(predict: Callable[[np.ndarray], np.ndarray], argv: list[str]) -> None:
     """The candidate's side of the evaluation; `train.py serve IN OUT` ends up here.
 
-    Over two pipes that the judge made: the bytes of HELLO first, then for each request (rows and length as two
+    Over two pipes that the evaluator made: the bytes of HELLO first, then for each request (rows and length as two
     little-endian uint32, then rows x length tokens as uint16) exactly rows x length x vocab logits as float32, where
     position i holds the prediction of token i + 1. Logits need not be normalised. A request of no rows is the end.
     """
@@ -258,7 +258,7 @@ def _user() -> str:
 
 
 def heldout_folder(source: str) -> Path | None:
-    """What a judged process may not read; None for the library, without which Python does not run."""
+    """What a confined candidate may not read; None for the library, without which Python does not run."""
     if source == "stdlib":
         return None
     return cache_folder() / "heldout" if source in HUBS else Path(source)
@@ -292,7 +292,7 @@ def _pieces(text: bytes) -> Iterator[bytes]:
 
 
 def validation_tokens(source: str, tokenizer: Tokenizer, wanted: int) -> np.ndarray:
-    """The first `wanted` tokens to judge by, or all there are. Never written down."""
+    """The first `wanted` tokens to score by, or all there are. Never written down."""
     parts = [np.empty(0, dtype=np.uint16)]
     found = 0
     for text in documents(source, validation=True):
@@ -442,7 +442,7 @@ def _best_size() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Prepare the data of the nanogpt target, or judge a trained model.")
+    parser = argparse.ArgumentParser(description="Prepare the data of the nanogpt target, or score a trained model.")
     parser.add_argument("command", nargs="?", choices=["prepare", "evaluate"], default="prepare")
     parser.add_argument("--data", default="stdlib", help=f"stdlib, {', '.join(HUBS)}, or a folder of text or parquet")
     parser.add_argument("--size", default="auto", choices=["auto", *SIZES], help="auto: large with an NVIDIA GPU")
@@ -450,9 +450,9 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         if arguments.command == "evaluate":
-            import judge
+            import evaluator
 
-            judge.evaluate()
+            evaluator.evaluate()
             return
         size = SIZES[_best_size() if arguments.size == "auto" else arguments.size]
         task = prepare(arguments.data, size, arguments.shards)

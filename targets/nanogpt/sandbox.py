@@ -1,4 +1,4 @@
-"""What the kernel can do to keep a judged process away from its judge. Protected; used by `judge.py` alone.
+"""What the kernel can do to keep a candidate away from its evaluator. Protected; used by `evaluator.py` alone.
 
 On Linux: no privileges (also for root), no writes but to a scratch folder that nobody else sees, no network and no
 shared memory, no other process in sight, and an end that takes all descendants along. What the running kernel or the
@@ -46,7 +46,7 @@ def _prctl(option: int, value: int, extra: int = 0) -> None:
     _call("prctl", *(ctypes.c_ulong(number) for number in (option, value, extra, 0, 0)))
 
 
-# ------------------------------------------------------------------------------------------- the judge itself
+# ------------------------------------------------------------------------------------------- the evaluator itself
 
 
 def shield() -> None:
@@ -97,7 +97,7 @@ def _kill(pid: int) -> None:
         return  # gone, or on macOS a group of zombies; what lives on is met again until the deadline
 
 
-# ----------------------------------------------------------------------------------------- the judged process
+# ----------------------------------------------------------------------------------------- the candidate's process
 
 
 PROTECTIONS = ("no privileges", "own network", "own shared memory", "own scratch folder", "own processes", "Landlock")

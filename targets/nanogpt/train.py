@@ -1,7 +1,7 @@
 """Trains a GPT for a fixed time on one GPU, a Mac or a few CPU cores. Everything in this file is fair game.
 
     python train.py                trains, writes out/model.pt
-    python train.py serve IN OUT   answers the judge (`prepare.py evaluate`) with that model
+    python train.py serve IN OUT   answers the evaluator (`prepare.py evaluate`) with that model
 
 Two promises the rest relies on: training ends after AUTORESEARCH_BUDGET_S seconds (start-up, compilation and the
 first few steps not counted), and `serve` answers with logits in which position i depends on tokens 0 to i alone.

@@ -26,16 +26,16 @@ HONEST, FAKE = 10.0, 1.0
 
 TRAIN = "VALUE = 1.0\nopen('model.txt', 'w').write(str(VALUE))\n"
 """In scope. What it writes is the artifact."""
-JUDGE = """\
+EVALUATOR = """\
 import json
 import os
-import judgelib
-score = float(open('model.txt').read()) + judgelib.penalty()
+import scorelib
+score = float(open('model.txt').read()) + scorelib.penalty()
 print(f"METRIC seed={os.environ['AUTORESEARCH_SEED']}")
 print(f'METRIC score={score}')
 """
 """Protected. It reads the artifact and knows what it is worth."""
-JUDGELIB = """\
+SCORELIB = """\
 import os
 import time
 def penalty():
@@ -50,8 +50,8 @@ def penalty():
 """
 FILES = {
     "train.py": TRAIN,
-    "judge.py": JUDGE,
-    "judgelib.py": JUDGELIB,
+    "evaluator.py": EVALUATOR,
+    "scorelib.py": SCORELIB,
     "penalty.txt": "9.0",
     "conf/deep/limits.txt": "protected\n",
     ".gitignore": "data/\nbuild/\n__pycache__/\nmodel.txt\n",
@@ -85,10 +85,10 @@ baseline_runs = 1
 kind = "replay"
 """
 NARROW = '"train.py"'
-WIDE = '"**", "!judge.py", "!judgelib.py", "!penalty.txt", "!conf"'
-TOGETHER = "python train.py && python judge.py"
+WIDE = '"**", "!evaluator.py", "!scorelib.py", "!penalty.txt", "!conf"'
+TOGETHER = "python train.py && python evaluator.py"
 """One command for both: what `run` is when a target has no `evaluate`."""
-APART = 'evaluate = "python judge.py"\nartifacts = ["model.txt"]'
+APART = 'evaluate = "python evaluator.py"\nartifacts = ["model.txt"]'
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,11 +146,11 @@ def test_prepared_data_of_a_deleted_tree_is_prepared_again(tmp_path: Path) -> No
 def test_a_deleted_evaluation_tree_is_prepared_again(tmp_path: Path) -> None:
     toml = OPEN.replace('run = "python', 'setup = "mkdir -p data && printf words > data/corpus"\nrun = "python')
     toml = toml.replace("bench.py", "train.py").replace(
-        "budget_s = 0", 'evaluate = "python judge.py"\nartifacts = ["model"]\nbudget_s = 0'
+        "budget_s = 0", 'evaluate = "python evaluator.py"\nartifacts = ["model"]\nbudget_s = 0'
     )
     more = {
         "train.py": "import knob\nopen('model', 'w').write(str(knob.VALUE))\n",
-        "judge.py": "assert open('data/corpus').read() == 'words'\nprint('METRIC score=' + open('model').read())\n",
+        "evaluator.py": "assert open('data/corpus').read() == 'words'\nprint('METRIC score=' + open('model').read())\n",
         ".gitignore": "data/\n",
     }
     code = "import glob, shutil\n[shutil.rmtree(tree) for tree in glob.glob('../*-evaluate')]\n"
@@ -203,10 +203,10 @@ def test_an_artifact_below_what_the_candidate_made_a_file_is_not_taken(tmp_path:
             "out.mkdir(exist_ok=True)\n"
             "(out / 'model').write_text(str(knob.VALUE))\n"
         ),
-        "judge.py": "print('METRIC score=' + open('out/model').read())\n",
+        "evaluator.py": "print('METRIC score=' + open('out/model').read())\n",
     }
     toml = QUICK.replace("bench.py", "train.py").replace('["knob.py"]', '["knob.py", "out", "out/**"]')
-    toml = toml.replace("budget_s = 0", 'evaluate = "python judge.py"\nartifacts = ["out/model"]\nbudget_s = 0')
+    toml = toml.replace("budget_s = 0", 'evaluate = "python evaluator.py"\nartifacts = ["out/model"]\nbudget_s = 0')
     repo = make_repo(tmp_path / "r", {"autoresearch.toml": toml, **files})
     source = Path(patches(tmp_path, files, [{}, {"knob.py": HONEST}]))
     write(

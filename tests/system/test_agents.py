@@ -152,7 +152,7 @@ def test_what_an_evaluator_spends_counts_towards_the_dollars(tmp_path: Path, cli
     repo = make(tmp_path, cli, story, "\n[limits]\ndollars = 3\n")
     bench = (repo / "bench.py").read_text() + 'print("METRIC cost_usd=0.5")\n'
     write(repo, {"bench.py": bench})
-    git(repo, "commit", "-qam", "a judge that costs")
+    git(repo, "commit", "-qam", "an evaluator that costs")
     run(repo, expect=3)
     history = check_agreement(repo)
     assert history.control.limit == "dollars"

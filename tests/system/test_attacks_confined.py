@@ -53,7 +53,7 @@ FILES = {
     "deletes a file of the user's": "os.remove(REPO + '/notes2.txt')",
     "writes to linked data while confined": append("REPO + '/data/more.txt'"),
     "writes into a linked environment": append("'data/site-packages/evil.pth'", "import os\n"),
-    "writes to the judge's tree": append("glob.glob('../*-evaluate')[0] + '/json.py'", "x = 1\n"),
+    "writes to the evaluator's tree": append("glob.glob('../*-evaluate')[0] + '/json.py'", "x = 1\n"),
     "renames its tree's parent": "os.rename(os.path.dirname(TREE), os.path.dirname(TREE) + '.x')\n"
     "os.rename(os.path.dirname(TREE) + '.x', os.path.dirname(TREE))",
     "writes to the user's shell profile": append("HOME + '/.bashrc'", "echo\n"),

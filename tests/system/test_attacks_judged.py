@@ -1,7 +1,7 @@
 """Attacks from inside the measured process on the number, on the next candidate, and on the machine's patience.
 
-`measure.evaluate` is what stops the first kind: the candidate's code is over when the judge begins, elsewhere. Where a
-target has none, the same attacks succeed, and the session says so for as long as it lives.
+`measure.evaluate` is what stops the first kind: the candidate's code is over when the evaluator begins, elsewhere.
+Where a target has none, the same attacks succeed, and the session says so for as long as it lives.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ UNCONFINED = f'{APART}\nconfine = "off"'
 
 # -- the number
 
-INSIDE = "import train\nimport judge\n"
-"""A harness that imports the candidate and then judges it, all in one process."""
+INSIDE = "import train\nimport evaluator\n"
+"""A harness that imports the candidate and then scores it, all in one process."""
 PYC = (
     importlib.util.MAGIC_NUMBER
     + (0b01).to_bytes(4, "little")
     + bytes(8)
-    + marshal.dumps(compile("def penalty(): return 0.0\n", "judgelib.py", "exec"))
+    + marshal.dumps(compile("def penalty(): return 0.0\n", "scorelib.py", "exec"))
 )
-PYC_NAME = importlib.util.cache_from_source("judgelib.py")
+PYC_NAME = importlib.util.cache_from_source("scorelib.py")
 
 IN_PROCESS = [
     Attack(
@@ -48,8 +48,8 @@ IN_PROCESS = [
         "import os; print('METRIC score=1', flush=True); os._exit(0)",
     ),
     Attack(
-        "replaces the judge's module in memory",
-        "import sys, types; sys.modules['judgelib'] = types.SimpleNamespace(penalty=lambda: 0.0)",
+        "replaces the evaluator's module in memory",
+        "import sys, types; sys.modules['scorelib'] = types.SimpleNamespace(penalty=lambda: 0.0)",
     ),
     Attack(
         "fakes the clock",
@@ -61,11 +61,11 @@ IN_PROCESS = [
         won=lambda seen: seen.samples[0].metrics.get("seed") == 999,
     ),
     Attack(
-        "plants a module beside the judge while it runs",
+        "plants a module beside the evaluator while it runs",
         "open('json.py', 'w').write(\"print('METRIC score=1'); import os; os._exit(0)\")",
     ),
     Attack(
-        "plants a compiled module beside the judge while it runs",
+        "plants a compiled module beside the evaluator while it runs",
         f"import os; os.makedirs('__pycache__', exist_ok=True); open({PYC_NAME!r}, 'wb').write({PYC!r})",
     ),
 ]  # fmt: skip
@@ -85,14 +85,14 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
 
 
 @pytest.mark.parametrize("attack", IN_PROCESS, ids=str)
-def test_a_judge_apart_is_out_of_reach(attack: Attack, apart: dict[str, Seen]) -> None:
+def test_an_evaluator_apart_is_out_of_reach(attack: Attack, apart: dict[str, Seen]) -> None:
     seen = apart[attack.name]
     assert (seen.line.status, seen.line.cause) == MEASURED
     assert not has_won(attack, seen)
 
 
 @pytest.mark.parametrize("attack", IN_PROCESS, ids=str)
-def test_a_judge_in_the_same_process_is_not(attack: Attack, inside: dict[str, Seen]) -> None:
+def test_an_evaluator_in_the_same_process_is_not(attack: Attack, inside: dict[str, Seen]) -> None:
     assert has_won(attack, inside[attack.name])
 
 
@@ -150,7 +150,7 @@ if os.fork() == 0:
             time.sleep(0.0005)
     os._exit(0)
 """
-BACKGROUND = Attack("leaves a daemon that rewrites the artifact before the judge reads it", DAEMON)
+BACKGROUND = Attack("leaves a daemon that rewrites the artifact before the evaluator reads it", DAEMON)
 STARTED = Attack(
     "leaves a crowd of processes behind",
     """
@@ -164,7 +164,7 @@ for _ in range(200):
     won=lambda seen: processes_of(seen.repo),
 )
 CACHE = Attack(
-    "poisons a compile cache for the judge",
+    "poisons a compile cache for the evaluator",
     "import os; cache = os.environ['NUMBA_CACHE_DIR']; os.makedirs(cache, exist_ok=True)\n"
     "open(cache + '/penalty', 'w').write('0')",
 )
@@ -177,7 +177,7 @@ tree._open = lambda folder: None
 """
 ONE_CACHE = """
 from autoresearch.engine.sandbox.scratch import Scratch
-Scratch.for_judges = lambda scratch: scratch
+Scratch.for_evaluators = lambda scratch: scratch
 """
 CLEAN = """
 from autoresearch.engine.sandbox.scratch import Scratch
@@ -246,7 +246,7 @@ def test_without_opening_it_the_next_candidate_finds_its_folder_closed(tmp_path:
 
 
 PLANTS = Attack(
-    "plants a module in the judge's tree while unconfined",
+    "plants a module in the evaluator's tree while unconfined",
     "import glob; open(glob.glob('../*-evaluate')[0] + '/json.py', 'w').write("
     "\"print('METRIC score=1'); import os; os._exit(0)\")",
 )
@@ -257,14 +257,14 @@ Tree.distrust = lambda tree: None
 
 
 @pytest.mark.parametrize("weak", ["", NOT_LOOKED_AT], ids=["looked at", "not looked at"])
-def test_the_judges_tree_is_looked_at_anew_before_it_judges(weak: str, tmp_path: Path) -> None:
+def test_the_evaluators_tree_is_looked_at_anew_before_it_scores(weak: str, tmp_path: Path) -> None:
     repo = make_attacked(tmp_path / "r", run="python train.py", measure=UNCONFINED)
     seen = measure_all(tmp_path, repo, [PLANTS], weak=weak)[PLANTS.name]
     assert seen.line.status == "discard"
     assert has_won(PLANTS, seen) == bool(weak)
 
 
-def test_without_caches_of_its_own_the_judge_takes_the_poison(tmp_path: Path) -> None:
+def test_without_caches_of_its_own_the_evaluator_takes_the_poison(tmp_path: Path) -> None:
     repo = make_attacked(tmp_path / "r", run="python train.py", measure=APART)
     assert has_won(CACHE, measure_all(tmp_path, repo, [CACHE], weak=ONE_CACHE)[CACHE.name])
 

@@ -1,7 +1,7 @@
 """Attacks by the proposal itself: what is out of scope is never taken, however it is called and wherever it points.
 
-The scope is a wildcard, the worst case: everything but the judge, its module and its data. The judge runs apart, in a
-pristine checkout of the candidate, so that whatever is committed beside it is there when it runs.
+The scope is a wildcard, the worst case: everything but the evaluator, its module and its data. The evaluator runs
+apart, in a pristine checkout of the candidate, so that whatever is committed beside it is there when it runs.
 """
 
 from __future__ import annotations
@@ -46,15 +46,16 @@ def new_file(path: str, mode: str = "100644", text: str = "x") -> str:
 
 def compiled(source: str) -> bytes:
     """A .pyc that Python takes without a look at its source: "unchecked, by hash"."""
-    code = marshal.dumps(compile(source, "judgelib.py", "exec"))
+    code = marshal.dumps(compile(source, "scorelib.py", "exec"))
     return importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little") + bytes(8) + code
 
 
-PYC = importlib.util.cache_from_source("judgelib.py")
+PYC = importlib.util.cache_from_source("scorelib.py")
 
 ATTACKS = [
-    Attack("edits the judge", files={"judge.py": "print('METRIC score=1')\n"}, outcome=ONLY_OUTSIDE, says="judge.py"),
-    Attack("edits the judge beside a change", "x = 1", {"judgelib.py": NO_PENALTY}, says="judgelib.py"),
+    Attack("edits the evaluator", files={"evaluator.py": "print('METRIC score=1')\n"}, outcome=ONLY_OUTSIDE,
+           says="evaluator.py"),
+    Attack("edits the evaluator beside a change", "x = 1", {"scorelib.py": NO_PENALTY}, says="scorelib.py"),
     Attack("changes the target's config", "", {"autoresearch.toml": "name = 'mine'\n"}, outcome=ONLY_OUTSIDE,
            won=lambda seen: "mine" in git(seen.repo, "show", f"{seen.session.refs}{seen.row.number}:autoresearch.toml"),
            says="autoresearch.toml"),
@@ -67,11 +68,11 @@ ATTACKS = [
     Attack("shadows a module of Python", "x = 1", {"json.py": JSON}, says=f"json.py ({KEPT_OUT})"),
     Attack("shadows a module of Python by a package", "x = 1", {"json/__init__.py": JSON},
            says=f"json/__init__.py ({KEPT_OUT})"),
-    Attack("shadows the judge's module by a package", "x = 1", {"judgelib/__init__.py": NO_PENALTY},
-           says=f"judgelib/__init__.py ({KEPT_OUT})"),
-    Attack("shadows the judge's module by a compiled one", "x = 1", {"judgelib.abi3.so": b"\x7fELF"},
-           won=taken("judgelib.abi3.so"), says=f"judgelib.abi3.so ({KEPT_OUT})"),
-    Attack("poisons the judge's compiled module", "x = 1", {PYC: compiled(NO_PENALTY)}, says=PYC),
+    Attack("shadows the evaluator's module by a package", "x = 1", {"scorelib/__init__.py": NO_PENALTY},
+           says=f"scorelib/__init__.py ({KEPT_OUT})"),
+    Attack("shadows the evaluator's module by a compiled one", "x = 1", {"scorelib.abi3.so": b"\x7fELF"},
+           won=taken("scorelib.abi3.so"), says=f"scorelib.abi3.so ({KEPT_OUT})"),
+    Attack("poisons the evaluator's compiled module", "x = 1", {PYC: compiled(NO_PENALTY)}, says=PYC),
     Attack("plants a conftest.py", "x = 1", {"tests/conftest.py": "collect_ignore_glob = ['*']\n"},
            won=taken("tests/conftest.py"), says="conftest.py"),
     Attack("plants a pytest.ini", "x = 1", {"pytest.ini": "[pytest]\naddopts = --co\n"}, won=taken("pytest.ini"),
@@ -79,8 +80,8 @@ ATTACKS = [
     Attack("plants a sitecustomize.py", "x = 1", {"sitecustomize.py": JSON}, won=taken("sitecustomize.py"),
            says="sitecustomize.py"),
     Attack("changes the mode of a protected file",
-           patch="diff --git a/judge.py b/judge.py\nold mode 100644\nnew mode 100755\n", outcome=ONLY_OUTSIDE,
-           says="judge.py", won=lambda seen: seen.line.cause != "out_of_scope"),
+           patch="diff --git a/evaluator.py b/evaluator.py\nold mode 100644\nnew mode 100755\n", outcome=ONLY_OUTSIDE,
+           says="evaluator.py", won=lambda seen: seen.line.cause != "out_of_scope"),
 ]  # fmt: skip
 STOPPED_BY_GIT = [
     Attack("writes outside the repository", patch=new_file("../outside.txt"), outcome=CONFLICT, says="invalid path",

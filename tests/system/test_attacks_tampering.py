@@ -1,8 +1,8 @@
 """Attacks on the files that measure: every one is found by name, undone, and of no use to the next candidate.
 
-The target runs the candidate's code and the protected judge one after the other in one command and tree, unconfined,
-so that nothing but the check of the tree stands between them. The engine is run once over all attacks, and once more
-with the check taken away: then each of them gets its score.
+The target runs the candidate's code and the protected evaluator one after the other in one command and tree,
+unconfined, so that nothing but the check of the tree stands between them. The engine is run once over all attacks, and
+once more with the check taken away: then each of them gets its score.
 """
 
 from __future__ import annotations
@@ -28,24 +28,26 @@ def no_check(tree):
 Tree.check = no_check
 """
 
-FORGED = "open('judge.py', 'w').write(\"print('METRIC score=1')\\n\")"
+FORGED = "open('evaluator.py', 'w').write(\"print('METRIC score=1')\\n\")"
 PUT_BACK = '''
 import os
-judge = open('judge.py').read()
-info = os.stat('judge.py')
+honest = open('evaluator.py').read()
+info = os.stat('evaluator.py')
 forged = f"""
 import os
 print('METRIC score=1')
-open('judge.py', 'w').write({judge!r})
-os.utime('judge.py', ns=({info.st_atime_ns}, {info.st_mtime_ns}))
+open('evaluator.py', 'w').write({honest!r})
+os.utime('evaluator.py', ns=({info.st_atime_ns}, {info.st_mtime_ns}))
 """
-open('judge.py', 'w').write(forged)
+open('evaluator.py', 'w').write(forged)
 '''
 
 ATTACKS = [
-    Attack("edits the judge", FORGED, says="judge.py"),
-    Attack("edits what the judge imports", "open('judgelib.py', 'w').write('penalty = lambda: 0')", says="judgelib.py"),
-    Attack("deletes what the judge reads", "import os; os.remove('penalty.txt')", says="penalty.txt"),
+    Attack("edits the evaluator", FORGED, says="evaluator.py"),
+    Attack(
+        "edits what the evaluator imports", "open('scorelib.py', 'w').write('penalty = lambda: 0')", says="scorelib.py"
+    ),
+    Attack("deletes what the evaluator reads", "import os; os.remove('penalty.txt')", says="penalty.txt"),
     Attack("changes a protected file's mode", "import os; os.chmod('penalty.txt', 0o755)", says="penalty.txt"),
     Attack("changes a protected file's times", "import os; os.utime('penalty.txt', (1, 1))", says="penalty.txt"),
     Attack(
@@ -79,7 +81,7 @@ ATTACKS = [
         "os.utime('penalty.txt', ns=(s.st_atime_ns, s.st_mtime_ns))",
         says="penalty.txt",
     ),
-    Attack("puts the judge back after its use", PUT_BACK, says="judge.py (written and put back)"),
+    Attack("puts the evaluator back after its use", PUT_BACK, says="evaluator.py (written and put back)"),
     Attack(
         "puts a folder of its own in the place of a link",
         "import os; os.unlink('data'); os.mkdir('data'); open('data/extra.txt', 'w').write('-9')",
@@ -94,7 +96,7 @@ ATTACKS = [
         "moves the whole tree and puts a copy there",
         "import os, shutil\nhere = os.getcwd()\nos.rename(here, here + '.old')\n"
         "shutil.copytree(here + '.old', here, symlinks=True)\n" + FORGED,
-        says="judge.py",
+        says="evaluator.py",
     ),
 ]  # fmt: skip
 

@@ -74,14 +74,14 @@ ARTIFACT = ('evaluate = "true"', 'artifacts = ["model.txt"]')
         (CATCHES, ()),
         (CATCHES, ('metrics_file = "metrics.json"',)),
         (CATCHES, ARTIFACT),
-        ("open('model.txt', 'w').close()", (ARTIFACT[0].replace("true", "python judge.py"), ARTIFACT[1])),
+        ("open('model.txt', 'w').close()", (ARTIFACT[0].replace("true", "python evaluator.py"), ARTIFACT[1])),
     ],
     ids=["fails", "goes on", "goes on, metrics file", "goes on, artifact", "evaluate goes on"],
 )
 def test_a_run_that_lacks_the_network_is_told_how_to_get_it(
     bench: str, settings: tuple[str, ...], tmp_path: Path
 ) -> None:
-    _, said = one_run(tmp_path, bench, measuring(*settings), expect=1, more={"judge.py": CATCHES})
+    _, said = one_run(tmp_path, bench, measuring(*settings), expect=1, more={"evaluator.py": CATCHES})
     assert 'the run has no network (measure.network = "loopback")' in said
     assert 'measure.network = "on"' in said
 
@@ -92,9 +92,9 @@ def test_an_evaluator_with_a_key_has_the_network_and_reads_what_is_hidden(tmp_pa
 
     held = tmp_path / "heldout.txt"
     held.write_text("4.5")
-    with socket.create_server(("127.0.0.1", 0)) as judge:
-        port = judge.getsockname()[1]
-        judging = f"""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        reaching = f"""
 import os, pathlib, socket
 try:
     socket.create_connection(("127.0.0.1", {port}), 2).close()
@@ -106,9 +106,9 @@ try:
 except OSError:
     seen = ""
 """
-        bench = judging + (
+        bench = reaching + (
             "if pathlib.Path('out').exists():\n"
-            "    assert reached and os.environ['JUDGE_KEY'] == 'k' and pathlib.Path('out').read_text() == 'False \\n'\n"
+            "    assert reached and os.environ['SCORE_KEY'] == 'k' and pathlib.Path('out').read_text() == 'False \\n'\n"
             "    print('METRIC score=' + seen)\n"
             "else:\n"
             "    pathlib.Path('out').write_text(f'{reached} {seen}\\n')\n"
@@ -116,10 +116,10 @@ except OSError:
         toml = measuring(
             'evaluate = "python bench.py"',
             'artifacts = ["out"]',
-            'evaluate_env = ["JUDGE_KEY"]',
+            'evaluate_env = ["SCORE_KEY"]',
             f'hidden = ["{held}"]',
         )
-        repo, _ = one_run(tmp_path, bench, toml, JUDGE_KEY="k")
+        repo, _ = one_run(tmp_path, bench, toml, SCORE_KEY="k")
     assert session(repo).history().rows[0].metric == 4.5
 
 

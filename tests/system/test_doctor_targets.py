@@ -266,9 +266,9 @@ def test_everything_in_scope_leaves_nothing_protected(tmp_path: Path) -> None:
         ({"budget_s = 0": "timeout_s = 1"}, "import time\ntime.sleep(60)\n", "run", "not finished in its time",
          "measure.timeout_s"),
         ({"budget_s = 0": 'metrics_file = "out.json"'}, BENCH, "run", "out.json", 'write out.json as {"score": 0.5}'),
-        ({"budget_s = 0": 'evaluate = "python judge.py"'}, "open('model', 'w')\n", "evaluate", "evaluate misses model",
-         'artifacts = ["model"]'),
-        ({"budget_s = 0": 'evaluate = "python judge.py"\nartifacts = ["other"]'}, "open('model', 'w')\n", "run",
+        ({"budget_s = 0": 'evaluate = "python evaluator.py"'}, "open('model', 'w')\n", "evaluate",
+         "evaluate misses model", 'artifacts = ["model"]'),
+        ({"budget_s = 0": 'evaluate = "python evaluator.py"\nartifacts = ["other"]'}, "open('model', 'w')\n", "run",
          "other", "measure.artifacts"),
         ({"budget_s = 0": 'setup = "false"'}, BENCH, "setup", "exit code 1", "fresh clone"),
         ({"budget_s = 0": 'build = "echo no compiler; false"'}, BENCH, "build", "exit code 1", "fresh clone"),
@@ -285,9 +285,9 @@ def test_a_target_that_fails_says_why_and_what_to_do(
         assert old in written
         written = written.replace(old, new)
     repo = make_target(tmp_path / "repo", toml=written, bench=bench)
-    write(repo, {"judge.py": "open('model')\nprint('METRIC score=1')\n"})
+    write(repo, {"evaluator.py": "open('model')\nprint('METRIC score=1')\n"})
     git(repo, "add", "-A")
-    git(repo, "commit", "-qm", "judge")
+    git(repo, "commit", "-qm", "evaluator")
     write(repo, {"data.csv": "1\n", "local_only.py": "\n"})
     document = doctor(repo, "--runs", "3", "--no-canaries", code=1, MY_SETTING="x")
     found = the(document, name, "fail")

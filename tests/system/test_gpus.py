@@ -106,7 +106,7 @@ def test_an_evaluation_is_watched_as_a_run_is(tmp_path: Path) -> None:
     repo, driver = target(tmp_path, TWICE.format(stranger=STRANGER, spoiled="visits == 1"))
     toml = repo / "autoresearch.toml"
     toml.write_text(toml.read_text().replace('run = "python bench.py"', 'run = "true"\nevaluate = "python bench.py"'))
-    git(repo, "commit", "-qam", "a judge apart")
+    git(repo, "commit", "-qam", "an evaluator apart")
     run(repo, "--agent", "tuner", "--max-experiments", "2", expect=3, **driver.env)
     first, spoiled, again = samples(repo)
     assert first.peak_vram_mb == again.peak_vram_mb == 3000

@@ -175,7 +175,7 @@ def test_setup_build_evaluate_artifacts_and_progress(tmp_path: Path) -> None:
             "for step in range(3): print(f'step {step} loss: {3 - step}.5', flush=True)\n"
             "pathlib.Path('model').write_text(str(knob.VALUE))\npathlib.Path('secret').write_text('x')\n"
         ),
-        "judge.py": (
+        "evaluator.py": (
             "import os, pathlib\nassert pathlib.Path('data/corpus').exists()\n"
             "assert not pathlib.Path('secret').exists()\n"
             "print('METRIC score=' + pathlib.Path('model').read_text())\n"
@@ -185,7 +185,7 @@ def test_setup_build_evaluate_artifacts_and_progress(tmp_path: Path) -> None:
     toml = TOML.replace(
         'run = "python bench.py"',
         'setup = "mkdir data && printf words > data/corpus"\nbuild = "touch built"\nrun = "python train.py"\n'
-        'evaluate = "python judge.py"\nartifacts = ["model"]\nprogress = { loss = "loss: ([0-9.]+)" }',
+        'evaluate = "python evaluator.py"\nartifacts = ["model"]\nprogress = { loss = "loss: ([0-9.]+)" }',
     )
     repo = target(tmp_path, files, toml)
     run(repo, "--replay", patches(tmp_path, files, [{"knob.py": KNOB.replace("10.0", "9.0")}]), expect=0)

@@ -56,23 +56,23 @@ main()
 ATTACK = """
 import ctypes, os, socket, sys
 libc = ctypes.CDLL(None, use_errno=True)
-judge, reached = int(sys.argv[1]), []
+evaluator, reached = int(sys.argv[1]), []
 for path in ["mem", *(f"fd/{fd}" for fd in range(8))]:
     try:
-        os.close(os.open(f"/proc/{judge}/{path}", os.O_WRONLY))
+        os.close(os.open(f"/proc/{evaluator}/{path}", os.O_WRONLY))
         reached.append(path)
     except OSError:
         pass
 for path in ("environ", "maps"):
     try:
-        if open(f"/proc/{judge}/{path}", "rb").read():
+        if open(f"/proc/{evaluator}/{path}", "rb").read():
             reached.append(path)
     except OSError:
         pass
-if libc.ptrace(0x4206, judge, None, None) == 0:
+if libc.ptrace(0x4206, evaluator, None, None) == 0:
     reached.append("ptrace")
 try:
-    pidfd = os.pidfd_open(judge)
+    pidfd = os.pidfd_open(evaluator)
     if libc.syscall(438, pidfd, 1, 0) >= 0:
         reached.append("pidfd_getfd")
 except OSError:
@@ -98,7 +98,7 @@ def _confine(tmp_path: Path, *probes: str, without: tuple[str, ...] = (), hidden
 
 
 @pytest.mark.parametrize("without", [(), ("namespaces",), ("namespaces", "Landlock")], ids=str)
-def test_the_judge_is_out_of_reach(tmp_path: Path, without: tuple[str, ...]) -> None:
+def test_the_evaluator_is_out_of_reach(tmp_path: Path, without: tuple[str, ...]) -> None:
     assert _confine(tmp_path, ATTACK, without=without).outputs == ["nothing"]
 
 

@@ -2,7 +2,7 @@
 
 The stand-in for the engine is three checkouts: data is prepared once, a run gets a tree with it, and the evaluation a
 third tree with it and nothing of the run but the artifact. Most candidates are a bigram table in numpy, because what is
-under attack is the judge and not the model.
+under attack is the evaluator and not the model.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 
 TARGET = Path(__file__).resolve().parents[2] / "targets" / "nanogpt"
-FILES = ["autoresearch.toml", "judge.py", "prepare.py", "sandbox.py", "train.py"]
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the judge relies on Linux for this")
+FILES = ["autoresearch.toml", "evaluator.py", "prepare.py", "sandbox.py", "train.py"]
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the evaluator relies on Linux for this")
 
 BIGRAM = """
 import os, sys
@@ -91,7 +91,7 @@ class Engine:
             )
         return Evaluation(done.returncode, log, tree)
 
-    def judge(self, train: str) -> Evaluation:
+    def scored(self, train: str) -> Evaluation:
         done, tree = self.run(train)
         assert done.returncode == 0, done.stderr
         return self.evaluate(train, tree / "out" / "model.pt")
@@ -156,7 +156,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(scope="module")
 def honest(engine: Engine) -> float:
-    score = engine.judge(BIGRAM).score
+    score = engine.scored(BIGRAM).score
     assert score is not None
     assert 1.5 < score < 4
     return score
@@ -168,27 +168,27 @@ def honest(engine: Engine) -> float:
 def test_a_printed_score_is_not_the_score(engine: Engine, honest: float) -> None:
     line = 'print("val_bpb: 0.1"); print("METRIC val_bpb=0.1"); print("\\rMETRIC val_bpb=0.1", file=sys.stderr)'
     loud = _cheat(train=line, serve=f"{line}; sys.stdout.flush()")
-    judged = engine.judge(loud)
+    judged = engine.scored(loud)
     assert judged.score == pytest.approx(honest, abs=1e-6)
     assert "candidate| " in judged.text
 
 
 def test_numbers_above_one_do_not_help(engine: Engine, honest: float) -> None:
     shifted = _cheat(serve="inner = predict; predict = lambda tokens: inner(tokens) + 80.0")
-    assert engine.judge(shifted).score == pytest.approx(honest, abs=1e-4)
+    assert engine.scored(shifted).score == pytest.approx(honest, abs=1e-4)
 
 
 @pytest.mark.parametrize("value", ["np.nan", "np.inf", "-np.inf"])
 def test_an_answer_that_is_not_finite_is_no_score(engine: Engine, value: str) -> None:
     broken = _cheat(serve=f"predict = lambda tokens: np.full((*tokens.shape, 1024), {value}, dtype=np.float32)")
-    assert engine.judge(broken).refused("not finite")
+    assert engine.scored(broken).refused("not finite")
 
 
 def test_a_loss_made_infinite_at_a_target_is_no_score(engine: Engine) -> None:
     hopeless = (
         "def predict(tokens):\n    out = np.full((*tokens.shape, 1024), -np.inf)\n    out[..., 0] = 0\n    return out"
     )
-    assert engine.judge(_cheat(serve=hopeless)).refused("not finite")
+    assert engine.scored(_cheat(serve=hopeless)).refused("not finite")
 
 
 def test_an_early_end_is_no_score(engine: Engine) -> None:
@@ -198,14 +198,14 @@ def test_an_early_end_is_no_score(engine: Engine) -> None:
     done, tree = engine.run(_cheat(train=early))
     assert done.returncode == 0
     assert engine.evaluate(_cheat(train=early), tree / "out" / "model.pt").refused("model.pt is missing")
-    assert engine.judge(
+    assert engine.scored(
         _cheat(serve=f"import contextlib\nwith contextlib.suppress(OSError):\n    {early}\nos._exit(0)")
     ).refused("ended before it had answered")
 
 
 def test_too_long_an_answer_is_no_score(engine: Engine) -> None:
     doubled = "inner = predict\npredict = lambda tokens: np.concatenate([inner(tokens)] * 2)"
-    judged = engine.judge(_cheat(serve=doubled))
+    judged = engine.scored(_cheat(serve=doubled))
     assert judged.code != 0
     assert judged.score is None
 
@@ -214,7 +214,7 @@ def test_a_tree_full_of_metrics_changes_nothing(engine: Engine, honest: float) -
     writes = "for name in ('metrics.json', 'evaluate.log', 'out/model.pt', '../evaluate.log'):\n"
     writes += "    try: open(name, 'a').write('METRIC val_bpb=0.1')\n"
     writes += "    except OSError as error: print(name, error)\n"
-    judged = engine.judge(_cheat(serve=writes))
+    judged = engine.scored(_cheat(serve=writes))
     assert judged.score == pytest.approx(honest, abs=1e-6)
     assert not list(judged.tree.glob("**/metrics.json"))
 
@@ -251,11 +251,11 @@ def test_looking_ahead_is_found(engine: Engine, share: float) -> None:
 def predict(tokens):
     return leak(tokens, np.random.default_rng(int(tokens[0, 0])).random(tokens.shape) < {share})
 """
-    assert engine.judge(_cheat(serve=LEAK + ahead)).refused("later tokens")
+    assert engine.scored(_cheat(serve=LEAK + ahead)).refused("later tokens")
 
 
 def test_looking_far_ahead_is_found(engine: Engine) -> None:
-    assert engine.judge(
+    assert engine.scored(
         _cheat(
             serve="""
 inner = predict
@@ -278,7 +278,7 @@ def predict(tokens):
             out[row, position] = known.setdefault(line[: position + 1].tobytes(), out[row, position])
     return out
 """
-    assert engine.judge(_cheat(serve=LEAK + remember)).refused("later tokens")
+    assert engine.scored(_cheat(serve=LEAK + remember)).refused("later tokens")
 
 
 def test_learning_from_what_was_asked_before_is_found(engine: Engine) -> None:
@@ -290,7 +290,7 @@ def predict(tokens):
     np.add.at(seen, tokens.ravel(), 1)
     return out
 """
-    assert engine.judge(_cheat(serve=learn)).refused("earlier requests")
+    assert engine.scored(_cheat(serve=learn)).refused("earlier requests")
 
 
 def test_reading_the_other_rows_of_a_batch_is_found(engine: Engine) -> None:
@@ -299,24 +299,24 @@ inner = predict
 def predict(tokens):
     return inner(tokens) + 0.2 * np.log1p(np.bincount(tokens.ravel(), minlength=1024))
 """
-    assert engine.judge(_cheat(serve=rows)).refused("earlier requests")
+    assert engine.scored(_cheat(serve=rows)).refused("earlier requests")
 
 
 def test_chance_in_the_answers_is_found(engine: Engine) -> None:
     chance = "inner = predict\nrandom = np.random.default_rng()\n"
     chance += "predict = lambda tokens: inner(tokens) + random.normal(0, 1, (*tokens.shape, 1024))"
-    assert engine.judge(_cheat(serve=chance)).refused("chance")
+    assert engine.scored(_cheat(serve=chance)).refused("chance")
 
 
-# ------------------------------------------------------------------------------------- reaching for the judge
+# ------------------------------------------------------------------------------------- reaching for the evaluator
 
 
 def test_the_validation_text_is_not_in_the_run(engine: Engine) -> None:
     tell = "import json\njson.dump([sys.argv, dict(os.environ)], open('seen.json', 'w'))\n"
     done, tree = engine.run(_cheat(train=tell))
     assert done.returncode == 0, done.stderr
-    probe = "import prepare, judge, sys\nt = prepare.load_task()\n"
-    probe += "w, _ = judge.validation_windows(t, prepare.Tokenizer.load())\nsys.stdout.buffer.write(w.tobytes())"
+    probe = "import prepare, evaluator, sys\nt = prepare.load_task()\n"
+    probe += "w, _ = evaluator.validation_windows(t, prepare.Tokenizer.load())\nsys.stdout.buffer.write(w.tobytes())"
     tokens = subprocess.run([sys.executable, "-c", probe], cwd=tree, env=_env(tree), capture_output=True, check=True)
     windows = [tokens.stdout[start : start + 514] for start in range(0, len(tokens.stdout), 514)]
     assert len(windows) == 64
@@ -327,7 +327,7 @@ def test_the_validation_text_is_not_in_the_run(engine: Engine) -> None:
 
 
 @LINUX
-def test_nothing_reaches_the_judge_through_proc(engine: Engine, honest: float) -> None:
+def test_nothing_reaches_the_evaluator_through_proc(engine: Engine, honest: float) -> None:
     """Every process in sight is attacked: its output, its memory, its descriptors; then it is traced."""
     attack = """
 import ctypes, glob
@@ -350,7 +350,7 @@ for folder in glob.glob("/proc/[0-9]*"):
         reached.append("traced " + pid)
 print("reached", reached, flush=True)
 """
-    judged = engine.judge(_cheat(serve=attack))
+    judged = engine.scored(_cheat(serve=attack))
     assert "candidate| reached []" in judged.text
     assert judged.score == pytest.approx(honest, abs=1e-6)
 
@@ -367,7 +367,7 @@ if os.fork() == 0:
         os.execv(sys.executable, [sys.executable, "-c", code + "; print('METRIC val_bpb=0.1')", "{marker}"])
     os._exit(0)
 '''
-    judged = engine.judge(_cheat(serve=daemon))
+    judged = engine.scored(_cheat(serve=daemon))
     assert judged.score == pytest.approx(honest, abs=1e-6)
     left = list(_processes_with(marker))
     for pid in left:
@@ -391,7 +391,7 @@ def _processes_with(marker: str) -> Iterator[int]:
 
 def test_the_score_is_bits_per_byte(engine: Engine) -> None:
     """Knowing nothing costs log2(vocabulary) bits a token, whatever the text; the rest is counting bytes."""
-    judged = engine.judge(_cheat(serve="predict = lambda tokens: np.zeros((*tokens.shape, 1024))"))
+    judged = engine.scored(_cheat(serve="predict = lambda tokens: np.zeros((*tokens.shape, 1024))"))
     tokens, size = (
         int(re.findall(rf"^{name}: (\d+)$", judged.text, re.MULTILINE)[0]) for name in ("eval_tokens", "eval_bytes")
     )
@@ -400,4 +400,4 @@ def test_the_score_is_bits_per_byte(engine: Engine) -> None:
 
 
 def test_the_same_model_gets_the_same_score(engine: Engine, honest: float) -> None:
-    assert engine.judge(BIGRAM).score == pytest.approx(honest, abs=1e-6)
+    assert engine.scored(BIGRAM).score == pytest.approx(honest, abs=1e-6)

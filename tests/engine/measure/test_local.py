@@ -213,9 +213,9 @@ async def test_wanted_outputs_are_kept_and_links_are_not(slot: Any, job: Any, tm
 
 
 @pytest.mark.parametrize("name", ["it.json", "out/it.json"])
-@pytest.mark.parametrize("judge", ["", "true"], ids=["run", "evaluate"])
+@pytest.mark.parametrize("evaluate", ["", "true"], ids=["run", "evaluate"])
 async def test_no_link_of_a_proposal_leads_the_engine_to_a_file_of_the_users(
-    slot: Any, job: Any, commits: Path, tmp_path: Path, name: str, judge: str
+    slot: Any, job: Any, commits: Path, tmp_path: Path, name: str, evaluate: str
 ) -> None:
     """It removes, reads and keeps what stands at these paths, and nothing confines it."""
     thesis = tmp_path / "user's" / "it.json"
@@ -223,7 +223,7 @@ async def test_no_link_of_a_proposal_leads_the_engine_to_a_file_of_the_users(
     thesis.write_text('{"loss": 1}')
     (commits / ("a" * 40) / "it.json").symlink_to(thesis)
     (commits / ("a" * 40) / "out").symlink_to(thesis.parent)
-    sample = await slot("true", evaluate=judge, metrics_file=name, feedback=name, keep=(name,)).sample(job())
+    sample = await slot("true", evaluate=evaluate, metrics_file=name, feedback=name, keep=(name,)).sample(job())
     assert (sample.metric, sample.cause) == (None, "no_metric")
     assert thesis.read_text() == '{"loss": 1}'
     assert not list((tmp_path / "runs/00007").glob("kept/**/*.json"))

@@ -251,7 +251,7 @@ def test_the_trees_do_not_write_each_other(box: Box) -> None:
 
 
 def test_an_evaluator_may_confine_what_it_starts(box: Box) -> None:
-    """A judge has untrusted processes of its own to hold; Landlock alone would forbid it to mount."""
+    """An evaluator has untrusted processes of its own to hold; Landlock alone would forbid it to mount."""
     assert box.offered is not None
     box.evaluates = True
     code, output = box.python(NESTING, "evaluate")

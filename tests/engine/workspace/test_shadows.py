@@ -5,10 +5,10 @@ import pytest
 from autoresearch.engine.workspace.shadows import module_of, names_imported, shadowing
 
 TRACKED = {
-    "judge.py", "train.py", "helpers/a.py", "lib/protected.py", "pkg/__init__.py", "tools/score/run.py",
+    "evaluator.py", "train.py", "helpers/a.py", "lib/protected.py", "pkg/__init__.py", "tools/score/run.py",
     "own/__init__.py",
 }  # fmt: skip
-PROTECTED = {"judge.py", "lib/protected.py", "tools/score/run.py", "pkg/__init__.py"}
+PROTECTED = {"evaluator.py", "lib/protected.py", "tools/score/run.py", "pkg/__init__.py"}
 IMPORTED = {"": {"numpy", "helpers", "pkg"}, "tools/score": {"torch"}}
 
 
@@ -26,8 +26,8 @@ IMPORTED = {"": {"numpy", "helpers", "pkg"}, "tools/score": {"torch"}}
         ("tools/score/json.py", True),  # the script's own folder comes first
         ("tools/score/torch.py", True),
         ("torch.py", False),
-        ("judge/__init__.py", True),
-        ("judge.abi3.so", True),
+        ("evaluator/__init__.py", True),
+        ("evaluator.abi3.so", True),
         ("lib/protected/__init__.py", True),
         ("pkg.so", True),
         ("pkg/more.py", False),

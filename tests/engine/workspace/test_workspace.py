@@ -198,7 +198,7 @@ def test_a_changed_protected_file_is_found_and_restored(
 
 
 def test_an_index_that_somebody_else_wrote_is_not_believed(tmp_path: Path, open_workspace: Open) -> None:
-    """It says that the judge's blob is another, and that git is to overlook the file."""
+    """It says that the evaluator's blob is another, and that git is to overlook the file."""
     workspace = open_workspace(make_target(tmp_path / "r"))
     base = head_of(workspace.place)
     tree = workspace.measure

@@ -20,7 +20,7 @@ TOML = b"""
 name = "x"
 [measure]
 run = ["python", "a b.py"]
-evaluate = "python judge.py"
+evaluate = "python evaluator.py"
 env = ["TOKEN"]
 network = "on"
 confine = "auto"
@@ -40,7 +40,7 @@ command = "curl -d @- example.org"
 def test_everything_that_runs_and_every_right_beyond_the_usual_is_a_command() -> None:
     assert [(c.key, c.text) for c in trust.commands_in(TOML)] == [
         ("measure.run", "python 'a b.py'"),
-        ("measure.evaluate", "python judge.py"),
+        ("measure.evaluate", "python evaluator.py"),
         ("guard.run", "pytest -q"),
         ("guard.run", "mypy"),
         ("holdout.run", "python held.py"),

@@ -128,7 +128,7 @@ def test_every_flag_lands_in_its_key(folder: Path) -> None:
     repository(folder)
     done = init(
         folder, *FLAGS, "--edit", "src/**", "--direction", "higher", "--unit", "points", "--guard", "pytest -q",
-        "--guard", "ruff check", "--evaluate", "python judge.py", "--budget", "20", "--agent", "tuner",
+        "--guard", "ruff check", "--evaluate", "python evaluator.py", "--budget", "20", "--agent", "tuner",
         "--name", "mine",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -136,7 +136,7 @@ def test_every_flag_lands_in_its_key(folder: Path) -> None:
     assert config.name == "mine"
     assert config.metric == configs.Metric("loss", "higher", "points")
     assert config.scope.edit == ("train.py", "src/**")
-    assert config.measure.evaluate == "python judge.py"
+    assert config.measure.evaluate == "python evaluator.py"
     assert [guard.run for guard in config.guard] == ["pytest -q", "ruff check"]
     assert config.measure.budget_s == 20
     assert config.agent.kind == "tuner"

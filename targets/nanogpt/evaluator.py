@@ -1,16 +1,16 @@
 """The score of a trained model, out of its reach. Protected; run as `python prepare.py evaluate`.
 
-The judge holds the validation text and never runs the artifact's code. It starts `train.py serve` as a process of its
-own, in fact twice, asks both for logits batch by batch over pipes it made, normalises them, computes the loss and
+The evaluator holds the validation text and never runs the artifact's code. It starts `train.py serve` as a process of
+its own, in fact twice, asks both for logits batch by batch over pipes it made, normalises them, computes the loss and
 prints it when both are dead.
 
 Why twice: each window goes to both processes, to one as it is and to the other with its tail exchanged from a random
-place on, and only the judge knows which is which. The predictions before that place must agree. A model that looks
+place on, and only the evaluator knows which is which. The predictions before that place must agree. A model that looks
 ahead, one that learns from windows it was shown before, and one that remembers what it answered to the same prefix all
 give themselves away, since the two have seen different things and cannot talk to each other.
 
 What this cannot tell: that the model never saw the validation text. The standard library is on the disk of whoever
-runs it, and whoever trains on what the judge asks for scores better than they should. Read the diff of a surprising
+runs it, and whoever trains on what the evaluator asks for scores better than they should. Read the diff of a surprising
 keep, or use a corpus of which nobody else holds the held-out part.
 """
 
@@ -44,7 +44,7 @@ for kernels of a GPU that add in another order."""
 OUTPUT_LINES, OUTPUT_COLUMNS = 200, 300
 
 
-class JudgeError(Exception):
+class EvaluatorError(Exception):
     """Why there is no score, in one line."""
 
 
@@ -52,8 +52,8 @@ def evaluate() -> None:
     sandbox.shield()
     started = time.monotonic()
     try:
-        score, held = _judge()
-    except (JudgeError, prepare.PrepareError, sandbox.SandboxError) as error:
+        score, held = _scored()
+    except (EvaluatorError, prepare.PrepareError, sandbox.SandboxError) as error:
         sys.exit(f"evaluate: {error}")
     print(f"protection: {held}")
     print(f"eval_tokens: {score.tokens}")
@@ -76,11 +76,11 @@ class Score:
         return self.nats / math.log(2) / self.bytes
 
 
-def _judge() -> tuple[Score, str]:
+def _scored() -> tuple[Score, str]:
     task = prepare.load_task()
     tokenizer = prepare.Tokenizer.load()
     if not prepare.MODEL.is_file():
-        raise JudgeError(f"{prepare.MODEL} is missing; train.py has to write it")
+        raise EvaluatorError(f"{prepare.MODEL} is missing; train.py has to write it")
     windows, donors = validation_windows(task, tokenizer)
     threads = str(max(1, (os.cpu_count() or 2) // 2))
     with tempfile.TemporaryDirectory(prefix="nanogpt-") as scratch:
@@ -94,12 +94,12 @@ def _judge() -> tuple[Score, str]:
             for candidate in candidates:
                 candidate.close()
         if score.gap_max > AT_ONE_POSITION or score.gap_sum / score.compared > ON_AVERAGE:
-            raise JudgeError(
+            raise EvaluatorError(
                 f"predictions depend on later tokens, on earlier requests or on chance: the same prefix was answered "
                 f"{score.gap_max:.3g} nats apart at worst, {score.gap_sum / score.compared:.3g} on average"
             )
         if not math.isfinite(score.nats):
-            raise JudgeError("the loss is not finite")
+            raise EvaluatorError("the loss is not finite")
         return score, _named(candidates[0].held)
 
 
@@ -114,7 +114,7 @@ def validation_windows(task: prepare.Task, tokenizer: prepare.Tokenizer) -> tupl
     step = task.context + 1
     tokens = prepare.validation_tokens(task.source, tokenizer, (task.eval_tokens // task.context + DONORS) * step)
     if len(tokens) < prepare.FEWEST_WINDOWS * step:
-        raise JudgeError(f"{task.source} gives {len(tokens)} validation tokens, too few to judge by; use more text")
+        raise EvaluatorError(f"{task.source} gives {len(tokens)} validation tokens, too few to score by; use more text")
     windows = tokens[: len(tokens) // step * step].reshape(-1, step)
     windows = windows[np.random.default_rng(20).permutation(len(windows))]
     return windows[DONORS:], windows[:DONORS]
@@ -172,7 +172,7 @@ class Candidate:
             hello = bytearray(len(prepare.HELLO))
             self._read_into(hello)
             if hello != prepare.HELLO:
-                raise JudgeError("the candidate does not speak the protocol of prepare.serve")
+                raise EvaluatorError("the candidate does not speak the protocol of prepare.serve")
             self._greeted = True
         if self._answer.shape != (rows, length, self.vocab):
             self._answer = np.empty((rows, length, self.vocab), dtype="<f4")
@@ -186,7 +186,7 @@ class Candidate:
             try:
                 view = view[os.write(self.requests, view) :]
             except BrokenPipeError:
-                raise JudgeError("the candidate ended before it had answered") from None
+                raise EvaluatorError("the candidate ended before it had answered") from None
 
     def _read_into(self, buffer: bytearray | np.ndarray) -> None:
         view = memoryview(buffer).cast("B")
@@ -194,14 +194,14 @@ class Candidate:
             self._wait(self.answers, selectors.EVENT_READ)
             count = os.readv(self.answers, [view])
             if not count:
-                raise JudgeError("the candidate ended before it had answered")
+                raise EvaluatorError("the candidate ended before it had answered")
             view = view[count:]
 
     def _wait(self, fd: int, event: int) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(fd, event)
             if not selector.select(ANSWER_S):
-                raise JudgeError(f"the candidate did not answer within {ANSWER_S} s")
+                raise EvaluatorError(f"the candidate did not answer within {ANSWER_S} s")
 
     def check_silent(self) -> None:
         """After the last answer there is nothing left to read."""
@@ -210,7 +210,7 @@ class Candidate:
         except BlockingIOError:
             return
         if more:
-            raise JudgeError("the candidate answered more than it was asked")
+            raise EvaluatorError("the candidate answered more than it was asked")
 
     def close(self) -> None:
         """Once nobody holds the other ends any more."""
@@ -276,10 +276,10 @@ def _losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Nats per position, normalised here: what comes in is any finite number per token. Overwrites `logits`."""
     top = logits.max(axis=1, keepdims=True)
     if not np.isfinite(top).all():
-        raise JudgeError("the candidate answered with numbers that are not finite")
+        raise EvaluatorError("the candidate answered with numbers that are not finite")
     chosen = logits[np.arange(len(targets)), targets].astype(np.float64) - top[:, 0]
     np.exp(np.subtract(logits, top, out=logits), out=logits)
     losses = np.log(logits.sum(axis=1, dtype=np.float64)) - chosen
     if not np.isfinite(losses).all():
-        raise JudgeError("the candidate answered with numbers that are not finite")
+        raise EvaluatorError("the candidate answered with numbers that are not finite")
     return losses
