@@ -183,7 +183,7 @@ def test_a_running_engine_writes_what_is_asked(session: Told) -> None:
 
 
 def test_a_request_waits_in_the_inbox_of_a_busy_engine(session: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoresearch.tui.commands.control.WAIT_S", 0.2)
+    monkeypatch.setattr("autoresearch.tui.actions.requests.WAIT_S", 0.2)
     with session.session.lock():
         assert "busy" in call(session, "steer", "later").stdout
     ((_, request),) = session.session.requests()
