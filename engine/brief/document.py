@@ -214,7 +214,8 @@ def _constraint(name: str, limit: float | str, baseline: float | None) -> str:
 
 
 def _noise(dossier: Dossier) -> str:
-    known = telling.noise(dossier.history)
+    spread = dossier.history.spread
+    known = verdict.Noise(spread.ss, spread.nu, spread.identical)
     if not known.known:
         return "How far repeated runs of the same code differ is not known yet."
     if known.sd == 0:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from autoresearch.engine.brief.dossier import WITHOUT_MODEL, Dossier, Words, recent
 from autoresearch.engine.brief.quotes import printed, said
 from autoresearch.engine.limits import stagnant
-from autoresearch.engine.verdict import Noise
 from autoresearch.state.journal import History, Row, list_of
 from autoresearch.state.text import numbers
 
@@ -19,18 +18,8 @@ _ENDED = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_fa
           "unproven": "discarded as unproven"}  # fmt: skip
 
 
-def noise(history: History) -> Noise:
-    return Noise(history.spread.ss, history.spread.nu, history.spread.identical)
-
-
-def step(history: History) -> float | None:
-    """What numbers are rounded by: the spread of one run."""
-    known = noise(history)
-    return known.sd if known.nu and known.sd > 0 else None
-
-
 def value(metric: float | None, history: History) -> str:
-    return numbers.metric(metric, step(history))
+    return numbers.metric(metric, history.spread.sd)
 
 
 def lesson_due(history: History) -> int | None:

@@ -21,8 +21,8 @@ from typing import Any, Literal
 import orjson
 
 from autoresearch.engine.files import NotTaken, open_regular
-from autoresearch.engine.verdict import LARGEST
 from autoresearch.state import text
+from autoresearch.state.text.numbers import LARGEST
 
 SUMMARY_NAMES = (
     "val_bpb",

@@ -143,9 +143,8 @@ def _measured(history: History, config: Config) -> list[str]:
         said.append(f"A run gets {numbers.duration(config.measure.budget_s)}.")
     if history.score_note:
         said.append(history.score_note)
-    spread = history.spread
-    if spread.nu:
-        sd = (spread.ss / spread.nu) ** 0.5
+    sd = history.spread.sd
+    if sd is not None:
         said.append(
             f"Repeated runs differ by {numbers.metric(sd, sd)} (one sd): smaller differences are noise."
             if sd
@@ -166,7 +165,7 @@ def _stand(history: History, config: Config) -> list[str]:
     if history.incumbent is None or history.baseline is None:
         return ["The baseline is not measured yet."]
     best, start = history.incumbent, history.baseline
-    step = _step(history)
+    step = history.spread.sd
     said = [f"Baseline {numbers.metric(start.metric, step)} (#{start.number})."]
     if best.number != start.number and best.metric is not None and start.metric is not None:
         gain = (start.metric - best.metric) * (1 if config.metric.direction == "lower" else -1)
@@ -206,7 +205,7 @@ def _retry(condition: str) -> str:
 
 
 def _entry(row: Row, history: History) -> Entry:
-    step = _step(history)
+    step = history.spread.sd
     lesson, retry_if = history.lessons.get(row.number, ("", ""))
     text = f"#{row.number} {row.description}"
     if row.metric is not None:
@@ -220,7 +219,3 @@ def _entry(row: Row, history: History) -> Entry:
     if retry_if:
         text += f" Retry if {retry_if}."
     return Entry(f"#{row.number}", text, family=row.family, number=row.number, metric=row.metric)
-
-
-def _step(history: History) -> float | None:
-    return (history.spread.ss / history.spread.nu) ** 0.5 if history.spread.nu and history.spread.ss else None

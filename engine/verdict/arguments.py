@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autoresearch.engine.verdict import rule
-from autoresearch.engine.verdict.noise import Noise, cut, mean
+from autoresearch.engine.verdict.noise import Noise, mean
 from autoresearch.state.journal import History, Open, SampleRow
+from autoresearch.state.text import numbers
 
 
 def noise_of(history: History) -> Noise:
@@ -56,7 +57,7 @@ def values_of(samples: list[SampleRow]) -> list[float]:
 
 
 def mean_of(values: list[float]) -> float:
-    return mean([cut(value) for value in values])
+    return mean([numbers.cut(value) for value in values])
 
 
 def means_of(samples: list[SampleRow]) -> dict[str, float]:

@@ -20,8 +20,7 @@ def gain_of(session: Session, history: History) -> dict[str, Any]:
     sign = 1.0 if history.header is None or history.header.direction == "lower" else -1.0
     half = None
     runs_best, runs_base = runs_behind(session, best), runs_behind(session, base)
-    if history.spread.nu > 0 and runs_best and runs_base:
-        sd = math.sqrt(history.spread.ss / history.spread.nu)
+    if (sd := history.spread.sd) is not None and runs_best and runs_base:
         half = student_t(history.spread.nu) * sd * math.sqrt(1 / runs_best + 1 / runs_base)
     return {"estimate": sign * (base.metric - best.metric), "interval": half}
 
@@ -52,8 +51,3 @@ def keep_if_better(history: History) -> dict[str, Any]:
     direction = history.header.direction if history.header is not None else "lower"
     kept, claimed = rule.keep_if_better(firsts, base, direction)
     return {"kept": kept, "claimed": claimed}
-
-
-def run_sd(history: History) -> float | None:
-    """The segment's standard deviation of one run; None where it is not known."""
-    return math.sqrt(history.spread.ss / history.spread.nu) if history.spread.nu > 0 else None

@@ -7,8 +7,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-LARGEST = 1e150
-"""Samples are cut to this size, so that a candidate that prints 1e308 cannot overflow the arithmetic."""
+from autoresearch.state.journal import Spread
+from autoresearch.state.text import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,8 @@ class Noise:
     @property
     def sd(self) -> float:
         """The plain standard deviation; infinite where nothing is known."""
-        if self.nu == 0:
-            return math.inf
-        # Rounding in a mean can leave a trace in `ss` even where all values agree.
-        return 0.0 if self.identical else math.sqrt(self.ss / self.nu)
+        sd = Spread(self.ss, self.nu, self.identical).sd
+        return math.inf if sd is None else sd
 
     @property
     def s(self) -> float:
@@ -66,7 +64,7 @@ class Arms:
     _means: dict[Hashable, tuple[int, float]] = field(default_factory=dict)
 
     def add(self, arm: Hashable, value: float) -> None:
-        value = cut(value)
+        value = numbers.cut(value)
         count, mean = self._means.get(arm, (0, value))
         count += 1
         change = value - mean
@@ -80,10 +78,6 @@ class Arms:
     @property
     def noise(self) -> Noise:
         return Noise(self.ss, self.nu, self.identical)
-
-
-def cut(value: float) -> float:
-    return max(-LARGEST, min(LARGEST, value))
 
 
 def mean(values: Sequence[float]) -> float:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from autoresearch.engine.verdict import flags as suspicion
-from autoresearch.engine.verdict.noise import LARGEST, Noise, cut, mean, student_t
+from autoresearch.engine.verdict.noise import Noise, mean, student_t
 from autoresearch.state.config import bound
 from autoresearch.state.text import numbers
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 VERSION = 2
 """2: flags ask for more runs. 1: there were none."""
-WINDOW = 30
-"""Incumbent runs count while they are among the last this many measurements of any arm."""
 DROP_ODDS = 1.5
 LEAST_INCUMBENT_RUNS = 2
 ENOUGH_INCUMBENT_RUNS = 6
@@ -135,7 +133,8 @@ def judge(
     """What the candidate's runs so far mean, beside the incumbent's recent ones.
 
     `candidate` holds its runs in order, `incumbent` the incumbent's (baseline or fresh ones, and re-runs) among the
-    last `WINDOW` measurements of any arm. `noise` is the segment's, fixed when the candidate's first run started.
+    last `state.journal.WINDOW` measurements of any arm. `noise` is the segment's, fixed when the candidate's first run
+    started.
     `between` says that the last run was the incumbent's, between two of the candidate's: the candidate is next then,
     and the race is looked at after that. More looks let in more luck.
     `net_lines` is in-scope lines added minus removed; `violated` says which constraint the candidate's means exceed.
@@ -155,7 +154,15 @@ def judge(
         return Decision("candidate", "the candidate has not run yet")
     if between and settings.mode == "race" and len(candidate) < settings.max_runs:
         return Decision("candidate", "undecided; the incumbent ran in between")
-    case = _Case(tuple(map(cut, candidate)), tuple(map(cut, incumbent)), noise, settings, net_lines, bundle, violated)
+    case = _Case(
+        tuple(map(numbers.cut, candidate)),
+        tuple(map(numbers.cut, incumbent)),
+        noise,
+        settings,
+        net_lines,
+        bundle,
+        violated,
+    )
     if version >= 2:
         case.suspect(flags, earlier)
     case.version = version
@@ -217,7 +224,7 @@ class _Case:
         """(delta*d + side*delta^2/2) / (s^2 * (1/r + 1/n)), in units of s so that no magnitude overflows."""
         if not math.isfinite(self.s) or self.s == 0:
             return 0.0
-        delta = min(self.delta / self.s, LARGEST)
+        delta = min(self.delta / self.s, numbers.LARGEST)
         log = (delta * (self.d / self.s) + side * delta * delta / 2) / self.variance_factor
         return max(-_LARGEST_LOG, min(_LARGEST_LOG, log))
 

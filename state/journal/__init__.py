@@ -3,18 +3,21 @@
 The lines themselves are `journal.records`, a module to be imported whole.
 """
 
-from autoresearch.state.journal.history import NOTHING_TAKEN, SCORE_MARKS, SCORE_NOTES, History
+from autoresearch.state.journal.folds import NOTHING_TAKEN
+from autoresearch.state.journal.history import SCORE_MARKS, SCORE_NOTES, History
 from autoresearch.state.journal.journal import Journal, JournalLost, Reader, read_line, read_objects
 from autoresearch.state.journal.knobs import REPLAYED, knob_values, short_names
 from autoresearch.state.journal.model import (
     FLAG_WORDS,
     LISTED,
     LISTS,
+    WINDOW,
     Control,
     IdeaState,
     Open,
     Row,
     SampleRow,
+    Spread,
     Text,
     Waiting,
     list_of,

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from autoresearch.state.journal import knobs, records
-
-_LARGEST = 1e150
-"""A candidate that prints 1e308 must not overflow a square, here or at any later reading of its line."""
+from autoresearch.state.journal.heldout import HeldOut
+from autoresearch.state.text import numbers
 
 LISTS = ("worked", "refuted", "unproven", "crashed")
 FLAG_WORDS = {
@@ -25,6 +25,10 @@ FLAG_WORDS = {
 """Of `records.FLAGS`, as a list says them."""
 LISTED = 25
 """So many of each list are shown one by one; older ones fold into families."""
+WINDOW = 30
+"""Of how many of the last measurements the incumbent's count (docs/verdicts.md)."""
+JUDGED = 200
+"""So many of the last estimates are kept, to tell what lies far outside them."""
 
 
 class Row:
@@ -207,9 +211,17 @@ class Spread:
         if all(value == values[0] for value in values):
             return  # exactly 0: rounding must not turn agreement into noise
         self.identical = False
-        cut = [max(-_LARGEST, min(_LARGEST, value)) for value in values]
-        mean = math.fsum(cut) / len(cut)
-        self.ss += math.fsum((value - mean) ** 2 for value in cut)
+        values = [numbers.cut(value) for value in values]
+        mean = math.fsum(values) / len(values)
+        self.ss += math.fsum((value - mean) ** 2 for value in values)
+
+    @property
+    def sd(self) -> float | None:
+        """The standard deviation of one run; None where nothing was repeated."""
+        if self.nu <= 0:
+            return None
+        # Rounding in a mean can leave a trace in `ss` even where all values agree.
+        return 0.0 if self.identical else math.sqrt(self.ss / self.nu)
 
 
 @dataclass(slots=True)
@@ -301,3 +313,101 @@ def list_of(row: Row) -> str:
     if row.status == "discard":
         return "unproven" if row.cause == "unproven" else "refuted"
     return "crashed"
+
+
+class Model:
+    """What the lines of one session add up to. Only the folds change it."""
+
+    def __init__(self) -> None:
+        self.header: records.Header | None = None
+        self.first_header: records.Header | None = None
+        self.segment = 0
+        self.rows: list[Row] = []
+        self.by_number: dict[int, Row] = {}
+        self.imported = 0
+        """Experiments that another program ran, or that were closed without being measured here."""
+        self.open: Open | None = None
+        self.opened_proposal: Waiting | None = None
+        """The proposal that the open experiment measures."""
+        self.waiting: dict[int, Waiting] = {}
+        self.next_proposal = 1
+        self.incumbent: Incumbent | None = None
+        self.baseline: Row | None = None
+        self.baseline_metrics: dict[str, float] = {}
+        self.baseline_duration_s = 0.0
+        self.spread = Spread()
+        self.recent: deque[tuple[str, float, bool]] = deque(maxlen=WINDOW)
+        self.sampled: dict[str, int] = {}
+        """How many samples the open experiment's and the incumbent's commits have had: seeds go on counting."""
+        self.unproven: dict[int, tuple[float, int]] = {}
+        self.estimates: deque[float] = deque(maxlen=JUDGED)
+        """How much better each of the segment's last judged candidates was than its incumbent."""
+        self.flagged: list[int] = []
+        """Experiments with something worth a second look (`Row.flags`)."""
+        self.holdout: list[HeldOut] = []
+        """The segment's values of the held-out command, the baseline's first. For people, never for agents."""
+        self.held_out: dict[str, list[bool]] = {}
+        """Whether each of a commit's held-out runs in this segment gave a value."""
+        self.counts: Counter[str] = Counter()
+        self.since_keep = 0
+        self.crash_streak = 0
+        self.cost_usd = 0.0
+        self.tokens = 0
+        self.measured_s = 0.0
+        """Seconds the slot spent in `run`."""
+        self.withdrawn_usd = 0.0
+        """What proposals cost that were made ahead and never measured."""
+        self.running_ms = 0
+        self.started_ms = 0
+        self.last_ms = 0
+        self.resumed_ms = 0
+        """When an engine started last."""
+        self.rows_before = 0
+        """Experiments that were finished when it did."""
+        self.control = Control()
+        self.requests: set[str] = set()
+        self.ideas: dict[str, IdeaState] = {}
+        self.dead_ends: dict[str, DeadEndState] = {}
+        self.lessons: dict[int, tuple[str, str]] = {}
+        self.notes: dict[str, Text] = {}
+        self.steers: list[Text] = []
+        self.notices: deque[Text] = deque(maxlen=200)
+        self.warned: set[str] = set()
+        """The codes of all warnings so far: some are given once in a session."""
+        self.settings: dict[str, Any] = {}
+        self.agent: tuple[str, str] = ("", "")
+        """The agent that was used last, and its source where it has one: a resumed session goes on with it."""
+        self.retries: list[int] = []
+        """Experiments that people want tried again and that no proposal has taken up yet."""
+        self.again = 0
+        """Further runs of the incumbent that people want and that are not measured yet."""
+        self.overrules: list[records.Overrule] = []
+        """Decisions against a verdict that no proposal has taken up yet."""
+        self.decisions: dict[int, Decision] = {}
+        """The last decision of a person against the verdict of each experiment."""
+        self.families: dict[tuple[str, str], Family] = {}
+        """Counts by (list, family): what the notebook folds older entries into."""
+        self.lists: dict[str, deque[Row]] = {name: deque(maxlen=LISTED) for name in LISTS}
+        """The newest experiments of each of the notebook's lists."""
+        self.problems: list[tuple[int, str]] = []
+        """(line number, what is wrong) of lines that were skipped."""
+        self.lines = 0
+        self.offset = 0
+
+    def incumbent_values(self) -> list[float]:
+        """The incumbent's runs among the last `WINDOW` measurements of any arm."""
+        if self.incumbent is None:
+            return []
+        sha = self.incumbent.sha
+        return [value for commit, value, counts in self.recent if counts and commit == sha]
+
+    @property
+    def scored(self) -> str:
+        """What prints the number: `evaluate`, a protected file of the `run`, a file in `scope`; "" where unknown."""
+        scored = self.header.scored if self.header is not None else ""
+        return scored or ("scope" if "own-score" in self.warned else "")
+
+    @property
+    def self_scored(self) -> bool:
+        """Whether code that the agent may edit prints the number itself."""
+        return self.scored == "scope"

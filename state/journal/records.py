@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import orjson
@@ -606,9 +607,15 @@ def odd_commit(data: Mapping[str, Any]) -> str:
     """
     for key in COMMITS:
         value = data.get(key)
-        if value is not None and not (isinstance(value, str) and _COMMIT.fullmatch(value)):
+        if value is not None and not (isinstance(value, str) and _is_commit(value)):
             return key
     return ""
+
+
+@lru_cache(maxsize=256)
+def _is_commit(value: str) -> bool:
+    """Kept for the last ones: the lines of one experiment name the same few commits, and each line is looked at."""
+    return _COMMIT.fullmatch(value) is not None
 
 
 def _pi_defaults(values: dict[str, Any]) -> None:

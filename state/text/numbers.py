@@ -9,6 +9,9 @@ import math
 from typing import Any
 
 MISSING = "–"
+LARGEST = 1e150
+"""Samples are cut to this size: a candidate that prints 1e308 must not overflow a square, here or at any later reading
+of its line."""
 
 _MAX_DECIMALS = 12
 _HUGE = 1e15
@@ -20,6 +23,10 @@ def finite(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return value
+
+
+def cut(value: float) -> float:
+    return max(-LARGEST, min(LARGEST, value))
 
 
 def metric(value: float | None, step: float | None = None) -> str:

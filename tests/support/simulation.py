@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 
 from autoresearch.engine.verdict import rule
 from autoresearch.engine.verdict.noise import Arms
+from autoresearch.state.journal import WINDOW
 
 BUDGET = 400
 
@@ -59,7 +60,7 @@ class Session:
         self.rng, self.ideas, self.settings = rng, ideas, settings
         self.outcome = Outcome()
         self.arms = Arms()
-        self.window: deque[tuple[int | None, float]] = deque(maxlen=rule.WINDOW)
+        self.window: deque[tuple[int | None, float]] = deque(maxlen=WINDOW)
         self.level = 0.0
         self.incumbent = 0
         """Names the incumbent among the window's measurements; a candidate's runs bear no name there."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from autoresearch.engine.verdict import gain_of, keep_if_better, run_sd
+from autoresearch.engine.verdict import gain_of, keep_if_better
 from autoresearch.state.config import Limits
 from autoresearch.state.journal import LISTED, History, Row, list_of, records
 from autoresearch.state.session import Heartbeat, Place, Session, target_of
@@ -316,7 +316,7 @@ def _limits(table: Document, history: History, of_call: Document) -> Document:
 
 
 def metric_text(value: float | None, history: History) -> str:
-    return numbers.metric(value, run_sd(history))
+    return numbers.metric(value, history.spread.sd)
 
 
 def gain_text(estimate: float | None, interval: float | None) -> str:

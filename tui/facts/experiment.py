@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.engine.verdict import run_sd
 from autoresearch.state.journal import FLAG_WORDS, History, Open, Row, knob_values, read_line, read_objects, records
 from autoresearch.state.session import Session
 from autoresearch.state.text import clean_line, numbers
@@ -135,7 +134,7 @@ def read(session: Session, history: History, item: Row | Open) -> Experiment:
         sha=item.sha,
         parent=item.parent,
         idea=clean_line(proposal.idea or "") if proposal else "",
-        noise=run_sd(history),
+        noise=history.spread.sd,
         rule=clean_line(rule(line.verdict)) if line else "",
     )
 
@@ -191,7 +190,7 @@ def _description(line: records.Experiment | None, proposal: records.Proposal | N
 def _verdict(item: Row | Open, history: History) -> str:
     if isinstance(item, Open):
         return "No verdict yet."
-    value = numbers.metric(item.metric, item.interval or run_sd(history))
+    value = numbers.metric(item.metric, item.interval or history.spread.sd)
     said = documents.evidence_text(item)
     cause = item.cause.replace("_", " ")
     parts = [said or cause, f"value {value}" if item.metric is not None else "no value"]
@@ -246,7 +245,7 @@ def _metrics(
     header = history.header or records.Header()
     lower = {header.metric_name: header.direction == "lower"}
     lower |= {name: not str(limit).strip().startswith(">") for name, limit in header.constraints.items()}
-    step = run_sd(history)
+    step = history.spread.sd
     return tuple(
         Metric(
             clean_line(name),

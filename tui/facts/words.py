@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from autoresearch.engine.verdict import run_sd
 from autoresearch.state.journal import History
 from autoresearch.state.session import Live
 from autoresearch.state.text import numbers, safe_line
@@ -129,7 +128,7 @@ def best_of(history: History, half: float | None) -> Best | None:
     if incumbent is None or incumbent.metric is None or header is None:
         return None
     confirmed = header.verdict.get("mode", "race") != "single"
-    value = numbers.metric(incumbent.metric, half or run_sd(history))
+    value = numbers.metric(incumbent.metric, half or history.spread.sd)
     if baseline is None or baseline.metric is None or baseline.number == incumbent.number:
         return Best(value, header.metric_unit, "", "", confirmed)
     gain = incumbent.metric - baseline.metric

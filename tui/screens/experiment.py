@@ -12,7 +12,6 @@ from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.widget import Widget
 
-from autoresearch.engine.verdict import run_sd
 from autoresearch.state.journal import NOTHING_TAKEN, records
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import experiment as facts
@@ -136,7 +135,7 @@ class ExperimentScreen(SessionPage):
             Arm("this, fresh", found.fresh, palette.keep),
             Arm(best, found.against, palette.best),
         ]
-        self.query_one("#strip", StripPlot).show(arms, run_sd(self.history), header.direction)
+        self.query_one("#strip", StripPlot).show(arms, self.history.spread.sd, header.direction)
 
     def _show_files(self) -> None:
         session, found = self.viewer.session, self.facts

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from rich.segment import Segment
 from rich.style import Style
 
-from autoresearch.engine import verdict
 from autoresearch.state.journal import History, Row
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.axis import Axis, label
@@ -67,7 +66,7 @@ def points_of(history: History, goal: float | None = None) -> Points:
         best=history.incumbent.metric if history.incumbent else None,
         running=opened.number if opened else None,
         value=math.fsum(samples) / len(samples) if samples else None,
-        noise=verdict.run_sd(history),
+        noise=history.spread.sd,
         goal=goal,
     )
 

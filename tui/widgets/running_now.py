@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autoresearch.engine import verdict
 from autoresearch.state.journal import History, Open
 from autoresearch.state.session import Live
 from autoresearch.state.text import numbers, safe_line
@@ -36,7 +35,7 @@ def now_items(
 
 def _opened(opened: Open, verb: str, live: Live | None, history: History, palette: Palette) -> list[Item]:
     """What is tried, why, its runs so far and those of the best."""
-    step = verdict.run_sd(history)
+    step = history.spread.sd
     baseline = opened.proposal is None
     proposal = history.opened_proposal
     what = "the baseline" if baseline else safe_line(proposal.description) if proposal else ""

@@ -9,7 +9,6 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
-from autoresearch.engine import verdict
 from autoresearch.state.journal import History, Open, Row
 from autoresearch.state.session import Live
 from autoresearch.state.text import numbers, safe_line
@@ -79,7 +78,7 @@ def columns_of(history: History, width: int) -> list[Column]:
 
 def _metric_width(history: History) -> int:
     """As wide as the values of the baseline and the best, so that it changes with them alone."""
-    step = verdict.run_sd(history)
+    step = history.spread.sd
     values = [history.baseline.metric if history.baseline else None]
     values.append(history.incumbent.metric if history.incumbent else None)
     return min(max(9, *(len(numbers.metric(value, step)) for value in values)), 14)
@@ -117,7 +116,7 @@ def row_cells(row: Row, history: History, palette: Palette, roomy: bool, chain: 
         if roomy:
             better = f"{better} {numbers.plus_minus(row.interval)}".rstrip()
     # One number of digits for a segment's values: what its noise justifies, so that the column lines up.
-    step = (verdict.run_sd(history) if row.segment == history.segment else None) or row.interval
+    step = (history.spread.sd if row.segment == history.segment else None) or row.interval
     return {
         "#": (str(row.number), quiet),
         "status": (WORDS[row.status], style),
@@ -144,7 +143,7 @@ def open_cells(item: Open, history: History, live: Live | None, running: bool, p
     return {
         "#": (str(item.number), palette.run),
         "status": ("RUN >" if running else "OPEN >", palette.run),
-        "metric": (numbers.metric(mean, verdict.run_sd(history)), palette.run),
+        "metric": (numbers.metric(mean, history.spread.sd), palette.run),
         "runs": (str(len(item.of("candidate"))), palette.quiet),
         "kind": (safe_line(proposal.category) if proposal else "", palette.quiet),
         "what": (what, palette.text),

@@ -18,7 +18,7 @@ from autoresearch.engine.verdict.noise import Arms, student_t
 from autoresearch.engine.verdict.rule import Decision
 from autoresearch.state.config import Config, Measure, Metric, Scope
 from autoresearch.state.config.config import VerdictSettings
-from autoresearch.state.journal import records
+from autoresearch.state.journal import WINDOW, records
 
 QUIET = Noise(ss=30 * 0.01**2, nu=30, identical=False)
 """A plain sd of 0.01 and, inflated, an s of 0.01034."""
@@ -373,7 +373,7 @@ def test_every_race_ends(
     noise = Noise.pool([[value for _, value in window]])
     xs, asked, between = list[float](), 0, False
     while True:
-        recent = [value for name, value in window[-rule.WINDOW :] if name == "b"]
+        recent = [value for name, value in window[-WINDOW:] if name == "b"]
         decision = judge(xs, recent, noise, settings, between=between, net_lines=net_lines)
         if decision.final:
             break
