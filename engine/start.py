@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from autoresearch.engine import files
 from autoresearch.engine.process import cap_engine_log
 from autoresearch.engine.sessions import RunOptions, opened_for
 from autoresearch.state.session import Locked, Place, Session, SessionError
@@ -68,7 +69,5 @@ def _flags(options: RunOptions) -> list[str]:
 
 
 def _last_words(log: Path, start: int) -> str:
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = [line for line in files.tail(log, start=start).splitlines() if line.strip()]
     return lines[-1].removeprefix("autoresearch: ").removeprefix("Error: ") if lines else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch.engine.brief.asked import Mend
-from autoresearch.engine.files import NotTaken, open_regular
+from autoresearch.engine.files import NotTaken, open_regular, tail
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.limits import limits_in_force
 from autoresearch.engine.workspace import Scope, trees_folder
@@ -308,20 +308,10 @@ def _tails(session: Session, history: History, hidden: _Hidden, mend: Mend | Non
         if mend is not None and row.number == mend.experiment:
             continue
         for path in logs_of(session.run(row.number)):
-            text = _end_of(path)
+            text = tail(path, _OUTPUT_BYTES // 4)
             if text.strip():
                 yield Output(row.number, path.name, hidden(text))
                 found += 1
                 break
         if found == _TAILS:
             return
-
-
-def _end_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _OUTPUT_BYTES // 4))
-            return file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""

@@ -48,6 +48,26 @@ def open_regular(root: Path, path: str) -> int:
     return file
 
 
+def tail(path: Path, most_bytes: int = 64 * 1024, *, start: int = 0, end: int | None = None) -> str:
+    """The end of a text file between `start` and `end`, cut at a line's end where it is cut; "" when it is not taken.
+
+    A file that is shorter than `start` was emptied meanwhile, and all of it is newer.
+    """
+    try:
+        file = open_regular(path.parent, path.name)
+    except NotTaken:
+        return ""
+    try:
+        size = os.fstat(file).st_size
+        end = size if end is None else min(end, size)
+        start = start if start <= size else 0
+        at = max(start, end - most_bytes)
+        data = os.pread(file, max(end - at, 0), at)
+    finally:
+        os.close(file)
+    return (data.partition(b"\n")[2] or data if at > start else data).decode("utf-8", "replace")
+
+
 def copy(root: Path, path: str, into: Path, limit_mb: float = 0) -> Path:
     """Copy one produced file to the same path below `into`, which is ours. Raises NotTaken."""
     with open(open_regular(root, path), "rb") as source:

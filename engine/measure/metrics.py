@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import orjson
 
+from autoresearch.engine import files
 from autoresearch.engine.files import NotTaken, open_regular
 from autoresearch.state import text
 from autoresearch.state.text.numbers import LARGEST
@@ -111,15 +112,10 @@ def read_metrics_file(path: Path, *, primary: str, others: Collection[str] = (),
     return _judge(values, primary, others, f"a number `{primary}` in the metrics file {path.name}")
 
 
-def tail(path: Path, start: int, end: int, *, lines: int = 20, chars: int = 4000) -> str:
+def tail(path: Path, start: int = 0, end: int | None = None, *, lines: int = 20, chars: int = 4000) -> str:
     """The last lines of a part of a log, safe to show, and at most `chars` characters; "" when there is no log."""
-    try:
-        with _opened(path) as file:
-            file.seek(max(start, end - 4 * chars - 4096))
-            data = file.read(max(0, end - file.tell()))
-    except NotTaken:
-        return ""
-    shown = text.clean(data.decode(errors="replace")).rstrip().split("\n")[-lines:]
+    said = files.tail(path, 4 * chars + 4096, start=start, end=end)
+    shown = text.clean(said).rstrip().split("\n")[-lines:]
     return "\n".join(line.rstrip() for line in shown)[-chars:]
 
 

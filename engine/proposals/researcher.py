@@ -154,7 +154,7 @@ class Researcher:
         logs = logs_of(self._recorder.session.run(row.number))
         if not logs:
             return str(reason)
-        tail = measure.tail(logs[0], 0, logs[0].stat().st_size, lines=ERROR_LINES, chars=ERROR_CHARS)
+        tail = measure.tail(logs[0], lines=ERROR_LINES, chars=ERROR_CHARS)
         return f"{reason}\n\n{tail}"
 
     # -- verdicts

@@ -7,22 +7,16 @@ import os
 import signal
 import time
 
+from autoresearch.engine import files
 from autoresearch.state.session import Session, SessionError
 from autoresearch.state.text import safe_line
 
-_TAIL = 16_384
 _PATIENCE_S = 5.0
 
 
 def last_words(session: Session, count: int = 12) -> list[str]:
     """The last lines of engine.log, safe to show; empty when there is none."""
-    try:
-        with session.engine_log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    lines = [safe_line(line.rpartition("\r")[2]).rstrip() for line in text.split("\n")]
+    lines = [safe_line(line.rpartition("\r")[2]).rstrip() for line in files.tail(session.engine_log).split("\n")]
     return [line for line in lines if line][-count:]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
+from autoresearch.engine import files
 from autoresearch.state.journal import History, read_line, read_objects, records
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text import numbers
@@ -20,7 +20,6 @@ from autoresearch.tui.terminal.options import Where, common
 from autoresearch.tui.terminal.session_text import say_score_note
 
 _TAIL_LINES = 20
-_TAIL_BYTES = 64 * 1024
 _DIFF_LINES = 400
 _LOGS = ("output.log", "evaluate.log", "guard.log", "build.log", "agent.log")
 
@@ -136,19 +135,8 @@ def _logs(folder: Path) -> dict[str, list[str]]:
 
 
 def _tail(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            data = file.read(_TAIL_BYTES)
-    except FileNotFoundError:
-        return []
-    lines = data.decode("utf-8", "replace").split("\n")
-    if size > _TAIL_BYTES:
-        lines = lines[1:]
-    if lines and not lines[-1]:
-        lines.pop()
-    return [fitted(line)[:2000] for line in lines[-_TAIL_LINES:]]
+    lines = files.tail(path).removesuffix("\n").split("\n")
+    return [fitted(line)[:2000] for line in lines[-_TAIL_LINES:]] if lines != [""] else []
 
 
 def _print(console: Console, document: dict[str, Any], history: History) -> None:

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from autoresearch.state.session import SessionError
 from autoresearch.state.text import safe_line
 from autoresearch.state.text.numbers import plural
+from autoresearch.tui.actions.lost_engine import last_words
 from autoresearch.tui.facts import documents, limits
 from autoresearch.tui.facts import ideas as lists
 from autoresearch.tui.facts.messages import DEAF, clock
@@ -103,9 +104,7 @@ class ReturningScreen(SessionPage):
         if next_step := self._next_step(facts):
             yield self._line(next_step)
         if lost:
-            for words in last_words(
-                self.viewer.session.engine_log, _LAST_WORDS if self.app.size.height >= _TALL else 3
-            ):
+            for words in last_words(self.viewer.session, _LAST_WORDS if self.app.size.height >= _TALL else 3):
                 yield Pick("", "|", palette.quiet, words, palette.quiet)
         yield self._heading("What goes on")
         for sentence in facts.in_flight or ("Nothing was in flight: it goes on with the next proposal.",):
@@ -316,14 +315,3 @@ class ReturningScreen(SessionPage):
     def _ask(self, kind: str, said: str, **args: Any) -> None:
         self.viewer.ask(kind, said, **args)
         self.look()
-
-
-def last_words(log: Any, count: int) -> list[str]:
-    """The end of the engine's log."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - 4096))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    return [said for line in lines if (said := safe_line(line).strip())][-count:]

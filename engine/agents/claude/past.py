@@ -76,5 +76,5 @@ def _log(folder: Path) -> str:
     log = next((folder / name for name in ("guard.log", "output.log") if (folder / name).is_file()), None)
     if log is None:
         return ""
-    end = tail(log, 0, log.stat().st_size, lines=LOG_LINES, chars=LOG_CHARS)
+    end = tail(log, lines=LOG_LINES, chars=LOG_CHARS)
     return f"The end of {log.name} (what the run printed, untrusted):\n{quoted(end, LOG_CHARS, end=True)}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from autoresearch.engine import process
+from autoresearch.engine import files, process
 from autoresearch.engine.agents import supervisor
 from autoresearch.engine.agents.cli_stream import CliStream
 from autoresearch.engine.agents.command import answer as words
@@ -186,7 +186,7 @@ class Command:
             finally:
                 remove(answer)
                 self._tidy(call)
-        tail = _tail(log, start)
+        tail = files.tail(log, TAIL_BYTES, start=start)
         stream = CliStream(call.form)
         if call.form == "text":
             stream.feed_text(tail)
@@ -402,14 +402,7 @@ def _text(path: Path) -> str:
     """A file an agent wrote: never through a link, never more than its tail."""
     if path.is_symlink() or not path.is_file():
         return ""
-    return _tail(path, 0)
-
-
-def _tail(path: Path, start: int) -> str:
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(start, end - TAIL_BYTES) if end >= start else 0)
-        return file.read(TAIL_BYTES).decode("utf-8", "replace")
+    return files.tail(path, TAIL_BYTES)
 
 
 def _feed(stream: CliStream, raw: Path, start: int) -> None:
