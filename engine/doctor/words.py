@@ -16,6 +16,7 @@ from pathlib import Path
 
 from autoresearch.engine.doctor.machine import Check
 from autoresearch.engine.doctor.traps import SOURCE_FOLDERS
+from autoresearch.engine.measure import examples, file_example, named_values
 from autoresearch.engine.sandbox import NETWORK_WORDS
 from autoresearch.engine.verdict import ENOUGH_INCUMBENT_RUNS, Noise, Settings, mean
 from autoresearch.state.config import Config
@@ -38,9 +39,6 @@ _MISSING_MODULE = re.compile(r"No module named '?([\w.]+)'?")
 _MISSING_VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]{2,})'|\b([A-Z][A-Z0-9_]{2,}): unbound variable")
 _NOT_FOUND = re.compile(r"(?:line \d+: )?([^\s:]+): (?:command )?not found", re.MULTILINE)
 _REFUSED = re.compile(r"(?:Permission denied|Read-only file system|Operation not permitted)[^\n]*?'?(/[^\s'\"]+)")
-_NAMED_VALUE = re.compile(
-    r"(?:METRIC[ \t]+)?([A-Za-z_][\w./%-]{0,60})[ \t]*([:=])[ \t]*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,31 +194,30 @@ def _no_metric(failure: Failure, config: Config) -> tuple[str, str]:
         return f"{failure.detail}, so the run has no value", f"Let {failure.key} print a finite number for {name}."
     if config.measure.metrics_file:
         file = config.measure.metrics_file
-        return failure.detail, f'Let {failure.key} write {file} as {{"{name}": 0.5}}, or take metrics_file away.'
+        return failure.detail, f"Let {failure.key} write {file} as {file_example(name)}, or take metrics_file away."
     if "artifact" in failure.detail:
         return failure.detail, "Let run write it there, or correct measure.artifacts."
     if "constraint metric" in failure.detail:
-        return failure.detail, "Let the command print it as `METRIC name=0.5`, or take it out of [constraints]."
+        return failure.detail, f"Let the command print it as `{examples('name')[-1]}`, or take it out of [constraints]."
+    printed = f"`{examples(name)[-1]}`"
     seen = candidates(failure.output, name)
     text = f"the {_NOUNS.get(failure.key, failure.key)} came to its end, but printed no {name}"
     if not seen:
-        return f"{text} and nothing else that looks like a metric", f"Let it print a line `METRIC {name}=0.5`."
+        return f"{text} and nothing else that looks like a metric", f"Let it print a line {printed}."
     shown = ", ".join(f"`{line}`" for _, line in seen[:_MANY_NAMES])
     nearest = seen[0][0]
     if nearest == name:
         return (
             f"{text} in a form that is read; there is {shown}",
-            f"Print it on a line of its own: `METRIC {name}=0.5`.",
+            f"Print it on a line of its own: {printed}.",
         )
-    fix = f'If {nearest} is meant, set name = "{nearest}" under [metric]; else print `METRIC {name}=0.5`.'
+    fix = f'If {nearest} is meant, set name = "{nearest}" under [metric]; else print {printed}.'
     return f"{text}; there is {shown}", fix
 
 
 def candidates(output: str, wanted: str) -> list[tuple[str, str]]:
     """(name, how it stood) of numbers with a name in the output, those most like `wanted` first."""
-    found: dict[str, str] = {}
-    for match in _NAMED_VALUE.finditer(output):
-        found[match[1]] = clean_line(match[0], 60)
+    found = {name: clean_line(stood, 60) for name, stood in named_values(output).items()}
 
     def likeness(name: str) -> float:
         a, b = name.lower(), wanted.lower()

@@ -15,7 +15,7 @@ from typing import Protocol
 from autoresearch.engine import limits, verdict
 from autoresearch.engine.agents import Blocked, Exhausted
 from autoresearch.engine.control import Ended
-from autoresearch.engine.measure import SPOILED, Job, Slot
+from autoresearch.engine.measure import SPOILED, Job, Slot, writing
 from autoresearch.engine.proposals import Proposals, Researcher
 from autoresearch.engine.record import Recorder
 from autoresearch.engine.verdict import (
@@ -163,10 +163,10 @@ class Loop:
         """What in the diff is worth a second look; what a person decided is not."""
         if waiting is None or waiting.problem or waiting.agent == "overrule":
             return ()
-        config = self._config
-        metrics = () if config.measure.evaluate else (config.metric.name, *config.constraints)
-        metrics_file = "" if config.measure.evaluate else config.measure.metrics_file
-        return touched(self._workspace.patch_of(parent, sha), metrics, metrics_file)
+        config, score = self._config, None
+        if not config.measure.evaluate:
+            score = writing((config.metric.name, *config.constraints), config.measure.metrics_file)
+        return touched(self._workspace.patch_of(parent, sha), score)
 
     def _announce(self, opened: Open, waiting: Waiting | None) -> None:
         """Make the experiment's folder, of the proposal's where there is one, and say what is under way."""

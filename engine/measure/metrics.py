@@ -1,8 +1,8 @@
 """Metrics out of a run's log, or out of a JSON file it wrote.
 
-Two kinds of lines count: `METRIC name=value` with any name, and `name: value` for the primary metric, the constraint
-metrics and the summary lines of Karpathy's train.py. Values are plain ASCII decimals. The last line that names the
-primary metric decides; if it is not finite, or a METRIC line whose value is no number, the run has no value: an earlier
+Of lines that count (`formats`), marked ones may have any name, the others that of the primary metric, of a constraint
+metric or of a summary line of Karpathy's train.py. Values are plain ASCII decimals. The last line that names the
+primary metric decides; if it is not finite, or a marked line whose value is no number, the run has no value: an earlier
 number is not what the run said in the end.
 
 The log is read in chunks, and of a line only its beginning is kept: a log of any size needs little memory.
@@ -22,6 +22,7 @@ import orjson
 
 from autoresearch.engine import files
 from autoresearch.engine.files import NotTaken, open_regular
+from autoresearch.engine.measure.formats import LINES, MARKS, examples
 from autoresearch.state import text
 from autoresearch.state.text.numbers import LARGEST
 
@@ -50,8 +51,6 @@ _DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(
     rb"[+-]?(?:nan(?:\([a-z0-9_]*\))?|inf(?:inity)?|1\.#(?:inf|ind|qnan|snan)[0-9]*)", re.IGNORECASE
 )
-_METRIC_LINE = re.compile(rb"METRIC[ \t]+([^\s=]+)[ \t]*=[ \t]*(.*)", re.DOTALL)
-_COLON_LINE = re.compile(rb"([^\s:]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
 _ESCAPE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]")
 
 
@@ -71,13 +70,13 @@ def read_metrics(path: Path, start: int, end: int, *, primary: str, others: Coll
     named = {primary.encode(), *(name.encode() for name in (*others, *SUMMARY_NAMES))}
     values: dict[str, float | str] = {}
     try:
-        for line in _lines(path, start, end, (b"METRIC", *named)):
+        for line in _lines(path, start, end, (*(mark.encode() for mark in MARKS), *named)):
             found = _parse(line, named)
             if found is not None and _has_room(found[0], values, primary, others):
                 values[found[0]] = found[1]
     except NotTaken as error:
         return Reading(None, cause="no_metric", detail=f"the log {error}: the run removed or replaced it")
-    return _judge(values, primary, others, "a line `METRIC " + primary + "=<number>`")
+    return _judge(values, primary, others, f"a line `{examples(primary, '<number>')[-1]}`")
 
 
 def read_metrics_file(path: Path, *, primary: str, others: Collection[str] = (), root: Path | None = None) -> Reading:
@@ -166,16 +165,15 @@ def _first_end(data: bytes) -> int:
 
 
 def _parse(line: bytes, named: Collection[bytes]) -> tuple[str, float | str] | None:
-    """Name and value of a metric line, the value as text where a METRIC line's is no number; None for other lines."""
+    """Name and value of a metric line, the value as text where a marked line's is no number; None for other lines."""
     line = _ESCAPE.sub(b"", line).strip(b" \t\r\f\v")
-    if found := _METRIC_LINE.fullmatch(line):
-        value = _value(found[2])
-        return found[1].decode(errors="replace"), found[2].decode(errors="replace") if value is None else value
-    found = _COLON_LINE.fullmatch(line)
-    if not found or found[1] not in named:
-        return None
-    value = _value(found[2])
-    return None if value is None else (found[1].decode(), value)
+    for form, pattern in LINES:
+        found = pattern.fullmatch(line)
+        if found and (form.mark or found[1] in named):
+            value = _value(found[2])
+            if value is not None or form.mark:
+                return found[1].decode(errors="replace"), found[2].decode(errors="replace") if value is None else value
+    return None
 
 
 def _value(written: bytes) -> float | None:

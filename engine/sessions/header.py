@@ -27,15 +27,20 @@ def scored_by(place: Place, config: Config, commit: str) -> str:
         return "scope"
     git = Git(place.common_dir)
     sought = [
-        word for name in ("METRIC", config.metric.name, config.measure.metrics_file) if name for word in ("-e", name)
+        word
+        for name in (*measure.MARKS, config.metric.name, config.measure.metrics_file)
+        if name
+        for word in ("-e", name)
     ]
     specs = Scope(config.scope.edit, place.prefix).pathspecs()
     code, found, _ = git.attempt("grep", "-z", "-l", "-I", "-F", *sought, commit, "--", *specs)
     if code:
         return "run"
+    score = measure.writing((config.metric.name,), config.measure.metrics_file)
+    assert score is not None
     for name in filter(None, found.decode("utf-8", "surrogateescape").split("\0")):
         source = git.raw("cat-file", "blob", name).decode("utf-8", "replace")
-        if prints_score(source, (config.metric.name,), config.measure.metrics_file):
+        if prints_score(source, score):
             return "scope"
     return "run"
 

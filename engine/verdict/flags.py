@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
@@ -89,13 +89,12 @@ class _Touch:
     line: int
 
 
-def touched(diff: str, metrics: Collection[str], metrics_file: str = "") -> tuple[Flag, ...]:
+def touched(diff: str, score: re.Pattern[str] | None) -> tuple[Flag, ...]:
     """The flags of a unified diff without context lines, in the order of `records.FLAGS`.
 
-    `metrics` are the names whose printing counts as the score's: the primary metric and those with constraints; none
-    where `evaluate` prints them, out of reach of the diff. `metrics_file` is `measure.metrics_file`.
+    `score` tells what writes the score; None where `evaluate` prints it, out of reach of the diff.
     """
-    patterns = {"seed": _SEED, "budget": _BUDGET, "score": _score(metrics, metrics_file)}
+    patterns = {"seed": _SEED, "budget": _BUDGET, "score": score}
     added: dict[str, list[_Touch]] = {code: [] for code in (*patterns, "long")}
     removed: dict[str, list[_Touch]] = {code: [] for code in added}
     for looked_at, (sign, path, number, line) in enumerate(_changed(diff), 1):
@@ -117,10 +116,9 @@ def touched(diff: str, metrics: Collection[str], metrics_file: str = "") -> tupl
     return tuple(flags)
 
 
-def prints_score(source: str, metrics: Collection[str], metrics_file: str = "") -> bool:
-    """Whether a file's text prints one of the metrics in a form that is read, or names the metrics file."""
-    pattern = _score(metrics, metrics_file)
-    return pattern is not None and any(_telling(pattern, line[:_LINE_CHARS]) for line in source.splitlines())
+def prints_score(source: str, score: re.Pattern[str]) -> bool:
+    """Whether a file's text writes the score, as `score` tells."""
+    return any(_telling(score, line[:_LINE_CHARS]) for line in source.splitlines())
 
 
 _ASSIGN = r"\s*(?::[^=\n]{0,40})?[-+*/%&|^?]{0,2}(?<![=!<>])=(?!=)\s*"
@@ -160,25 +158,6 @@ _BUDGET = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-
-
-def _score(metrics: Collection[str], metrics_file: str) -> re.Pattern[str] | None:
-    """Printing in a form that is read (see `metrics`): `METRIC name=`, `name: value` at a line's beginning, or the key
-    of a JSON object where there is a metrics file."""
-    if not metrics and not metrics_file:
-        return None
-    forms = []
-    if metrics:
-        names = "|".join(re.escape(name) for name in sorted(metrics))
-        printer = r"\b(?:print\w*|Print\w*|echo|puts|fprintf|write\w*|cout|say|log|info)\b"
-        forms = [
-            rf"METRIC[ \t]+(?:(?:{names})[ \t\"',]*=|[{{%$<]).*",
-            rf"(?:{printer}.{{0,200}}?(?:[\"'`]|\\[nr])|\becho[ \t]+)(?:{names})[ \t]*:.*",
-        ]
-    if metrics_file:
-        forms.append(rf".*{re.escape(PurePosixPath(metrics_file).name)}.*")
-        forms += [rf"[\"'](?:{name})[\"'][ \t]*(?::|\][ \t]*=(?!=)).*" for name in map(re.escape, sorted(metrics))]
-    return re.compile("|".join(forms))
 
 
 _FILE = re.compile(r'\+\+\+ "?(?:b/)?(.*?)"?\t?$')

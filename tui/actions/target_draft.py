@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from autoresearch.engine.measure import examples
 from autoresearch.state import config as configs
 from autoresearch.state.config import RULES, Config, Unfit
 from autoresearch.state.session import CONFIG_FILE, SessionError
@@ -33,7 +34,7 @@ _COMMENTS = {
     "metric.direction": "more is better",
     "scope.edit": "all that an experiment may change",
     "scope.link": "untracked, shown in the measured tree",
-    "measure.run": 'prints "{metric}: 0.5" or "METRIC {metric}=0.5"',
+    "measure.run": "prints " + " or ".join(f'"{line}"' for line in examples("{metric}")),
     "measure.evaluate": "protected, prints the metric; see measure.artifacts for what it may read",
     "measure.progress": "live curves from the output",
     "guard": "must pass before a better metric counts",

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from autoresearch.engine import doctor
+from autoresearch.engine import doctor, measure
 from autoresearch.state import foreign
 
 UV_RUN = "uv run --no-sync --offline --no-cache"
@@ -149,7 +149,7 @@ def _pi(folder: Path) -> Found | None:
         if header.unit:
             sure["metric.unit"] = header.unit
     else:
-        guesses["metric.name"] = _printed_metric(script)
+        guesses["metric.name"] = measure.drafted_name(_text(script))
     said = f"This is a pi-autoresearch folder: {shown[0]} is run as it is" + (
         ", and its checks guard every gain." if checks.is_file() else "."
     )
@@ -204,7 +204,7 @@ def _plain(folder: Path) -> Found:
     run = next((command for command, there in choices if there()), "")
     guesses: dict[str, Any] = {"measure.run": run, "scope.edit": _sources(folder, script)}
     if script:
-        guesses["metric.name"] = _printed_metric(folder / script)
+        guesses["metric.name"] = measure.drafted_name(_text(folder / script))
     said: list[str] = []
     if guard := _tests(folder, python, scripts, targets):
         guesses["guard"] = [{"run": guard}]
@@ -248,15 +248,6 @@ def _sources(folder: Path, script: str) -> list[str]:
     others = [name for name in others if not (name.startswith("test_") or name.endswith("_test.py"))]
     others = [name for name in others if _PLAIN.fullmatch(name)]
     return others if script and len(others) == 1 else []
-
-
-def _printed_metric(script: Path) -> str:
-    """The first metric that a script prints as `METRIC name=value`, else the only one it prints as `name: value`."""
-    text = _text(script)
-    if match := re.search(r"METRIC\s+([A-Za-z_][\w.]*)=", text):
-        return match[1]
-    plain = set(re.findall(r"""print\(\s*f?["']([A-Za-z_][\w.]*):\s*[{%"']""", text))
-    return plain.pop() if len(plain) == 1 else ""
 
 
 def _editable(folder: Path, guesses: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoresearch.engine.measure import writing
 from autoresearch.engine.verdict import Noise, Settings, flags, judge
 from autoresearch.engine.verdict.rule import CONFIRMING_RUNS
 
@@ -25,7 +26,7 @@ def diff(before: str, after: str, path: str = "train.py") -> str:
 
 
 def codes(before: str, after: str, path: str = "train.py", metrics_file: str = "") -> list[str]:
-    return [flag.code for flag in flags.touched(diff(before, after, path), ("val_bpb",), metrics_file)]
+    return [flag.code for flag in flags.touched(diff(before, after, path), writing(("val_bpb",), metrics_file))]
 
 
 # -- a diff
@@ -155,7 +156,7 @@ def test_prose_raises_nothing() -> None:
 
 def test_the_sentence_names_line_and_file() -> None:
     before = "import torch\n\ntorch.manual_seed(1)\n"
-    [flag] = flags.touched(diff(before, before.replace("(1)", "(2)")), ())
+    [flag] = flags.touched(diff(before, before.replace("(1)", "(2)")), None)
     assert flag.text == (
         "The change touches the seed: `torch.manual_seed(2)` in train.py:3, `torch.manual_seed(1)` in train.py:3."
     )
@@ -190,8 +191,8 @@ def test_real_lines_of_the_gpt(old: str, new: str, flag: str) -> None:
 
 @given(st.text(max_size=400))
 def test_any_text_is_a_diff(text: str) -> None:
-    flags.touched(text, ("val_bpb",), "m.json")
-    flags.touched(diff("", text), ("val_bpb",), "m.json")
+    flags.touched(text, writing(("val_bpb",), "m.json"))
+    flags.touched(diff("", text), writing(("val_bpb",), "m.json"))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_a_mark_of_comment_in_a_string_hides_nothing() -> None:
 def test_what_is_too_long_is_looked_at_only_so_far_and_flagged() -> None:
     """No candidate can make the looking take minutes, nor hide a seed behind what is not looked at."""
     long = f"x = '{'time.seed ' * 40}'; random.seed(7)"
-    [flag] = flags.touched(diff("", f"a = 1\n{long}\n"), ("val_bpb",))
+    [flag] = flags.touched(diff("", f"a = 1\n{long}\n"), writing(("val_bpb",)))
     assert flag.code == "long"
     assert flag.text.endswith(f"a line of {len(long)} characters, at train.py:2.")
     assert codes(long, "") == ["long"]
@@ -235,8 +236,8 @@ def test_lines_beyond_many_are_flagged() -> None:
     many = "".join(f"x = {n}\n" for n in range(20_000))
     header = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -0,0 +1,20001 @@\n"
     added = "".join(f"+{line}\n" for line in many.splitlines())
-    assert flags.touched(header + added, ("val_bpb",)) == ()
-    [flag] = flags.touched(header + added + "+random.seed(7)\n", ("val_bpb",))
+    assert flags.touched(header + added, writing(("val_bpb",))) == ()
+    [flag] = flags.touched(header + added + "+random.seed(7)\n", writing(("val_bpb",)))
     assert flag.code == "long"
     assert flag.text.endswith("over 20,000 lines, at train.py:20001.")
 
