@@ -23,21 +23,28 @@ from autoresearch.engine.control import Attendant, Ended, Notifier
 from autoresearch.engine.git import GitError
 from autoresearch.engine.loop import Loop
 from autoresearch.engine.proposals import Proposals, Researcher
-from autoresearch.engine.record import Notebook, Observe, OnLive, Recorder, carry_out, plan
-from autoresearch.engine.sessions import RunOptions, header_for, is_time, linked_inputs, opened_for
-from autoresearch.engine.workspace import Linked, head_of, machine_name, uncommitted
+from autoresearch.engine.record import Notebook, Observe, OnLive, Recorder, recover
+from autoresearch.engine.sessions import (
+    RunOptions,
+    apply_settings,
+    is_time,
+    linked_inputs,
+    open_segment,
+    opened_for,
+    warn_about_target,
+)
+from autoresearch.engine.workspace import Linked, machine_name
 from autoresearch.state import config as configs
-from autoresearch.state import files, session
+from autoresearch.state import session
 from autoresearch.state.config import Config
-from autoresearch.state.journal import History, Journal, JournalLost, records
-from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError, runs_elsewhere, watch_heartbeat
+from autoresearch.state.journal import Journal, JournalLost, records
+from autoresearch.state.session import Place, Session, SessionError, runs_elsewhere, watch_heartbeat
 
 LESSON_PATIENCE_S = 20.0
 """How long a session that pauses waits for the lesson on its last experiment."""
 TIDY_AFTER = 50
 """Experiments in one call from which packing what was written is worth its time."""
 FAILED = 1
-DIVERGED_FIX = "Look at both, then `git branch -f {branch} {wanted}` to go on from the journal's incumbent."
 
 
 # -- the engine
@@ -90,8 +97,7 @@ class _Engine:
         self._recorder = recorder
         self._workspace = workspace.Workspace(place, opened, config, recorder.warn)
         self._notebook = Notebook(recorder, config)
-        self._notifier = Notifier(config.notify.command, place.folder, lambda text: recorder.warn(text, code="notify"))
-        recorder.also(lambda record, history: self._notifier.see(record, history, opened.name))
+        self._notifier = Notifier(config.notify.command, place.folder, recorder)
         self._rows_before = len(recorder.history.rows)
 
     async def run(self) -> int:
@@ -119,19 +125,15 @@ class _Engine:
             recorder.warn(self._session.refused_lock, code="lock")
         session.show_to_people(self._place, self._session.folder)
         self._end_leftovers()
-        died = history.open is not None and not history.open.clean
-        diverged = self._recover()
+        diverged = recover(self._workspace, recorder)
         if diverged is not None:
-            return diverged
-        self._apply_settings()
-        self._open_segment()
-        self._warn_about_target()
+            return Ended(diverged, FAILED)
+        apply_settings(recorder, self._config)
+        open_segment(recorder, self._workspace, self._config)
+        warn_about_target(recorder, self._workspace)
         recorder.write(records.Resume(by="engine"))
-        if history.open is not None and died:
-            history.open.died = True
-            history.open.attempt += 1
         attendant = Attendant(
-            recorder, self._config, self._workspace.folder, self._options.max_experiments, self._notebook.tick
+            recorder, self._config, self._workspace.folder, self._options.max_experiments, self._notebook
         )
         agent = self._agent()
         confinement = self._confinement()
@@ -156,11 +158,11 @@ class _Engine:
             researcher,
             proposals,
             attendant,
-            self._notebook.update,
+            self._notebook,
             doctor.at_hand(self._place, history.header),
         )
         try:
-            return await self._drive(loop, slot, proposals, researcher, attendant)
+            return await self._drive(loop, proposals, researcher, attendant)
         finally:
             confinement.close()
 
@@ -175,18 +177,12 @@ class _Engine:
     async def _drive(
         self,
         loop: Loop,
-        slot: measure.LocalSlot,
         proposals: Proposals,
         researcher: Researcher,
         attendant: Attendant,
     ) -> Ended:
         """The loop with the attendant beside it; whichever way it ends, nothing of ours is left running."""
-
-        async def work() -> None:
-            await self._prepare(slot)
-            await loop.run()
-
-        work_task = asyncio.create_task(work())
+        work_task = asyncio.create_task(loop.run())
         watch_task = asyncio.create_task(attendant.watch(work_task))
         # A failing attendant (a full disk under live.json) must end the loop, not leave it deaf.
         watch_task.add_done_callback(lambda task: None if task.cancelled() else work_task.cancel())
@@ -207,31 +203,6 @@ class _Engine:
             await researcher.close(0.0 if attendant.interrupted is not None else LESSON_PATIENCE_S)
         raise AssertionError("the loop ended without a reason")
 
-    async def _prepare(self, slot: measure.LocalSlot) -> None:
-        """`setup` once per trees: what it leaves is kept, protected, and copied for the evaluation."""
-        config, tree = self._config.measure, self._workspace.measure
-        header = self._recorder.history.header
-        assert header is not None
-        key = f"{config.setup!r} {header.evaluator_sha}"
-        tree.is_prepared(key)  # before the checkout, which removes what nobody has asked for
-        tree.at(header.base)
-        if not config.setup:
-            return
-        if not tree.is_prepared(key):
-            self._recorder.phase("preparing", waiting_for="setup")
-            self._session.runs.mkdir(exist_ok=True)
-            exited = await slot.prepare(self._session.runs)
-            self._recorder.phase("starting", waiting_for="")
-            if exited.cause is not None:
-                fix = f"See {self._session.runs / 'setup.log'}; mend `measure.setup` and resume."
-                raise Ended(records.Pause(reason=f"setup failed: {exited.detail}", fix=fix, by="engine"), FAILED)
-            tree.prepared(key)
-        if self._workspace.evaluate is not None:
-            self._workspace.evaluate.is_prepared(key)
-            self._workspace.evaluate.at(header.base)
-            if not self._workspace.evaluate.is_prepared(key):
-                tree.share_prepared(self._workspace.evaluate, key)
-
     # -- starting
 
     def _end_leftovers(self) -> None:
@@ -239,92 +210,6 @@ class _Engine:
         name = machine_name(self._place, self._session.name)
         process.end_leftovers(name, [self._workspace.folder], pid_files)
         self._workspace.remove_stale_locks()
-
-    def _recover(self) -> Ended | None:
-        history = self._recorder.history
-        branch = self._workspace.refs.resolve(self._session.branch)
-        steps = plan(history, self._workspace.list_refs(), branch, self._session.branch)
-        diverged = carry_out(steps, self._workspace, self._recorder)
-        if diverged is None:
-            return None
-        name = diverged.branch.removeprefix("refs/heads/")
-        fix = DIVERGED_FIX.format(branch=name, wanted=diverged.wanted[:12])
-        reason = f"the branch {name} stands at {diverged.found[:12]}, the journal's incumbent is {diverged.wanted[:12]}"
-        return Ended(records.Pause(reason=reason, fix=fix, by="engine"), FAILED)
-
-    def _warn_about_target(self) -> None:
-        """What a person may not expect of a new session."""
-        changed, _ = uncommitted(self._place)
-        if changed:
-            shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-            self._recorder.warn(
-                f"Uncommitted changes are not in this session, which starts at HEAD: {shown}.", code="uncommitted"
-            )
-        history = self._recorder.history
-        if history.self_scored and "own-score" not in history.warned:
-            self._recorder.warn(history.score_note, code="own-score")
-
-    def _apply_settings(self) -> None:
-        """What simply applies (limits, agent, notify) and has changed in the toml since the last start."""
-        try:
-            before = configs.loads(self._session.config.read_text())
-        except (OSError, configs.ConfigError) as error:
-            self._recorder.warn(f"The session's config.toml could not be read ({error}); it was written again.")
-            before = self._config
-        applying, _ = configs.differences(before, self._config)
-        if applying:
-            self._recorder.write(records.Settings(changes=applying, by=CONFIG_FILE))
-        files.write_atomic(self._session.config, configs.dumps(self._config).encode())
-
-    def _open_segment(self) -> None:
-        """A change of what is measured, or where, opens a new segment, whose numbers do not compare with the old."""
-        history = self._recorder.history
-        old = history.header
-        assert old is not None
-        head = head_of(self._place)
-        now = header_for(self._place, self._session, self._config, head)
-        changes = [
-            what
-            for what, was, is_now in (
-                ("the measuring config", old.config_sha, now.config_sha),
-                ("a protected file", old.evaluator_sha, now.evaluator_sha),
-                ("a linked input", old.linked_sha or now.linked_sha, now.linked_sha),  # older headers say nothing
-                ("the host", old.host, now.host),
-                ("the accelerator", old.accelerator, now.accelerator),
-            )
-            if was != is_now
-        ]
-        if not changes:
-            return
-        base = history.incumbent.sha if history.incumbent else old.base
-        if old.evaluator_sha != now.evaluator_sha:
-            base = self._with_head(base, head)
-        if history.open is not None:
-            self._close_open(history, f"{' and '.join(changes)} changed while it was open")
-        reason = f"{' and '.join(changes)} changed: numbers from here on do not compare with earlier ones"
-        self._recorder.write(replace(now, base=base, reason=reason))
-
-    def _with_head(self, incumbent: str, head: str) -> str:
-        """The user's new protected files with the incumbent's changes, as one commit that has both for parents."""
-        merged = self._workspace.join(incumbent, head, f"take over {head[:7]}")
-        if merged is None:
-            raise SessionError(
-                f"Protected files changed at HEAD and the session's changes do not merge with them; "
-                f"merge {self._session.branch.removeprefix('refs/heads/')} by hand, or start afresh with `--new`."
-            )
-        return merged
-
-    def _close_open(self, history: History, reason: str) -> None:
-        opened = history.open
-        assert opened is not None
-        waiting = history.opened_proposal
-        self._recorder.write(
-            records.Experiment(
-                run=opened.number, commit=opened.sha[:7], metric=0.0, status="crash", cause="interrupted",
-                reason=reason, segment=history.segment, sha=opened.sha, parent=opened.parent,
-                proposal=opened.proposal, description=waiting.description if waiting else "baseline",
-            )
-        )  # fmt: skip
 
     def _confinement(self) -> sandbox.Confinement:
         """How measured commands are held; a level below the one asked for is said in the journal."""

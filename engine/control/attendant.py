@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from autoresearch.engine.control import inbox
 from autoresearch.engine.control.endings import Ended
 from autoresearch.engine.limits import limits_in_force
 from autoresearch.engine.process import cap_engine_log
-from autoresearch.engine.record import Recorder
+from autoresearch.engine.record import Notebook, Recorder
 from autoresearch.state.config import Config, Limits
 from autoresearch.state.journal import records
 from autoresearch.state.session import Request
@@ -44,13 +43,13 @@ class Attendant:
     """One per running engine. `watch` runs beside the loop; `attend` is called by it between experiments."""
 
     def __init__(
-        self, recorder: Recorder, config: Config, trees: Path, max_experiments: int | None, tick: Callable[[], None]
+        self, recorder: Recorder, config: Config, trees: Path, max_experiments: int | None, notebook: Notebook
     ) -> None:
         self._recorder = recorder
         self._config = config
         self._trees = trees
         self._max_experiments = max_experiments
-        self._tick = tick
+        self._notebook = notebook
         self._rows_before = len(recorder.history.rows)
         self._started = datetime.now().astimezone()
         self._earlier = {
@@ -75,7 +74,7 @@ class Attendant:
             self.obey()
             self._recorder.beat()
             cap_engine_log(self._recorder.session.engine_log)
-            self._tick()
+            self._notebook.tick()
             await asyncio.sleep(LOOK_S)
 
     def obey(self) -> None:

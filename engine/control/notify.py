@@ -11,7 +11,6 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import orjson
 from autoresearch.engine import sandbox
 from autoresearch.engine.limits import environment_suspect
 from autoresearch.engine.process import claim, release, starting_child
+from autoresearch.engine.record import Recorder
 from autoresearch.state.journal import History, records
 
 TIMEOUT_S = 30.0
@@ -56,15 +56,17 @@ def notice_of(record: records.Record, history: History, session: str) -> Notice 
 class Notifier:
     """One notice after the other, in the order of the journal."""
 
-    def __init__(self, command: str | tuple[str, ...], folder: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, command: str | tuple[str, ...], folder: Path, recorder: Recorder) -> None:
         self._command = command
         self._folder = folder
-        self._warn = warn
+        self._recorder = recorder
         self._waiting: deque[Notice] = deque()
         self._sending: asyncio.Task[None] | None = None
+        if command:
+            recorder.also(self._see)
 
-    def see(self, record: records.Record, history: History, session: str) -> None:
-        notice = notice_of(record, history, session) if self._command else None
+    def _see(self, record: records.Record, history: History) -> None:
+        notice = notice_of(record, history, self._recorder.session.name)
         if notice is None:
             return
         self._waiting.append(notice)
@@ -103,6 +105,9 @@ class Notifier:
                     os.killpg(child.pid, signal.SIGKILL)
                 await child.wait()
             release(child.pid)
+
+    def _warn(self, text: str) -> None:
+        self._recorder.warn(text, code="notify")
 
     async def close(self) -> None:
         """Wait for what is under way: the notice of a pause is sent as the engine ends."""

@@ -2,4 +2,4 @@
 
 from autoresearch.engine.record.notebook import Notebook
 from autoresearch.engine.record.recorder import Observe, OnLive, Recorder
-from autoresearch.engine.record.recovery import Adopt, Diverged, MoveBranch, SetAside, carry_out, plan
+from autoresearch.engine.record.recovery import Adopt, Diverged, MoveBranch, SetAside, plan, recover

@@ -130,9 +130,10 @@ def _id(name: str) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-def carry_out(steps: list[Step], workspace: Workspace, recorder: Recorder) -> Diverged | None:
-    """Close the gaps. Returns the step that only a person can take, if there is one."""
-    for step in steps:
+def recover(workspace: Workspace, recorder: Recorder) -> records.Pause | None:
+    """Close the gaps. Returns why the session pauses where only a person can go on."""
+    name = workspace.session.branch
+    for step in plan(recorder.history, workspace.list_refs(), workspace.refs.resolve(name), name):
         match step:
             case Adopt(id, sha):
                 _adopt(id, sha, workspace, recorder)
@@ -151,9 +152,18 @@ def carry_out(steps: list[Step], workspace: Workspace, recorder: Recorder) -> Di
             case MoveBranch(sha, old):
                 workspace.keep(sha, old)
             case Diverged():
-                return step
+                return _diverged(step)
         reach("recovery:step")
     return None
+
+
+def _diverged(step: Diverged) -> records.Pause:
+    branch, wanted = step.branch.removeprefix("refs/heads/"), step.wanted[:12]
+    return records.Pause(
+        reason=f"the branch {branch} stands at {step.found[:12]}, the journal's incumbent is {wanted}",
+        fix=f"Look at both, then `git branch -f {branch} {wanted}` to go on from the journal's incumbent.",
+        by="engine",
+    )
 
 
 def _adopt(id: int, sha: str, workspace: Workspace, recorder: Recorder) -> None:

@@ -6,4 +6,5 @@ from autoresearch.engine.sessions.deletion import delete, finish_deletion, loss_
 from autoresearch.engine.sessions.header import header_for, is_time, linked_inputs, scored_by
 from autoresearch.engine.sessions.opening import opened_for, read_config, refuse_unseen_files
 from autoresearch.engine.sessions.options import RunOptions
+from autoresearch.engine.sessions.segment import apply_settings, open_segment, warn_about_target
 from autoresearch.engine.sessions.transfer import Moved, pull, push

@@ -112,7 +112,7 @@ def _intent(model: Model, at: int, data: dict[str, Any]) -> None:
     number = int(data["experiment"])
     if model.open is not None and model.open.number == number:
         model.open.attempt = int(data.get("attempt", 1))
-        model.open.clean = False
+        model.open.clean = model.open.died = False
         return
     proposal = data["proposal"]
     model.opened_proposal = model.waiting.pop(proposal, None) if proposal is not None else None
@@ -364,6 +364,7 @@ def _resume(model: Model, at: int, data: dict[str, Any]) -> None:
     model.control = Control(since=int(data.get("timestamp") or 0))
     model.resumed_ms, model.rows_before = model.control.since, len(model.rows)
     if model.open is not None:
+        model.open.died = not model.open.clean
         model.open.clean = model.open.failed = False
 
 

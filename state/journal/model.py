@@ -153,7 +153,7 @@ class Open:
     failed: bool = False
     """The engine failed at it, which is no purpose: an error line names it."""
     died: bool = False
-    """Set by the engine that follows a dead one, until it has said so in the journal."""
+    """Its engine died, and the one that follows has not said yet that it tries again."""
 
     def of(self, arm: str) -> list[SampleRow]:
         return [sample for sample in self.samples if sample.arm == arm]
