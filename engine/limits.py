@@ -1,4 +1,4 @@
-"""When a session pauses by itself, and when it should change its tune. Pure: the clock and the disk are arguments.
+"""Which limits hold, which is reached, what is left. Pure: the clock and the disk are arguments.
 
 Limits are looked at between experiments, never inside one. Each names its reason and the way to go on. Stagnation is no
 limit: it changes what the agent is asked for, because those who stop at a plateau miss the breakthrough behind it.
@@ -6,17 +6,42 @@ limit: it changes what the agent is asked for, because those who stop at a plate
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, time, timedelta
+from typing import Any
 
 from autoresearch.engine.files import LEAST_FREE_MB
-from autoresearch.state import config as configs
-from autoresearch.state.config import Config, Limits, Metric
+from autoresearch.state.config import Limits, Metric
 from autoresearch.state.journal import History
-from autoresearch.state.text import numbers
+from autoresearch.state.text import clean_line, numbers
 
 CRASHES_UNTIL_CHECK = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of the limits, for people."""
+
+    words: str
+    """What it counts."""
+    example: str
+    """A value that a person may type, and what it means."""
+    spent: Callable[[History], float] | None = None
+    """How far it has come; None for what does not grow."""
+
+
+KINDS = {
+    "experiments": Kind("experiments in all", "200, for 200 experiments in all", lambda history: history.measured),
+    "hours": Kind(
+        "hours of running in all", "8, for 8 hours of running in all", lambda history: history.running_ms / 3_600_000
+    ),
+    "until": Kind("the time of day", "07:30, by this machine's clock"),
+    "dollars": Kind("dollars spent in all", "25, for $25 in all", lambda history: history.cost_usd),
+    "tokens": Kind("tokens used in all", "2000000, for two million in all", lambda history: history.tokens),
+    "no_keep": Kind("experiments in a row without a keep", "40, for 40 in a row", lambda history: history.since_keep),
+}
+"""By the keys of `[limits]`, in the order in which they are offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +69,31 @@ class Progress:
     free_at: str = ""
     """A folder on that file system."""
 
+    @staticmethod
+    def of(
+        history: History,
+        started: datetime,
+        now: datetime,
+        free_mb: float,
+        free_at: str = "",
+        call_experiments: int = 0,
+        max_experiments: int | None = None,
+    ) -> Progress:
+        return Progress(
+            experiments=history.measured,
+            call_experiments=call_experiments,
+            max_experiments=max_experiments,
+            hours=history.running_ms / 3_600_000,
+            started=started,
+            now=now,
+            dollars=history.cost_usd,
+            tokens=history.tokens,
+            best=history.incumbent.metric if history.incumbent else None,
+            since_keep=history.since_keep,
+            free_mb=free_mb,
+            free_at=free_at,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:
@@ -52,6 +102,35 @@ class Reached:
     limit: str
     reason: str
     fix: str
+
+
+def in_force(own: Limits, history: History) -> Limits:
+    """`own` is the config's; what people have set since goes over it."""
+    set_since = {
+        key.removeprefix("limits."): value for key, value in history.settings.items() if key.startswith("limits.")
+    }
+    return with_values(own, set_since)
+
+
+def with_values(limits: Limits, values: Mapping[str, Any]) -> Limits:
+    """As far as they can be used; None is the default again."""
+    changes: dict[str, Any] = {}
+    for field in (field for field in fields(Limits) if field.name in values):
+        value = field.default if values[field.name] is None else values[field.name]
+        if isinstance(value, str if field.name == "until" else (int, float)):
+            changes[field.name] = value
+    return replace(limits, **changes)
+
+
+def left(bounds: Mapping[str, Any], history: History) -> list[tuple[str, Any]]:
+    """(key, amount) of each limit that is set; a time of day is its own amount."""
+    set_now = [(name, kind, bounds[name]) for name, kind in KINDS.items() if bounds.get(name)]
+    return [(name, max(0, most - kind.spent(history)) if kind.spent else most) for name, kind, most in set_now]
+
+
+def left_words(bounds: Mapping[str, Any], history: History) -> list[str]:
+    """What is left of each limit that is set."""
+    return [_left_words(name, amount, bounds[name]) for name, amount in left(bounds, history)]
 
 
 def reached(progress: Progress, limits: Limits, metric: Metric, least_free_mb: float = LEAST_FREE_MB) -> Reached | None:
@@ -127,8 +206,16 @@ def _raise(key: str) -> str:
     return f"raise it with `autoresearch limit {key} N` (0 for none), then `autoresearch resume`"
 
 
-def limits_in_force(config: Config, history: History) -> Limits:
-    for key, value in history.settings.items():
-        if key.startswith("limits."):
-            config = configs.with_change(config, key, value)
-    return config.limits
+def _left_words(name: str, amount: Any, most: Any) -> str:
+    match name:
+        case "experiments":
+            return f"{amount} of {numbers.plural(most, 'experiment')}"
+        case "hours":
+            return f"{numbers.duration(amount * 3600)} of {most:g}h"
+        case "dollars":
+            return f"${amount:.2f} of ${most:g}"
+        case "tokens":
+            return f"{amount:,} of {most:,} tokens"
+        case "no_keep":
+            return f"{numbers.plural(amount, 'more experiment')} without a keep"
+    return f"until {clean_line(str(amount), 20)}"

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autoresearch.engine import limits
 from autoresearch.engine.brief.asked import Mend
 from autoresearch.engine.files import NotTaken, open_regular, tail
 from autoresearch.engine.git import Git, GitError
-from autoresearch.engine.limits import limits_in_force
 from autoresearch.engine.workspace import Scope, trees_folder
 from autoresearch.state.config import Config, Limits
 from autoresearch.state.journal import History, Row, Text, read_line, records
@@ -100,7 +100,7 @@ def gather(
         session=session.name,
         config=config,
         history=history,
-        limits=limits_in_force(config, history),
+        limits=limits.in_force(config.limits, history),
         program=program,
         program_cut=program_cut,
         files=_files(git, failed.sha if failed and failed.sha else incumbent, place.prefix, config),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from autoresearch.engine.brief.dossier import WITHOUT_MODEL, Dossier, Words, recent
 from autoresearch.engine.brief.quotes import printed, said
-from autoresearch.engine.limits import stagnant
+from autoresearch.engine.limits import left_words, stagnant
 from autoresearch.state.journal import History, Row, list_of
 from autoresearch.state.text import numbers
 
@@ -64,7 +65,7 @@ def stand(dossier: Dossier) -> Iterator[str]:
         why = f" ({said(history.header.reason, 160)})" if history.header.reason else ""
         since = f" before #{base.number}" if base is not None else " measured so far"
         yield f"What is measured has changed{why}: numbers{since} do not compare with later ones."
-    yield f"Left: {', '.join(_left(dossier)) or 'no limits are set'}."
+    yield f"Left: {', '.join(left_words(asdict(dossier.limits), history)) or 'no limits are set'}."
     mix = _mix(history)
     if mix:
         yield f"Categories of the last {sum(mix.values())}: {', '.join(f'{name} {n}' for name, n in _ordered(mix))}."
@@ -80,23 +81,6 @@ def _stagnant(history: History, mix: Counter[str]) -> str:
         + (f"Leave {usual} alone for now. " if usual else "")
         + "Say in the hypothesis what limits the metric today, and why this attacks it."
     )
-
-
-def _left(dossier: Dossier) -> Iterator[str]:
-    limits, history = dossier.limits, dossier.history
-    if limits.experiments:
-        yield f"{max(0, limits.experiments - history.measured)} of {numbers.plural(limits.experiments, 'experiment')}"
-    if limits.hours:
-        seconds = max(0.0, limits.hours * 3600 - history.running_ms / 1000)
-        yield f"{numbers.duration(seconds)} of {limits.hours:g}h"
-    if limits.until:
-        yield f"until {said(limits.until, 20)}"
-    if limits.dollars:
-        yield f"${max(0.0, limits.dollars - history.cost_usd):.2f} of ${limits.dollars:.2f}"
-    if limits.tokens:
-        yield f"{max(0, limits.tokens - history.tokens):,} of {limits.tokens:,} tokens"
-    if limits.no_keep:
-        yield f"{numbers.plural(max(0, limits.no_keep - history.since_keep), 'more experiment')} without a keep"
 
 
 def _mix(history: History) -> Counter[str]:

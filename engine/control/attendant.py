@@ -14,10 +14,9 @@ from datetime import datetime
 from pathlib import Path
 
 from autoresearch.engine import files
-from autoresearch.engine import limits as stopping
 from autoresearch.engine.control import inbox
 from autoresearch.engine.control.endings import Ended
-from autoresearch.engine.limits import limits_in_force
+from autoresearch.engine.limits import Progress, in_force, reached, stagnant
 from autoresearch.engine.process import cap_engine_log
 from autoresearch.engine.record import Notebook, Recorder
 from autoresearch.state.config import Config, Limits
@@ -126,34 +125,22 @@ class Attendant:
             self._recorder.live.limits = {"experiments": self._max_experiments, "done": done}
         if self._wish is not None:
             raise Ended(self._wish.line, self._wish.code)
-        reached = stopping.reached(self._progress(), self.limits, self._config.metric, files.least_free_mb())
-        if reached is not None:
-            line = records.Pause(reason=reached.reason, limit=reached.limit, fix=reached.fix, by="engine")
+        limit = reached(self._progress(), self.limits, self._config.metric, files.least_free_mb())
+        if limit is not None:
+            line = records.Pause(reason=limit.reason, limit=limit.limit, fix=limit.fix, by="engine")
             raise Ended(line, LIMIT_REACHED)
         self._note_stagnation()
 
     @property
     def limits(self) -> Limits:
         """The limits in force: the config's, with what people have set since."""
-        return limits_in_force(self._config, self._recorder.history)
+        return in_force(self._config.limits, self._recorder.history)
 
-    def _progress(self) -> stopping.Progress:
+    def _progress(self) -> Progress:
         history = self._recorder.history
         free_mb, free_at = self._fullest()
-        return stopping.Progress(
-            experiments=history.measured,
-            call_experiments=len(history.rows) - self._rows_before,
-            max_experiments=self._max_experiments,
-            hours=history.running_ms / 3_600_000,
-            started=self._started,
-            now=datetime.now().astimezone(),
-            dollars=history.cost_usd,
-            tokens=history.tokens,
-            best=history.incumbent.metric if history.incumbent else None,
-            since_keep=history.since_keep,
-            free_mb=free_mb,
-            free_at=str(free_at),
-        )
+        done, now = len(history.rows) - self._rows_before, datetime.now().astimezone()
+        return Progress.of(history, self._started, now, free_mb, str(free_at), done, self._max_experiments)
 
     def _fullest(self) -> tuple[float, Path]:
         """(free MB, folder) of the fuller of the two file systems that are written to."""
@@ -162,10 +149,10 @@ class Attendant:
 
     def _note_stagnation(self) -> None:
         since = self._recorder.history.since_keep
-        stagnant = stopping.stagnant(since, self.limits.stagnation_after)
-        if stagnant and not self._stagnant:
+        now = stagnant(since, self.limits.stagnation_after)
+        if now and not self._stagnant:
             self._recorder.warn(
                 f"No keep in {numbers.plural(since, 'experiment')}: perhaps another mechanism is needed.",
                 code="stagnation",
             )
-        self._stagnant = stagnant
+        self._stagnant = now

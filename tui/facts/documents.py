@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from autoresearch.engine.limits import in_force, with_values
 from autoresearch.engine.verdict import gain_of, keep_if_better
 from autoresearch.state.config import Limits
 from autoresearch.state.journal import LISTED, History, Row, list_of, records
@@ -284,35 +285,22 @@ def _each(usd: float, count: int) -> float | None:
 
 def limits(session: Session, history: History, of_call: Document) -> Document:
     """Limits in force: the session's config, later settings, and those of the running call (`call`). 0 or "": none."""
-    return _limits(_table_of(session.config) or {}, history, of_call)
+    return {**asdict(in_force(_own_limits(session.config) or Limits(), history)), "call": of_call}
 
 
 def next_limits(place: Place, session: Session, history: History, of_call: Document) -> Document:
     """Those of an engine that is started now: it reads the target's file anew, which may say something else by now."""
-    own = _table_of(place.config_file) if target_of(session) == place.prefix else None
-    return _limits(own if own is not None else _table_of(session.config) or {}, history, of_call)
+    own = _own_limits(place.config_file) if target_of(session) == place.prefix else None
+    return {**asdict(in_force(own, history)), "call": of_call} if own else limits(session, history, of_call)
 
 
-def _table_of(config: Path) -> Document | None:
+def _own_limits(config: Path) -> Limits | None:
     """`[limits]` as far as it can be used; None when the file cannot be read: it may be at somebody's editor."""
     try:
         table = tomllib.loads(config.read_text(encoding="utf-8")).get("limits", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return None
-    if not isinstance(table, dict):
-        return None
-    return {name: value for name, value in table.items() if isinstance(value, str if name == "until" else (int, float))}
-
-
-def _limits(table: Document, history: History, of_call: Document) -> Document:
-    values: Document = asdict(Limits())
-    names = {item.name for item in fields(Limits)}
-    values.update((name, value) for name, value in table.items() if name in names)
-    for key, value in history.settings.items():
-        place, _, name = key.partition(".")
-        if place == "limits" and name in names:
-            values[name] = getattr(Limits(), name) if value is None else value
-    return {**values, "call": of_call}
+    return with_values(Limits(), table) if isinstance(table, dict) else None
 
 
 def metric_text(value: float | None, history: History) -> str:

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from autoresearch.engine.limits import KINDS as KINDS
+from autoresearch.engine.limits import Progress, Reached, left_words, reached, with_values
 from autoresearch.state.config import Limits, Metric
 from autoresearch.state.journal import History
 from autoresearch.state.text import clean_line, numbers
 from autoresearch.state.text.numbers import plural
-
-if TYPE_CHECKING:
-    from autoresearch.engine.limits import Reached
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    words: str
-    """What it counts."""
-    example: str
-    """A value that a person may type, and what it means."""
-
-
-KINDS = {
-    "experiments": Kind("experiments in all", "200, for 200 experiments in all"),
-    "hours": Kind("hours of running in all", "8, for 8 hours of running in all"),
-    "until": Kind("the time of day", "07:30, by this machine's clock"),
-    "dollars": Kind("dollars spent in all", "25, for $25 in all"),
-    "tokens": Kind("tokens used in all", "2000000, for two million in all"),
-    "no_keep": Kind("experiments in a row without a keep", "40, for 40 in a row"),
-}
-"""By the keys of `[limits]`, in the order in which they are offered."""
 
 
 def words(name: str) -> str:
@@ -56,40 +35,21 @@ def becomes(name: str, value: Any) -> str:
 
 def so_far(name: str, history: History) -> str:
     """How far it has come; "" for what does not grow."""
-    match name:
-        case "experiments":
-            return str(history.measured)
-        case "hours":
-            return numbers.duration(history.running_ms / 1000)
-        case "dollars":
-            return f"${history.cost_usd:,.2f}"
-        case "tokens":
-            return f"{history.tokens:,}"
-        case "no_keep":
-            return str(history.since_keep)
-    return ""
+    kind = KINDS.get(name)
+    if kind is None or kind.spent is None:
+        return ""
+    spent = kind.spent(history)
+    if name == "hours":
+        return numbers.duration(spent * 3600)
+    return {"dollars": f"${spent:,.2f}", "tokens": f"{spent:,}"}.get(name, str(spent))
 
 
 def left(history: History, bounds: dict[str, Any]) -> list[str]:
     """What is left of each limit that is set; `bounds` as from `answers.limits`."""
-    said = []
     call = bounds.get("call") or {}
-    if more := call.get("experiments"):
-        said.append(f"{plural(max(0, more - call.get('done', 0)), 'more experiment')} in this call")
-    if total := bounds.get("experiments"):
-        said.append(f"{max(0, total - history.measured)} of {plural(total, 'experiment')}")
-    if hours := bounds.get("hours"):
-        spent = history.running_ms / 1000
-        said.append(f"{numbers.duration(max(0.0, hours * 3600 - spent))} of {hours:g}h")
-    if until := bounds.get("until"):
-        said.append(f"until {clean_line(str(until), 20)}")
-    if dollars := bounds.get("dollars"):
-        said.append(f"${max(0.0, dollars - history.cost_usd):.2f} of ${dollars:g}")
-    if tokens := bounds.get("tokens"):
-        said.append(f"{max(0, tokens - history.tokens):,} of {tokens:,} tokens")
-    if no_keep := bounds.get("no_keep"):
-        said.append(f"{plural(max(0, no_keep - history.since_keep), 'more experiment')} without a keep")
-    return said
+    more = call.get("experiments")
+    of_call = [f"{plural(max(0, more - call.get('done', 0)), 'more experiment')} in this call"] if more else []
+    return of_call + left_words(bounds, history)
 
 
 def used_up(history: History, bounds: dict[str, Any]) -> Reached | None:
@@ -99,21 +59,7 @@ def used_up(history: History, bounds: dict[str, Any]) -> Reached | None:
     """
     if history.open is not None:
         return None
-    from autoresearch.engine import limits
-
     now = datetime.now().astimezone()
-    progress = limits.Progress(
-        experiments=history.measured,
-        call_experiments=0,
-        max_experiments=None,
-        hours=history.running_ms / 3_600_000,
-        started=now,
-        now=now,
-        dollars=history.cost_usd,
-        tokens=history.tokens,
-        best=None,
-        since_keep=history.since_keep,
-        free_mb=0.0,
-    )
-    set_now = {item.name: bounds[item.name] for item in fields(Limits) if item.name in bounds and item.name != "until"}
-    return limits.reached(progress, Limits(**set_now), Metric(name=""), least_free_mb=0.0)
+    progress = Progress.of(history, now, now, free_mb=0.0)
+    set_now = with_values(Limits(), {name: value for name, value in bounds.items() if name != "until"})
+    return reached(progress, set_now, Metric(name=""), least_free_mb=0.0)
