@@ -24,12 +24,12 @@ from autoresearch.engine.verdict import (
     Noise,
     Verdict,
     experiment_line,
-    good,
     holdout_follows,
     judge_open,
     mean_of,
     noise_of,
     touched,
+    usable,
     values_of,
 )
 from autoresearch.engine.workspace import Workspace
@@ -187,7 +187,7 @@ class Loop:
         self._proposals.prepare(first=True)
         self._take_over(opened)
         wanted = self._settings.baseline_runs
-        while (done := len(good(opened.of("candidate")))) < wanted:
+        while (done := len(usable(opened.of("candidate")))) < wanted:
             self._recorder.phase("baseline", arm="candidate", k=done + 1, of=wanted)
             sample = await self._samples.take(opened, "candidate", opened.sha)
             if not self._history.rows:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.engine.verdict import rule
-from autoresearch.engine.verdict.arguments import judge_open, noise_of
+from autoresearch.engine.verdict.race import judge_open, noise_of
 from autoresearch.state.journal import History, Reader, records
 
 _TOLERANCE = 1e-9

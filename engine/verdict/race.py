@@ -1,0 +1,141 @@
+"""One experiment's race: from its samples to the rule's arguments, and from the verdict to its line. Pure.
+
+The loop asks with its history as it is, `recompute` with the history as it was: both give the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autoresearch.engine.verdict import rule
+from autoresearch.engine.verdict.flags import Flag
+from autoresearch.engine.verdict.noise import Noise, mean
+from autoresearch.state.journal import History, Open, SampleRow, Waiting, records
+from autoresearch.state.journal.records import Status
+from autoresearch.state.text import numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an experiment line says."""
+
+    status: Status
+    cause: str
+    reason: str
+    decision: rule.Decision | None = None
+
+
+def noise_of(history: History) -> Noise:
+    """What the open experiment is judged by: the noise its intent holds, whatever has been learned since.
+
+    A line of an older version holds none; then it is the segment's as it is now.
+    """
+    spread = history.spread
+    if history.open is not None and history.open.noise is not None:
+        spread = history.open.noise
+    return Noise(ss=spread.ss, nu=spread.nu, identical=spread.identical)
+
+
+def judge_open(
+    history: History, noise: Noise, settings: rule.Settings, constraints: Mapping[str, float | str]
+) -> rule.Decision:
+    """What the open experiment's samples so far mean."""
+    opened, waiting = history.open, history.opened_proposal
+    assert opened is not None
+    assert waiting is not None
+    samples = opened.of("candidate")
+    limits = rule.constraint_limits(constraints, history.baseline_metrics)
+    return rule.judge(
+        values_of(samples),
+        history.incumbent_values(),
+        noise,
+        settings,
+        between=_incumbent_last(opened),
+        net_lines=waiting.net_lines,
+        bundle=bool(waiting.bundle),
+        violated=rule.violated(limits, means_of(samples)) if samples else "",
+        flags=opened.flags,
+        earlier=history.estimates,
+        version=opened.version,
+    )
+
+
+def experiment_line(
+    opened: Open, waiting: Waiting | None, reached: Verdict, touched: Sequence[Flag], segment: int
+) -> records.Experiment:
+    """`waiting` is the proposal, None for a baseline; `touched` what its diff is flagged for."""
+    decision = reached.decision
+    samples = usable(opened.of("fresh") if reached.status == "keep" else []) or usable(opened.of("candidate"))
+    values = values_of(samples)
+    status = _status(reached, bool(values))
+    flags = _flags(opened, decision, touched)
+    asi = {"hypothesis": waiting.hypothesis} if waiting and waiting.hypothesis else {}
+    if status != "keep":
+        asi["rollback_reason"] = reached.reason
+    return records.Experiment(
+        run=opened.number,
+        commit=opened.sha[:7],
+        metric=mean_of(values) if values and status != "crash" else 0.0,
+        metrics=means_of(samples),
+        status=status,
+        description=waiting.description if waiting else "baseline",
+        segment=segment,
+        asi=asi,
+        proposal=opened.proposal,
+        sha=opened.sha,
+        parent=opened.parent,
+        cause=reached.cause,
+        reason=reached.reason,
+        estimate=decision.estimate if decision else None,
+        interval=decision.interval if decision else None,
+        verdict=decision.verdict if decision else {},
+        hypothesis=waiting.hypothesis if waiting else "",
+        category=waiting.category if waiting else "",
+        files=waiting.files if waiting else (),
+        duration_s=sum(sample.duration_s for sample in opened.samples),
+        cost_usd=waiting.cost_usd if waiting else None,
+        warnings=(*_warnings(waiting), *(flag.text for flag in flags)),
+        flags=tuple(flag.code for flag in flags),
+    )
+
+
+def usable(samples: list[SampleRow]) -> list[SampleRow]:
+    return [sample for sample in samples if sample.cause is None and sample.metric is not None]
+
+
+def values_of(samples: list[SampleRow]) -> list[float]:
+    return [sample.metric for sample in samples if sample.cause is None and sample.metric is not None]
+
+
+def mean_of(values: list[float]) -> float:
+    return mean([numbers.cut(value) for value in values])
+
+
+def means_of(samples: list[SampleRow]) -> dict[str, float]:
+    """Means of every metric that all of the samples have."""
+    measured = usable(samples)
+    names = set.intersection(*(set(sample.metrics) for sample in measured)) if measured else ()
+    return {name: mean_of([sample.metrics[name] for sample in measured]) for name in sorted(names)}
+
+
+def _incumbent_last(opened: Open) -> bool:
+    """Whether the last sample with a value is the incumbent's."""
+    return [sample.arm for sample in usable(opened.samples)][-1:] == ["incumbent"]
+
+
+def _status(reached: Verdict, measured: bool) -> Status:
+    """Without a value there is nothing to keep or to discard."""
+    return "crash" if not measured and reached.status in ("keep", "discard") else reached.status
+
+
+def _flags(opened: Open, decision: rule.Decision | None, touched: Sequence[Flag]) -> tuple[Flag, ...]:
+    """Those it was judged with."""
+    jump = (decision.jump,) if decision is not None and decision.jump is not None else ()
+    return (*jump, *(flag for flag in touched if flag.code in opened.flags))
+
+
+def _warnings(waiting: Waiting | None) -> tuple[str, ...]:
+    if waiting is None or not waiting.dropped:
+        return ()
+    return (f"not taken, outside the scope: {', '.join(waiting.dropped)}",)
