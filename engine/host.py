@@ -230,20 +230,19 @@ class _Engine:
         tree = self._workspace.propose
         tree.at(history.header.base)
         view = sandbox.agent_view(self._config, self._place, self._workspace.folder, tree.root)
-        try:
-            agent = agents.create(
-                self._config,
-                git=tree.git,
-                kind=kind,
-                replay=replay,
-                prefix=self._place.prefix,
+        wanted = agents.Wanted(
+            self._config,
+            tree.git,
+            self._place.prefix,
+            replay,
+            agents.Reporter(
                 say=lambda text: self._recorder.phase(self._recorder.live.phase, waiting_for=text),
                 warn=lambda text: self._recorder.warn(text, code="agent"),
-                view=view,
-                shell=self._shell(history.header.base),
-            )
-        except agents.Unavailable as no:
-            raise SessionError(str(no)) from no
+            ),
+            view,
+            self._shell(history.header.base),
+        )
+        agent = agents.create(wanted, kind)
         if agent.name == "command" and view is None and self._config.measure.confine != "off":
             text = (
                 "The agent's CLI is held by its own permissions alone: this machine allows it no view of its own files."
@@ -267,7 +266,7 @@ class _Engine:
         """The tuner that makes every `agent.tuner_every`-th proposal beside a language model."""
         if not (agent.reads and self._config.agent.tuner_every):
             return None
-        return agents.create(self._config, git=self._workspace.propose.git, kind="tuner", prefix=self._place.prefix)
+        return agents.create(agents.Wanted(self._config, self._workspace.propose.git, self._place.prefix), "tuner")
 
     def _prepares_ahead(self, agent: agents.Agent) -> bool:
         """Not where the metric is a time: the agent would share the cores that are measured."""

@@ -16,6 +16,8 @@ from autoresearch.engine.agents.protocol import (
     Exhausted,
     Outcome,
     Proposal,
+    Reporter,
     Spender,
     Unavailable,
+    Wanted,
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from autoresearch.engine.brief import Brief
+from autoresearch.engine.git import Git
+from autoresearch.engine.sandbox import View
+from autoresearch.state.config import Config
 from autoresearch.state.session import SessionError
 
 
@@ -94,6 +98,41 @@ class Agent(Protocol):
     async def learn(self, outcome: Outcome) -> Lesson | None:
         """Told the verdict; may answer with a lesson."""
         ...
+
+
+def _silent(_: str) -> None:
+    """Where nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """How an agent reaches people while it works."""
+
+    say: Callable[[str], None] = _silent
+    """What it waits for, "" when no longer."""
+    warn: Callable[[str], None] = _silent
+    """What should stay on record."""
+
+
+UNHEARD = Reporter()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an agent is made from; each takes what it needs."""
+
+    config: Config
+    git: Git
+    """Bound to the propose tree."""
+    prefix: str = ""
+    """The target's folder in it."""
+    replay: str | None = None
+    """The folder or range of `--replay`; given, it decides which agent it is."""
+    reporter: Reporter = UNHEARD
+    view: View | None = None
+    """What an agent's CLI may touch; None: what its user may."""
+    shell: Any = None
+    """Runs commands for `claude`, when it may."""
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
-from autoresearch.engine.agents.protocol import Exhausted, Lesson, Outcome, Proposal
+from autoresearch.engine.agents.protocol import Exhausted, Lesson, Outcome, Proposal, Unavailable, Wanted
 from autoresearch.engine.brief import Brief
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.workspace import Scope
@@ -60,6 +60,15 @@ class Replay:
         """Ids in the history's rows so far: a night's are not walked again for each proposal."""
         self.notes: list[str] = []
         """What was left out and why, known after the first proposal."""
+
+    @classmethod
+    def made(cls, wanted: Wanted) -> Replay:
+        if wanted.replay is None:
+            raise Unavailable("The agent 'replay' needs --replay FOLDER or --replay BASE..TIP.")
+        try:
+            return cls(wanted.replay, wanted.git, wanted.prefix)
+        except ValueError as error:
+            raise Unavailable(str(error)) from error
 
     async def propose(self, brief: Brief, tree: Path) -> Proposal:
         if self._changes is None:

@@ -40,7 +40,7 @@ _START = "import sys; from autoresearch.engine.agents.supervisor import main; sy
 
 def argv(
     command: Sequence[str], *, log: Path, stdin: Path | None = None, raw: Path | None = None, form: str = "text",
-    cpus: frozenset[int] = frozenset(), view: View | None = None, writable: Sequence[Path] = (),
+    view: View | None = None, writable: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
 ) -> list[str]:  # fmt: skip
     """The command line that runs `command` under a supervisor. -P: the tree may hold an `autoresearch` of its own.
@@ -50,7 +50,6 @@ def argv(
     words = [sys.executable, "-P", "-c", _START, "--log", str(log), "--form", form]
     for flag, value in (("--stdin", stdin), ("--raw", raw)):
         words += [flag, str(value)] if value is not None else []
-    words += ["--cpus", ",".join(map(str, sorted(cpus)))] if cpus else []
     words += ["--view", to_json(view)] if view is not None else []
     words += [word for path in writable for word in ("--writable", str(path))]
     words += ["--environ", json.dumps(dict(environ))] if environ is not None else []
@@ -63,7 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--form", default="text")
     parser.add_argument("--stdin", type=Path)
     parser.add_argument("--raw", type=Path)
-    parser.add_argument("--cpus", default="")
     parser.add_argument("--view", type=from_json)
     parser.add_argument("--writable", type=Path, action="append", default=[])
     parser.add_argument("--environ", type=json.loads, default=dict(os.environ))
@@ -73,8 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: halt.set())
     threading.Thread(target=_watch_parent, args=(os.getppid(), halt), daemon=True).start()
     os.nice(NICE)
-    if options.cpus and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {int(cpu) for cpu in options.cpus.split(",")})
     command = process.Command(
         argv=options.command,
         cwd=Path.cwd(),

@@ -13,7 +13,7 @@ import orjson
 from api_server import Server, serving
 from journals import Told, told
 
-from autoresearch.engine.agents import Outcome, Proposal
+from autoresearch.engine.agents import Outcome, Proposal, Reporter
 from autoresearch.engine.agents.claude.agent import Claude
 from autoresearch.engine.agents.claude.api import Pace
 from autoresearch.engine.brief import Brief
@@ -51,7 +51,7 @@ class Bench:
         self.proposals = 0
 
     def fresh(self) -> Claude:
-        return Claude(self.settings, say=self.said.append, environ=self.environ, pace=self.pace)
+        return Claude(self.settings, reporter=Reporter(self.said.append), environ=self.environ, pace=self.pace)
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from autoresearch.engine.agents.claude.words import (
 )
 from autoresearch.engine.agents.credentials import Secrets, base_url, find_key
 from autoresearch.engine.agents.pricing import Spend
-from autoresearch.engine.agents.protocol import Added, Lesson, Outcome, Proposal, Unavailable
+from autoresearch.engine.agents.protocol import UNHEARD, Added, Lesson, Outcome, Proposal, Reporter, Unavailable, Wanted
 from autoresearch.engine.agents.transcript import Transcript
 from autoresearch.engine.brief import Brief
 from autoresearch.engine.workspace import Scope
@@ -74,15 +74,12 @@ class Claude:
         self,
         settings: AgentSettings,
         *,
-        say: Callable[[str], None] = lambda text: None,
+        reporter: Reporter = UNHEARD,
         environ: Mapping[str, str] = os.environ,
         pace: Pace | None = None,
         shell: Shell | None = None,
     ) -> None:
-        """`say` is told what the agent waits for, "" when that is over. `shell` is what `agent.shell` gives it.
-
-        Raises Unavailable.
-        """
+        """`shell` is what `agent.shell` gives it. Raises Unavailable."""
         if shell is not None and (why := shell.missing()):
             raise Unavailable(why)
         self._shell = shell
@@ -91,7 +88,7 @@ class Claude:
         self._pace = pace or Pace()
         self._secrets = Secrets(environ, key)
         self._spend = Spend()
-        self._api = Api(key, base_url(environ), self._secrets, say, self._spend, self._pace)
+        self._api = Api(key, base_url(environ), self._secrets, reporter.say, self._spend, self._pace)
         self._turn = asyncio.Lock()
         self._talk: Conversation | None = None
         self._untold: list[Outcome] = []
@@ -101,6 +98,10 @@ class Claude:
         """Descriptions of the live session's proposals that it has not been told the fate of."""
         self._history = History()
         self._session: Session | None = None
+
+    @classmethod
+    def made(cls, wanted: Wanted) -> Claude:
+        return cls(wanted.config.agent, reporter=wanted.reporter, shell=wanted.shell)
 
     async def propose(self, brief: Brief, tree: Path) -> Proposal:
         """One proposal. Raises Blocked."""

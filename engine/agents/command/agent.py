@@ -34,7 +34,17 @@ from autoresearch.engine.agents.command.presets import (
     preset_of,
 )
 from autoresearch.engine.agents.credentials import Secrets
-from autoresearch.engine.agents.protocol import Added, Blocked, Lesson, Outcome, Proposal
+from autoresearch.engine.agents.protocol import (
+    UNHEARD,
+    Added,
+    Blocked,
+    Lesson,
+    Outcome,
+    Proposal,
+    Reporter,
+    Unavailable,
+    Wanted,
+)
 from autoresearch.engine.brief import Brief, lesson_due
 from autoresearch.engine.files import remove
 from autoresearch.engine.git import Git
@@ -101,30 +111,34 @@ class Command:
         *,
         git: Git,
         prefix: str = "",
-        say: Callable[[str], None] = lambda text: None,
-        warn: Callable[[str], None] = lambda text: None,
+        reporter: Reporter = UNHEARD,
         user_environ: Mapping[str, str] = os.environ,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = time.time,
-        cpus: frozenset[int] = frozenset(),
         view: View | None = None,
     ) -> None:
         """`git` is bound to the propose tree, `prefix` is the target's folder in it.
 
-        `say` tells what is waited for ("" when no longer), `warn` gives a warning to keep. `cpus` are the processors
-        the agent may use, all when empty; they may be set between proposals. `view` is what its CLI may touch; None:
-        what its user may.
+        `view` is what its CLI may touch; None: what its user may.
         """
         self.settings = settings
-        self.say = say
-        self.warn = warn
-        self.cpus = cpus
+        self._reporter = reporter
         self._view = view
         self._git = git
         self._prefix = f"{prefix}/" if prefix else ""
         self._environ = user_environ
         self._sleep = sleep
         self._now = now
+
+    @classmethod
+    def made(cls, wanted: Wanted) -> Command:
+        agent = cls(
+            wanted.config.agent, git=wanted.git, prefix=wanted.prefix, reporter=wanted.reporter, view=wanted.view
+        )
+        missing = agent.missing()
+        if missing is not None:
+            raise Unavailable(f"{missing.reason} {missing.fix}")
+        return agent
 
     def missing(self) -> Blocked | None:
         """Why no call can work, known without one."""
@@ -182,7 +196,7 @@ class Command:
                 exit = await process.run_async(self._command(call, tree, answer, log, raw, folder, brief))
                 found = words.read(Secrets(self._environ).scrub(_text(answer / WORDS_FILE)))
                 if stashed(own):
-                    self.warn("The agent left edits in a git stash; what is stashed is not taken.")
+                    self._reporter.warn("The agent left edits in a git stash; what is stashed is not taken.")
             finally:
                 remove(answer)
                 self._tidy(call)
@@ -204,7 +218,6 @@ class Command:
                 stdin=answer / BRIEF_FILE if call.on_stdin else None,
                 raw=raw if call.form != "text" else None,
                 form=call.form,
-                cpus=self.cpus,
                 view=self._view,
             ),
             cwd=tree,
@@ -299,7 +312,9 @@ class Command:
             reason=self._reason(done) if problem else "",
         )
         if not problem and done.failed:
-            self.warn(f"The agent's call failed ({self._reason(done)}); what it had edited by then was taken.")
+            self._reporter.warn(
+                f"The agent's call failed ({self._reason(done)}); what it had edited by then was taken."
+            )
         return proposal
 
     def _added(self, found: words.Words, due: int | None) -> tuple[Added, ...]:
@@ -342,13 +357,13 @@ class Command:
         what = "the usage limit" if trouble.kind == "limit" else "the API"
         if trouble.until is not None:
             wait_s = max((trouble.until - began).total_seconds(), 0.0) + MARGIN_S
-            self.say(f"waiting for {what} until {_clock(trouble.until, began)}")
+            self._reporter.say(f"waiting for {what} until {_clock(trouble.until, began)}")
         else:
-            self.say(f"waiting for {what} since {_clock(began, began)}: {clean_line(trouble.words, 120)}")
+            self._reporter.say(f"waiting for {what} since {_clock(began, began)}: {clean_line(trouble.words, 120)}")
         try:
             await self._sleep(wait_s)
         finally:
-            self.say("")
+            self._reporter.say("")
 
 
 def preset_model(settings: AgentSettings) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.engine.agents.protocol import Exhausted, Lesson, Outcome, Proposal
+from autoresearch.engine.agents.protocol import Exhausted, Lesson, Outcome, Proposal, Wanted
 from autoresearch.engine.agents.tuner import literals
 from autoresearch.engine.agents.tuner import names as naming
 from autoresearch.engine.agents.tuner.literals import Knob, Scalar, Value
@@ -61,6 +61,10 @@ class Tuner:
         self._seed = seed
         self._memory = Memory()
         self._parsed: dict[str, tuple[bytes, list[Knob]]] = {}
+
+    @classmethod
+    def made(cls, wanted: Wanted) -> Tuner:
+        return cls()
 
     async def propose(self, brief: Brief, tree: Path) -> Proposal:
         sources, notes = self._read(tree, Scope(brief.config.scope.edit))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch.engine.agents import Exhausted, Proposal, Unavailable, create
+from autoresearch.engine.agents import Exhausted, Proposal, Unavailable, Wanted, create
 from autoresearch.engine.agents.replay import Replay
 from autoresearch.engine.agents.tuner.agent import Tuner
 from autoresearch.engine.brief import Brief
@@ -300,18 +300,18 @@ async def test_a_range_that_does_not_exist_is_one_sentence(repo: Repo) -> None:
 
 
 def test_agents_are_made_by_short_name(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(create(config(), git=repo.git), Tuner)
-    assert isinstance(create(config(kind="tuner"), git=repo.git), Tuner)
-    assert isinstance(create(config(), git=repo.git, replay="a..b"), Replay)
+    assert isinstance(create(Wanted(config(), repo.git)), Tuner)
+    assert isinstance(create(Wanted(config(kind="tuner"), repo.git)), Tuner)
+    assert isinstance(create(Wanted(config(), repo.git, replay="a..b")), Replay)
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY_FILE", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(Unavailable, match="needs a key: set ANTHROPIC_API_KEY"):
-        create(config(kind="claude"), git=repo.git)
+        create(Wanted(config(kind="claude"), repo.git))
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-none")
-    assert create(config(kind="claude"), git=repo.git).name == "claude"
+    assert create(Wanted(config(kind="claude"), repo.git)).name == "claude"
     with pytest.raises(Unavailable, match="There is no agent 'oracle'; there are auto, tuner"):
-        create(config(), kind="oracle", git=repo.git)
+        create(Wanted(config(), repo.git), "oracle")
     with pytest.raises(Unavailable, match="needs --replay"):
-        create(config(), kind="replay", git=repo.git)
+        create(Wanted(config(), repo.git), "replay")
     with pytest.raises(Unavailable, match="neither"):
-        create(config(), git=repo.git, replay="no-such-folder")
+        create(Wanted(config(), repo.git, replay="no-such-folder"))

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from repos import git, make_target, snapshot
 
 from autoresearch.engine import process
-from autoresearch.engine.agents import PRESETS, Blocked, Outcome, Proposal, Unavailable, create
+from autoresearch.engine.agents import PRESETS, Blocked, Outcome, Proposal, Reporter, Unavailable, Wanted, create
 from autoresearch.engine.agents import cli_stream as clistream
 from autoresearch.engine.agents.cli_stream import CliStream
 from autoresearch.engine.agents.command import answer as wordings
@@ -99,8 +99,7 @@ class World:
             AgentSettings(kind="command", command=command, **settings),
             git=self.tree.git,
             prefix=self.place.prefix,
-            say=self.said.append,
-            warn=self.warnings.append,
+            reporter=Reporter(self.said.append, self.warnings.append),
             user_environ=self.environ,
             sleep=self.sleep,
             now=lambda: self.now,
@@ -727,10 +726,10 @@ def test_a_missing_preset_is_told_when_the_agent_is_made(world: World, monkeypat
         agent=AgentSettings(kind="command", command="codex"),
     )  # fmt: skip
     with pytest.raises(Unavailable, match="codex"):
-        create(config, git=world.tree.git)
+        create(Wanted(config, world.tree.git))
     world.cli("codex", "true\n")
     monkeypatch.setenv("PATH", f"{world.bin}:/usr/bin:/bin")
-    assert isinstance(create(config, git=world.tree.git), Command)
+    assert isinstance(create(Wanted(config, world.tree.git)), Command)
 
 
 HERE = datetime.fromisoformat("2026-11-21T22:00:00+00:00")
