@@ -9,7 +9,7 @@ ARGS ?=
 # The templates demo is there for a first look: it must not wait for torch, which is some gigabytes.
 DEMO_NEEDS := $(if $(findstring templates,$(ARGS)),.installed-small,.installed)
 
-.PHONY: help demo test search check bench screens clean
+.PHONY: help demo test search check bench docs screens clean
 
 help:
 	@echo "make demo                     install into $(VENV) and run the demo in the terminal app"
@@ -18,6 +18,7 @@ help:
 	@echo "make search                   the property tests on examples that nobody has tried"
 	@echo "make check                    formatting, lint, types, import directions"
 	@echo "make bench                    every figure of docs/benchmarks.md, beside its floor"
+	@echo "make docs                     the tables of docs/ that come from the code"
 	@echo "make screens                  the pictures of docs/tour.md, from the running app"
 
 $(BIN)/python:
@@ -49,6 +50,10 @@ check: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	"$(BIN)/python" tests/bench/run.py $(ARGS)
+
+docs: $(VENV)/.installed
+	"$(BIN)/python" docs/tools/make_keys.py
+	"$(BIN)/python" tests/support/nights.py
 
 screens: $(VENV)/.installed
 	"$(BIN)/python" docs/tools/make_screens.py $(ARGS)

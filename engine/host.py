@@ -51,7 +51,7 @@ FAILED = 1
 
 
 def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: OnLive) -> int:
-    """Run the engine in this process until it pauses or stops; returns the exit code of design section 9.
+    """Run the engine in this process until it pauses or stops; returns the exit code that docs/cli.md lists.
 
     Raises SessionError and ConfigError for what a person must mend before anything can start.
     """

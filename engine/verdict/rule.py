@@ -13,7 +13,7 @@ The comparison is never with the record: the best of many noisy draws is better 
 curse), which first lets luck in and later keeps real gains out. For the same reason a new incumbent's own race samples
 are not used again; it is measured afresh (`Settings.fresh_runs`), and only that is reported.
 
-A candidate that carries a flag (`suspicion`) is a keep only after `CONFIRMING_RUNS` runs, in every mode.
+A candidate that carries a flag (`flags`) is a keep only after `CONFIRMING_RUNS` runs, in every mode.
 
 `judge` answers from its arguments alone, so a journal can be judged again and must give the same answers: a race that
 began under an earlier `version` of the rule is judged by that.
@@ -143,7 +143,7 @@ def judge(
     Before a candidate's first run the incumbent needs two recent runs; during its race one may do, when the window
     has moved on: 1/n says what it is worth.
 
-    Two cases go beyond the design. Where the segment's noise is unusable (fewer than 2 degrees of freedom, or its
+    Two cases go further than the test. Where the segment's noise is unusable (fewer than 2 degrees of freedom, or its
     repeats all agreed and this race's do not), the race's own two arms are pooled in its place. A candidate that
     removes lines is not dropped while it may still be found `simpler`.
     """

@@ -26,7 +26,7 @@ FLAG_WORDS = {
 LISTED = 25
 """So many of each list are shown one by one; older ones fold into families."""
 WINDOW = 30
-"""Of how many of the last measurements the incumbent's count (docs/verdicts.md)."""
+"""Of how many of the last measurements the incumbent's count (docs/verdict.md)."""
 JUDGED = 200
 """So many of the last estimates are kept, to tell what lies far outside them."""
 

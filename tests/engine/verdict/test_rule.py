@@ -1,4 +1,4 @@
-"""Samples in, verdict out: the rule of design section 7 and its corners."""
+"""Samples in, verdict out: the rule of docs/verdict.md and its corners."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ noises = st.builds(
 
 
 def log_evidence(xs: Sequence[float], bs: Sequence[float], noise: Noise, min_effect: float = 0.0) -> float:
-    """The design's formula, written down again (lower is better)."""
+    """The formula of docs/verdict.md, written down again (lower is better)."""
     s2 = noise.ss / noise.nu * (noise.nu + 1) / (noise.nu - 1)
     delta = max(min_effect, 2 * math.sqrt(s2))
     d = statistics.fmean(bs) - statistics.fmean(xs)

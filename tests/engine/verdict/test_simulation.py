@@ -1,6 +1,6 @@
 """The rule's promises, kept by the real code on simulated sessions: few false keeps, real gains, honest claims.
 
-The table of design section 7 is the reference: false keeps / true gain / claimed gain of sessions of 400 measurements.
+The table of docs/verdict.md is the reference: false keeps / true gain / claimed gain of sessions of 400 measurements.
 Averages over 200 sessions have standard errors of 0.3 sigma in the gains and 0.07 in the false keeps; the table's own
 are unknown. Tolerances: 0.35 false keeps; 20% of a gain, or 0.3 sigma where that is more.
 
@@ -46,7 +46,7 @@ def played(rule: str, ideas: Ideas) -> Outcome:
 
 
 @pytest.mark.parametrize(("rule", "ideas", "false_keeps", "true_gain", "claimed"), TABLE)
-def test_the_design_s_table(rule: str, ideas: Ideas, false_keeps: float, true_gain: float, claimed: float) -> None:
+def test_the_table_of_the_docs(rule: str, ideas: Ideas, false_keeps: float, true_gain: float, claimed: float) -> None:
     outcome = played(rule, ideas)
     assert outcome.false_keeps == pytest.approx(false_keeps, abs=0.35 if rule == "race" else 0.15 * false_keeps)
     assert outcome.true_gain == pytest.approx(true_gain, abs=max(0.3, 0.2 * abs(true_gain)))
