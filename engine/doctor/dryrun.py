@@ -332,7 +332,8 @@ class _DryRun:
         path = tree.folder / file
         content = path.read_bytes()
         path.write_bytes(CANARY.encode() + (b"" if b"\0" in content[:8000] else content))
-        return self._workspace.take(self._head, lambda taken: (f"dry run: {file} is broken", {})).sha
+        taken = self._workspace.take(self._head)
+        return self._workspace.commit(taken.tree, self._head, f"dry run: {file} is broken", {})
 
     def _judge_unnoticed(self, unnoticed: list[_Unnoticed]) -> None:
         """A file that does not count while others do is a remark; where none counts, something else is measured."""

@@ -8,8 +8,7 @@ cleanly, and withdrawn when not.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
 
 from autoresearch.engine import verdict
 from autoresearch.engine.agents import Proposal
@@ -95,11 +94,11 @@ class Proposals:
 
     def _take(self, base: str, agent: str, words: Proposal) -> None:
         if words.problem:
-            self._record(base, Taken(""), words, words.problem, words.reason, agent)
+            self._record(base, Taken(), words, words.problem, words.reason, agent)
             return
-        taken = self._workspace.take(base, lambda found: self._words(base, found, words, agent))
+        taken = self._workspace.take(base)
         problem = reason = ""
-        if not taken.sha:
+        if not taken.tree:
             problem = _ONLY_OUTSIDE if taken.dropped else _NO_EDITS
             reason = (
                 f"only files outside the scope were changed: {', '.join(map(printable, taken.dropped[:5]))}"
@@ -108,19 +107,14 @@ class Proposals:
             )
         self._record(base, taken, words, problem, reason, agent)
 
-    def _words(self, base: str, taken: Taken, words: Proposal, agent: str = "") -> tuple[str, dict[str, Any]]:
-        line = self._line(base, taken, words, agent=agent)
-        facts = {key: value for key, value in asdict(line).items() if key != "sha" and value}
-        return message_of(words.description, words.hypothesis), facts
-
-    def _line(
+    def _record(
         self, base: str, taken: Taken, words: Proposal, problem: str = "", reason: str = "", agent: str = "",
-        bundle: tuple[int, ...] = (),
-    ) -> records.Proposal:  # fmt: skip
-        return records.Proposal(
+        bundle: tuple[int, ...] = (), instead_of: int | None = None,
+    ) -> Waiting:  # fmt: skip
+        line = records.Proposal(
             id=self._history.next_proposal,
             base=base,
-            sha=taken.sha,
+            sha="",
             agent=agent or self._researcher.name,
             model=words.model,
             hypothesis=words.hypothesis,
@@ -141,14 +135,12 @@ class Proposals:
             problem=problem,
             reason=reason,
         )
-
-    def _record(
-        self, base: str, taken: Taken, words: Proposal, problem: str = "", reason: str = "", agent: str = "",
-        bundle: tuple[int, ...] = (), instead_of: int | None = None,
-    ) -> Waiting:  # fmt: skip
-        line = self._line(base, taken, words, problem, reason, agent, bundle)
-        if taken.sha:
-            self._workspace.propose_ref(line.id, taken.sha)
+        if taken.tree:
+            facts = {key: value for key, value in asdict(line).items() if value}
+            facts |= {} if instead_of is None else {"instead_of": instead_of}
+            sha = self._workspace.commit(taken.tree, base, message_of(words.description, words.hypothesis), facts)
+            line = replace(line, sha=sha)
+            self._workspace.propose_ref(line.id, sha)
         if instead_of is None:
             self._recorder.write(line)
         else:
@@ -170,12 +162,11 @@ class Proposals:
         if waiting.base == self.base or waiting.problem:
             return waiting
         words = _words_of(waiting)
-        about = {"agent": waiting.agent, "bundle": waiting.bundle, "instead_of": waiting.id}
-        taken = self._merged(waiting.sha, words, about)
+        taken = self._workspace.merge(self.base, waiting.sha)
         if taken is None:
             self._withdraw(waiting, "it conflicts with the new incumbent")
             return None
-        if not taken.sha:
+        if not taken.tree:
             self._withdraw(waiting, "the new incumbent holds it already")
             return None
         return self._record(self.base, taken, words, agent=waiting.agent, bundle=waiting.bundle, instead_of=waiting.id)
@@ -183,21 +174,6 @@ class Proposals:
     def _withdraw(self, waiting: Waiting, reason: str) -> None:
         self._recorder.write(records.Withdrawn(proposal=waiting.id, reason=reason))
         self._workspace.drop_proposal(waiting.id)
-
-    def _merged(self, change: str, words: Proposal, about: dict[str, Any]) -> Taken | None:
-        """`change` on the incumbent; Taken("") when that changes nothing, None when it conflicts.
-
-        `about` joins the facts in the commit, from which a proposal is recovered whose line a kill prevented.
-        """
-        base = self.base
-        message, facts = self._words(base, Taken(""), words)
-        sha = self._workspace.merge(base, change, message, {**facts, **about})
-        if sha is None:
-            return None
-        if sha == base:
-            return Taken("")
-        files, lines = self._workspace.change_of(base, sha)
-        return Taken(sha, files, (), lines)
 
     # -- bundles
 
@@ -213,17 +189,16 @@ class Proposals:
         tip, chosen = self.base, list[Row]()
         for unproven in ranked:
             row = self._history.by_number[unproven.number]
-            merged = self._workspace.merge(tip, row.sha, f"bundle: {row.description}", {})
-            if merged is not None and merged != tip:
-                tip = merged
+            merged = self._workspace.merge(tip, row.sha)
+            if merged is not None and merged.tree:
+                tip = self._workspace.commit(merged.tree, tip, f"bundle: {row.description}", {})
                 chosen.append(row)
                 if len(chosen) == count:
                     return self._bundled(chosen, tip)
         return None
 
     def _bundled(self, rows: list[Row], tip: str) -> Waiting:
-        tree = self._workspace.refs.resolve(f"{tip}^{{tree}}")
-        assert tree is not None
+        taken = self._workspace.changed(self.base, self._workspace.refs.resolve(f"{tip}^{{tree}}"))
         numbers = tuple(row.number for row in rows)
         params = {key: value for row in rows for key, value in (row.params or {}).items()}
         words = Proposal(
@@ -232,10 +207,7 @@ class Proposals:
             category="bundle",
             params=params,
         )
-        message, facts = self._words(self.base, Taken(""), words)
-        sha = self._workspace.commit(tree, self.base, message, {**facts, "bundle": numbers, "agent": "bundle"})
-        files, lines = self._workspace.change_of(self.base, sha)
-        return self._record(self.base, Taken(sha, files, (), lines), words, agent="bundle", bundle=numbers)
+        return self._record(self.base, taken, words, agent="bundle", bundle=numbers)
 
     # -- people's requests
 
@@ -256,11 +228,11 @@ class Proposals:
             params={} if undo else row.params or {},
         )  # fmt: skip
         change = (self._workspace.undo if undo else self._workspace.redo)(row.sha, words.description)
-        taken = self._merged(change, words, {"agent": agent}) if change else None
+        taken = self._workspace.merge(self.base, change) if change else None
         if taken is None:
             reason = "it no longer merges onto the incumbent"
-            self._record(self.base, Taken(""), words, "conflict", reason, agent)
-        elif not taken.sha:
+            self._record(self.base, Taken(), words, "conflict", reason, agent)
+        elif not taken.tree:
             self._record(self.base, taken, words, _NO_EDITS, "the incumbent holds it already", agent)
         else:
             self._record(self.base, taken, words, agent=agent)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import orjson
@@ -36,10 +36,10 @@ LARGEST_MB = 100
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was taken of an agent's edits."""
+    """A change of a commit: an agent's edits in scope, or what a merge comes to."""
 
-    sha: str
-    """The candidate commit; "" when nothing in scope had changed."""
+    tree: str = ""
+    """What the commit becomes; "" when nothing changes."""
     files: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     lines: tuple[int, int] = (0, 0)
@@ -90,12 +90,8 @@ class Workspace:
 
     # -- from edits to a candidate commit
 
-    def take(self, base: str, words: Callable[[Taken], tuple[str, dict[str, object]]]) -> Taken:
-        """Commit the in-scope edits of the propose tree on `base`; drop and list the others.
-
-        `words` gives the commit's message and the facts kept in it, from which a proposal whose journal line was lost
-        in a crash is recovered.
-        """
+    def take(self, base: str) -> Taken:
+        """The in-scope edits of the propose tree on `base`; the others are dropped and listed."""
         tree = self.propose
         tree.forget_staging(base)
         inside: list[str] = []
@@ -108,7 +104,7 @@ class Workspace:
         inside = [path for path in inside if path not in refused]
         outside += [f"{path} ({why})" for path, why in refused.items()]
         if not inside:
-            return Taken("", dropped=tuple(outside))
+            return Taken(dropped=tuple(outside))
         before = self.refs.resolve(f"{base}^{{tree}}")
         after = self._objects.tree_with(base, before, tree.git, inside) if before else None
         if not after:
@@ -116,12 +112,15 @@ class Workspace:
                 tree.git("update-index", "-z", *flags, "--stdin", stdin="\0".join(paths) + "\0")
             after = tree.git("write-tree").strip()
         if before is None or after == before:
-            return Taken("", dropped=tuple(outside))
-        taken = Taken("", tuple(inside), tuple(outside), self.refs.lines_between(before, after))
-        message, facts = words(taken)
-        sha = self._objects.commit(after, base, _message(message, facts))
+            return Taken(dropped=tuple(outside))
+        return Taken(after, tuple(inside), tuple(outside), self.refs.lines_between(before, after))
+
+    def commit(self, tree: str, parent: str, message: str, facts: Mapping[str, object]) -> str:
+        """A candidate commit. From its `facts` a proposal is recovered whose journal line was lost in a crash."""
+        trailer = f"{_TRAILER}{records.dumps(facts).decode()}"
+        sha = self._objects.commit(tree, parent, _text(f"{message.strip() or 'a change'}\n\n{trailer}\n"))
         reach("after:commit")
-        return replace(taken, sha=sha)
+        return sha
 
     def _refused(self, base: str, inside: list[str]) -> dict[str, str]:
         """Paths in scope that are not taken all the same, each with a clause that says why."""
@@ -190,30 +189,23 @@ class Workspace:
 
     # -- commits made without a tree
 
-    def merge(self, onto: str, change: str, message: str, facts: dict[str, object]) -> str | None:
-        """`change`'s diff since the fork, on top of `onto`, as a new commit; None when it conflicts.
-
-        Returns `onto` itself when the change is already in it.
-        """
+    def merge(self, onto: str, change: str) -> Taken | None:
+        """`change`'s diff since the fork, on top of `onto`; None when it conflicts."""
         if self.refs.resolve(f"{change}^") == onto:
-            return self._recommit(change, onto, message, facts)
+            return self.changed(onto, self.refs.resolve(f"{change}^{{tree}}"))
         code, out, err = self.git.attempt("merge-tree", "--write-tree", "--no-messages", onto, change)
         if code == 1:
             return None
         if code:
             raise GitError(("merge-tree",), code, err)
-        return self.commit(out.decode().split()[0], onto, message, facts)
+        return self.changed(onto, out.decode().split()[0])
 
-    def _recommit(self, change: str, onto: str, message: str, facts: dict[str, object]) -> str:
-        tree = self.refs.resolve(f"{change}^{{tree}}")
-        assert tree is not None
-        return self.commit(tree, onto, message, facts)
-
-    def commit(self, tree: str, parent: str, message: str, facts: dict[str, object]) -> str:
-        """A commit of `tree` on `parent`, or `parent` itself when that is its tree already."""
-        if self.refs.resolve(f"{parent}^{{tree}}") == tree:
-            return parent
-        return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=_message(message, facts)).strip()
+    def changed(self, base: str, tree: str | None) -> Taken:
+        """What `tree` changes of `base`."""
+        if tree is None or tree == self.refs.resolve(f"{base}^{{tree}}"):
+            return Taken()
+        files, lines = self.change_of(base, tree)
+        return Taken(tree, files, (), lines)
 
     def join(self, incumbent: str, head: str, message: str) -> str | None:
         """The session's incumbent and the user's commit as one: a merge of them, or `head` if it holds the incumbent.
@@ -238,19 +230,15 @@ class Workspace:
     def redo(self, change: str, message: str) -> str | None:
         """The same change beside its parent: it merges again where `change` itself was merged and undone since."""
         tree, parent = self.refs.resolve(f"{change}^{{tree}}"), self.refs.resolve(f"{change}^")
-        if tree is None or parent is None:
-            return None
-        return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=_text(message)).strip()
+        return self._objects.commit(tree, parent, _text(message)) if tree and parent else None
 
     def undo(self, kept: str, message: str) -> str | None:
         """A commit that reverses `kept` when merged: its parent's tree on top of it."""
         tree = self.refs.resolve(f"{kept}^^{{tree}}")
-        return (
-            None if tree is None else self.git("commit-tree", tree, "-p", kept, "-F", "-", stdin=_text(message)).strip()
-        )
+        return self._objects.commit(tree, kept, _text(message)) if tree else None
 
     def change_of(self, parent: str, sha: str) -> tuple[tuple[str, ...], tuple[int, int]]:
-        """(files, (lines added, removed)) between two commits."""
+        """(files, (lines added, removed)) between two commits, or a commit and a tree."""
         files: list[str] = []
         added = removed = 0
         answer = self.git("diff-tree", "-r", "-z", "--numstat", "--no-renames", parent, sha)
@@ -267,7 +255,7 @@ class Workspace:
         return self.refs.patch_between(before, after) if before and after and before != after else ""
 
     def facts_of(self, commit: str) -> dict[str, object]:
-        """What `take` wrote into a candidate's message; {} when it is not one of ours."""
+        """What `commit` wrote into a candidate's message; {} when it is not one of ours."""
         message = self.git("log", "-1", "--format=%B", commit)
         for line in reversed(message.splitlines()):
             if line.startswith(_TRAILER):
@@ -378,10 +366,6 @@ def _by_fitness(root: Path, paths: list[str]) -> list[tuple[list[str], tuple[str
         (unfit if odd or behind_link else fit).append(path)
     both = ((fit, ("--add", "--remove", "--replace")), (unfit, ("--force-remove",)))
     return [(some, flags) for some, flags in both if some]
-
-
-def _message(message: str, facts: dict[str, object]) -> str:
-    return _text(f"{message.strip() or 'a change'}\n\n{_TRAILER}{records.dumps(facts).decode()}\n")
 
 
 def _text(message: str) -> str:

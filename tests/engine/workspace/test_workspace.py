@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from repos import git, make_target, snapshot, write
@@ -48,8 +51,18 @@ def open_workspace(tmp_path: Path) -> Iterator[Open]:
         workspace.close()
 
 
-def take(workspace: Workspace, base: str) -> Taken:
-    return workspace.take(base, lambda _: ("a change", {"description": "a change"}))
+def take(workspace: Workspace, base: str) -> Any:
+    """What is taken, with the commit made of it as its `sha`."""
+    taken = workspace.take(base)
+    sha = workspace.commit(taken.tree, base, "a change", {"description": "a change"}) if taken.tree else ""
+    return SimpleNamespace(sha=sha, **asdict(taken))
+
+
+def merge(workspace: Workspace, onto: str, change: str) -> str | None:
+    merged = workspace.merge(onto, change)
+    if merged is None or not merged.tree:
+        return None if merged is None else onto
+    return workspace.commit(merged.tree, onto, "merged", {})
 
 
 def test_only_changes_in_scope_are_taken_and_the_others_are_listed(tmp_path: Path, open_workspace: Open) -> None:
@@ -109,9 +122,9 @@ def test_nothing_changed_gives_no_commit(tmp_path: Path, open_workspace: Open) -
     workspace = open_workspace(make_target(tmp_path / "r"))
     base = head_of(workspace.place)
     workspace.propose.at(base)
-    assert take(workspace, base) == Taken("")
+    assert workspace.take(base) == Taken()
     os.utime(workspace.propose.root / "knob.py")
-    assert take(workspace, base) == Taken("")
+    assert workspace.take(base) == Taken()
 
 
 def test_what_an_agent_staged_committed_or_switched_does_not_matter(tmp_path: Path, open_workspace: Open) -> None:
@@ -472,14 +485,14 @@ def test_merge_puts_a_change_onto_a_moved_incumbent_or_says_conflict(tmp_path: P
         candidate({"other.py": "OTHER = 2\n"}),
         candidate({"knob.py": "# the knob\nVALUE = 2\n# the end\n"}),
     )
-    merged = workspace.merge(one, two, "both", {})
+    merged = merge(workspace, one, two)
     assert merged
     assert workspace.change_of(one, merged) == (("other.py",), (1, 1))
-    assert workspace.merge(one, clash, "no", {}) is None
-    assert workspace.merge(merged, two, "again", {}) == merged
+    assert merge(workspace, one, clash) is None
+    assert merge(workspace, merged, two) == merged
     reverse = workspace.undo(one, "undo")
     assert reverse
-    undone = workspace.merge(merged, reverse, "undone", {})
+    undone = merge(workspace, merged, reverse)
     assert undone
     assert "VALUE = 10.0" in git(repo, "show", f"{undone}:knob.py")
     assert "OTHER = 2" in git(repo, "show", f"{undone}:other.py")

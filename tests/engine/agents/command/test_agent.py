@@ -117,7 +117,10 @@ class World:
         return await agent.propose(self.brief(text, mend), self.tree.folder)
 
     def take(self) -> Taken:
-        return self.workspace.take(self.base, lambda _: ("a change", {}))
+        return self.workspace.take(self.base)
+
+    def committed(self) -> str:
+        return self.workspace.commit(self.take().tree, self.base, "a change", {})
 
     def out(self, name: str) -> str:
         return (self.folder / name).read_text()
@@ -473,8 +476,8 @@ async def test_nothing_that_an_agent_does_with_git_reaches_the_users_repository(
     assert "mine" in world.out("log")
     taken = world.take()
     assert (taken.files, taken.dropped) == (("knob.py",), ())
-    assert git(world.repo, "show", f"{taken.sha}:knob.py").splitlines()[1] == "VALUE = 9.0"
-    assert git(world.repo, "rev-parse", f"{taken.sha}^").strip() == world.base
+    assert git(world.repo, "show", f"{taken.tree}:knob.py").splitlines()[1] == "VALUE = 9.0"
+    assert git(world.repo, "rev-parse", f"{world.committed()}^").strip() == world.base
     assert snapshot(world.repo) == before
     assert any("stash" in warning for warning in world.warnings)
     assert not list(world.tree.root.parent.glob("*.git"))
@@ -537,7 +540,7 @@ async def test_words_without_edits_are_left_to_the_workspace(world: World) -> No
     world.cli("codex", WRITE_WORDS)
     proposal = await world.propose(world.agent("codex"))
     assert (proposal.problem, proposal.description) == ("", "a lower value")
-    assert world.take().sha == ""
+    assert world.take().tree == ""
 
 
 async def test_words_are_not_read_through_a_link(world: World) -> None:
@@ -606,7 +609,7 @@ async def test_a_failed_call_whose_tests_spoke_of_refused_connections_is_taken(w
 async def test_a_mend_names_what_it_mends_and_sees_the_failed_files(world: World) -> None:
     world.cli("codex", f"{EDIT}{WRITE_WORDS}")
     await world.propose(world.agent("codex"))
-    failed = world.take().sha
+    failed = world.committed()
     world.tree.at(world.base)
     world.tree.overlay(failed)
     world.cli("codex", f"cp knob.py $OUT/seen; sed -i 's/9.0/8.0/' knob.py\n{WRITE_WORDS}")
@@ -620,7 +623,7 @@ async def test_a_mend_in_which_nothing_was_edited_is_no_proposal(world: World) -
     """The failed candidate's files differ from the incumbent, but that is not the agent's work."""
     world.cli("codex", f"{EDIT}{WRITE_WORDS}")
     await world.propose(world.agent("codex"))
-    failed = world.take().sha
+    failed = world.committed()
     world.tree.at(world.base)
     world.tree.overlay(failed)
     world.cli("codex", "exit 1\n")
