@@ -58,7 +58,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     # A handler, not SIG_IGN: what is ignored must be reset in every child, which costs a full fork (3.5 ms a command).
     signal.signal(signal.SIGHUP, lambda *_: None)
     process.become_subreaper()
-    sandbox.shield()
+    sandbox.shield_process()
     options, config, opened = opened_for(place, options)
     _refuse_elsewhere(opened)
     with opened.lock(), _journal(opened) as journal:
@@ -214,7 +214,7 @@ class _Engine:
     def _confinement(self) -> sandbox.Confinement:
         """How measured commands are held; a level below the one asked for is said in the journal."""
         ws = self._workspace
-        ground = sandbox.ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
+        ground = sandbox.Ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
         made = sandbox.Confinement(self._config, ground)
         if made.level.name in ("partial", "none"):
             self._recorder.warn(f"{made.level.sentence[0].upper()}{made.level.sentence[1:]}.", code="confinement")

@@ -25,7 +25,7 @@ from typing import BinaryIO
 from autoresearch.engine import process
 from autoresearch.engine.agents.cli_stream import CliStream
 from autoresearch.engine.agents.credentials import Secrets
-from autoresearch.engine.sandbox import Spawner, View, from_json, to_json
+from autoresearch.engine.sandbox import Spawner, View, view_from_json, view_to_json
 
 GRACE_S = 3.0
 """Less than the engine grants us, so that we are done first."""
@@ -50,7 +50,7 @@ def argv(
     words = [sys.executable, "-P", "-c", _START, "--log", str(log), "--form", form]
     for flag, value in (("--stdin", stdin), ("--raw", raw)):
         words += [flag, str(value)] if value is not None else []
-    words += ["--view", to_json(view)] if view is not None else []
+    words += ["--view", view_to_json(view)] if view is not None else []
     words += [word for path in writable for word in ("--writable", str(path))]
     words += ["--environ", json.dumps(dict(environ))] if environ is not None else []
     return [*words, "--", *command]
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--form", default="text")
     parser.add_argument("--stdin", type=Path)
     parser.add_argument("--raw", type=Path)
-    parser.add_argument("--view", type=from_json)
+    parser.add_argument("--view", type=view_from_json)
     parser.add_argument("--writable", type=Path, action="append", default=[])
     parser.add_argument("--environ", type=json.loads, default=dict(os.environ))
     parser.add_argument("command", nargs="+")

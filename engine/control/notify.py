@@ -78,7 +78,7 @@ class Notifier:
             await self._send(self._waiting.popleft())
 
     async def _send(self, notice: Notice) -> None:
-        argv = sandbox.argv(self._command)
+        argv = sandbox.argv_of(self._command)
         try:
             with starting_child():
                 child = await asyncio.create_subprocess_exec(

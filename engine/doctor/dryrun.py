@@ -211,7 +211,7 @@ class _DryRun:
         tree.prepared("dry run")
         if evaluate is not None:
             evaluate.at(self._head)
-            tree.share_prepared(evaluate, "dry run")
+            tree.share_prepared(evaluate)
         self._tell(Finding("setup", "ok", f"done in {numbers.duration(exited.duration_s)}"))
 
     async def _first(self, network: bool) -> None:
@@ -400,7 +400,7 @@ class _DryRun:
     def _confined(self, config: Config) -> sandbox.Confinement:
         if config.measure.network not in self._confinements:
             ws = self._workspace
-            ground = sandbox.ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
+            ground = sandbox.Ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
             self._confinements[config.measure.network] = sandbox.Confinement(config, ground)
         return self._confinements[config.measure.network]
 
@@ -440,7 +440,7 @@ class _DryRun:
 
     def _environ(self) -> dict[str, str]:
         measure = self._workspace.measure
-        return sandbox.base(
+        return sandbox.clean_environment(
             folder=measure.folder, user_folder=self._place.folder, scratch=Scratch(measure.root.parent / "scratch"),
             session="", names=self._config.measure.env,
         )  # fmt: skip

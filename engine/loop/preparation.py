@@ -33,4 +33,4 @@ async def prepare(workspace: Workspace, recorder: Recorder, slot: Slot) -> None:
         evaluate.is_prepared(key)
         evaluate.at(header.base)
         if not evaluate.is_prepared(key):
-            tree.share_prepared(evaluate, key)
+            tree.share_prepared(evaluate)

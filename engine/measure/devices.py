@@ -13,7 +13,7 @@ import re
 import socket
 from pathlib import Path
 
-from autoresearch.engine.measure.gpu import _text, gpus, library
+from autoresearch.engine.measure.gpu import gpus, library, text_of
 
 
 def host_name() -> str:
@@ -25,7 +25,7 @@ def accelerator() -> str:
     names: dict[str, int] = {}
     for handle in gpus():
         nvml = library()
-        name = _text(nvml.nvmlDeviceGetName(handle))
+        name = text_of(nvml.nvmlDeviceGetName(handle))
         with contextlib.suppress(nvml.NVMLError):  # devices with memory of the system's have none of their own
             name += f" ({nvml.nvmlDeviceGetMemoryInfo(handle).total / 1e9:.0f} GB)"
         names[name] = names.get(name, 0) + 1

@@ -213,5 +213,5 @@ def gpus() -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _text(value: str | bytes) -> str:
+def text_of(value: str | bytes) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else value

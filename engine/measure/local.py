@@ -17,10 +17,10 @@ from autoresearch.engine import files, process, sandbox
 from autoresearch.engine.files import remove
 from autoresearch.engine.measure import metrics
 from autoresearch.engine.measure.gpu import GpuWatch
-from autoresearch.engine.measure.slot import GuardResult, Job, Tree
+from autoresearch.engine.measure.slot import GuardResult, Job
 from autoresearch.engine.process import Command, Exit
 from autoresearch.engine.sandbox import EVALUATORS, Confinement, Role, Scratch
-from autoresearch.engine.workspace import Linked
+from autoresearch.engine.workspace import Linked, Tree
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.journal.records import Sample
 from autoresearch.state.text import clean_line
@@ -93,7 +93,7 @@ class LocalSlot:
         self._scratch.make_empty()
         return await self._run(
             Command(
-                argv=sandbox.argv(self._config.measure.setup),
+                argv=sandbox.argv_of(self._config.measure.setup),
                 cwd=self._measure.folder,
                 env=self._environment(self._measure, "setup"),
                 output=folder / "setup.log",
@@ -193,7 +193,7 @@ class LocalSlot:
         exited = await self.prepare(job.folder)
         if exited.cause is not None:
             raise _Crash(exited.cause, f"setup failed: {self._explain(exited, job.folder / 'setup.log')}", exited)
-        self._measure.prepared_again()
+        self._measure.prepared()
 
     async def _build(self, job: Job) -> None:
         """Once per commit. Raises _Crash."""
@@ -267,7 +267,7 @@ class LocalSlot:
         tree.distrust()  # the run has ended, but it could reach this tree where it is not confined
         tree.at(job.sha)
         if tree.unprepared is not None:
-            self._measure.share_again(tree)
+            self._measure.share_prepared(tree)
         for artifact in settings.artifacts:
             try:
                 files.copy(self._measure.folder, artifact, tree.folder)
@@ -377,9 +377,9 @@ class LocalSlot:
         settings = self._config.measure
         self._scratch.make_empty()
         _write_line(job.folder / log, what)
-        run = sandbox.for_run(experiment=job.experiment, budget_s=settings.budget_s, seed=job.seed)
+        run = sandbox.run_variables(experiment=job.experiment, budget_s=settings.budget_s, seed=job.seed)
         return Command(
-            argv=sandbox.argv(command),
+            argv=sandbox.argv_of(command),
             cwd=tree.folder,
             env=self._environment(tree, role) | run,
             output=job.folder / log,
@@ -398,7 +398,7 @@ class LocalSlot:
     def _environment(self, tree: Tree, role: Role) -> dict[str, str]:
         key = (tree.folder, role)
         if key not in self._environments:
-            self._environments[key] = sandbox.base(
+            self._environments[key] = sandbox.clean_environment(
                 folder=tree.folder,
                 user_folder=self._user_folder,
                 scratch=self._scratch.for_evaluators() if role in EVALUATORS else self._scratch,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from autoresearch.engine.process import Exit
 from autoresearch.state.config import Guard
@@ -12,40 +12,6 @@ from autoresearch.state.journal.records import Arm, Sample
 
 SPOILED = 3
 """Runs in a row that something beside the commit may spoil (`Sample.again`) before nobody measures on."""
-
-
-class Tree(Protocol):
-    """A worktree in which commands run."""
-
-    root: Path
-    """The checkout of the whole repository."""
-    folder: Path
-    """The target's folder in it."""
-    unprepared: str | None
-    """The commit at which `setup` has to run again, because a run spoiled what it had left."""
-
-    def prepared_again(self) -> None:
-        """`setup` has run again."""
-
-    def share_again(self, other: Any) -> None:
-        """Give the other tree, which lost them, copies of what setup left here."""
-
-    def distrust(self) -> None:
-        """Somebody may have written here since the last check."""
-
-    def at(self, sha: str) -> None:
-        """Make it exactly that commit, with links, prepared and cached files, and what `settle` kept of it."""
-
-    def settle(self) -> None:
-        """What is here beyond the commit (a finished build) belongs to it until another commit is checked out."""
-
-    def is_settled(self, sha: str) -> bool:
-        """Whether a finished build of this commit is still here, untouched."""
-        ...
-
-    def check(self) -> tuple[str, ...]:
-        """Protected files that were changed since `at`; they are restored now."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

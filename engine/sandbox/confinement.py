@@ -2,7 +2,7 @@
 
 It may write its own tree, its scratch folders and what the target declares; it may read everything but keys, hidden
 paths and the session folders; it has the network that the target asks for, and no privileges, also under root. Commands
-are started by a spawner (`confine_spawner`), one for each view of the machine, which lives as long as the engine.
+are started by a spawner (`spawner`), one for each view of the machine, which lives as long as the engine.
 
 What the kernel or the account does not offer is left out and named (`level`), never silently.
 """
@@ -17,8 +17,8 @@ from typing import Literal, Protocol
 
 from autoresearch.engine import process
 from autoresearch.engine.sandbox.environment import SECRET, in_place_caches
-from autoresearch.engine.sandbox.kernel import _TRUNCATE_ABI, Kernel, processors, this_kernel
-from autoresearch.engine.sandbox.places import _disks, hidden_in, keys, sockets
+from autoresearch.engine.sandbox.kernel import TRUNCATE_ABI, Kernel, processors, this_kernel
+from autoresearch.engine.sandbox.places import disks, hidden_paths, key_places, socket_places
 from autoresearch.engine.sandbox.protection import Network, level
 from autoresearch.engine.sandbox.scratch import Scratch
 from autoresearch.engine.sandbox.spawner import Spawner, View
@@ -41,24 +41,22 @@ class Rooted(Protocol):
     folder: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Ground:
     """Where a session stands on this machine."""
 
-    user_folder: Path
-    """The target's folder in the user's worktree."""
-    top: Path
-    """The user's worktree."""
-    common_dir: Path
-    """The repository's git directory."""
-    sessions: Path
-    """All its sessions."""
+    place: Place
+    trees: Path
+    """The folder of its trees."""
     measure: Rooted
     evaluate: Rooted | None
-    scratch: Scratch
     private: tuple[Path, ...]
     """Where agents' logins lie."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @property
+    def scratch(self) -> Scratch:
+        return Scratch(self.trees / "scratch")
 
 
 def agent_view(config: Config, place: Place, trees: Path, tree: Path) -> View | None:
@@ -67,7 +65,7 @@ def agent_view(config: Config, place: Place, trees: Path, tree: Path) -> View | 
     Everything else that is the session's or the user's repository is read-only. With Landlock's rules instead of
     mounts, no new file can be made in HOME itself when the repository or the trees lie below it. None where neither is.
     """
-    if config.measure.confine == "off" or not (this_kernel().held or this_kernel().landlock >= _TRUNCATE_ABI):
+    if config.measure.confine == "off" or not (this_kernel().held or this_kernel().landlock >= TRUNCATE_ABI):
         return None
     home = Path.home()
     named = [Path(os.environ[name]) for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
@@ -75,24 +73,10 @@ def agent_view(config: Config, place: Place, trees: Path, tree: Path) -> View | 
     guarded = [path.resolve() for path in (place.top, place.common_dir, trees)]
     return View(
         "on",
-        covered=tuple(hidden_in(config, place.folder)),
+        covered=tuple(hidden_paths(config, place.folder)),
         held=(home, Path("/tmp"), Path("/var/tmp"), *named),
         guarded=tuple(path for path in guarded if not home.resolve().is_relative_to(path)),
         inner=(tree, tree.with_name(f"{tree.name}.git")),
-    )
-
-
-def ground(place: Place, trees: Path, measure: Rooted, evaluate: Rooted | None, private: tuple[Path, ...]) -> Ground:
-    """Where a session stands whose trees are in this folder."""
-    return Ground(
-        user_folder=place.folder,
-        top=place.top,
-        common_dir=place.common_dir,
-        sessions=place.sessions_dir,
-        measure=measure,
-        evaluate=evaluate,
-        scratch=Scratch(trees / "scratch"),
-        private=private,
     )
 
 
@@ -161,12 +145,16 @@ class Confinement:
         ground = self._ground
         hidden = [] if role == "setup" or role in EVALUATORS else self._hidden()
         # What is hidden in the repository could be read from its objects.
-        inside = any(path.is_relative_to(ground.top) for path in hidden)
-        private = [ground.common_dir if inside else ground.sessions, *ground.private, *keys(ground.environ)]
+        inside = any(path.is_relative_to(ground.place.top) for path in hidden)
+        private = [
+            ground.place.common_dir if inside else ground.place.sessions_dir,
+            *ground.private,
+            *key_places(ground.environ),
+        ]
         if self._mounts:
-            private += sockets(ground.environ)
+            private += socket_places(ground.environ)
         if not (self._offered or this_kernel()).held:
-            private += _disks()
+            private += disks()
         trees = [tree.root / ".git" for tree in (ground.measure, ground.evaluate) if tree is not None]
         # An evaluator may have processes of its own to confine.
         scores = role in EVALUATORS
@@ -187,14 +175,14 @@ class Confinement:
 
     def _hidden(self) -> list[Path]:
         """A relative path is one of the target's folder: in the user's worktree and in the tree."""
-        folders = [self._ground.user_folder]
+        folders = [self._ground.place.folder]
         if self._mounts:  # where nothing can be covered, hiding a part of the tree would hide all new files in it
             folders += [tree.folder for tree in (self._ground.measure, self._ground.evaluate) if tree]
-        return list(dict.fromkeys(path for folder in folders for path in hidden_in(self._config, folder)))
+        return list(dict.fromkeys(path for folder in folders for path in hidden_paths(self._config, folder)))
 
     def _refuse_shared_memory(self) -> None:
         ground = self._ground
-        for path in (ground.scratch.root.parent, ground.common_dir, ground.top, *self._extra):
+        for path in (ground.trees, ground.place.common_dir, ground.place.top, *self._extra):
             if path.resolve().is_relative_to("/dev/shm"):
                 raise SessionError(
                     f"{path} lies in /dev/shm, of which confined runs have one of their own: move it "
@@ -205,11 +193,11 @@ class Confinement:
         ground = self._ground
         found = []
         for name in self._config.measure.writable:
-            path = ground.user_folder / Path(name).expanduser()
+            path = ground.place.folder / Path(name).expanduser()
             if not path.exists():
                 raise SessionError(f"measure.writable names {path}, which is not there; make it first.")
             real = path.resolve()
-            guarded = (ground.common_dir.resolve(), ground.scratch.root.parent.resolve())
+            guarded = (ground.place.common_dir.resolve(), ground.trees.resolve())
             if any(place.is_relative_to(real) or real.is_relative_to(place) for place in guarded):
                 raise SessionError(
                     f"measure.writable names {path}, which holds the session or its trees; name a folder beside them."

@@ -63,12 +63,12 @@ _COMPILE_CACHES = {
 }
 
 
-def argv(command: str | tuple[str, ...]) -> tuple[str, ...]:
+def argv_of(command: str | tuple[str, ...]) -> tuple[str, ...]:
     """A string goes through bash, a list is the argument vector."""
     return ("bash", "-c", command) if isinstance(command, str) else command
 
 
-def base(
+def clean_environment(
     *,
     folder: Path,
     user_folder: Path,
@@ -115,7 +115,7 @@ def in_place_caches(source: Mapping[str, str]) -> list[Path]:
     return [Path(source.get(name) or home / place) for name, place in _IN_PLACE.items()]
 
 
-def for_run(*, experiment: int | None, budget_s: float, seed: int) -> dict[str, str]:
+def run_variables(*, experiment: int | None, budget_s: float, seed: int) -> dict[str, str]:
     """What differs from run to run."""
     return {
         "AUTORESEARCH_RUN": "" if experiment is None else str(experiment),

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from autoresearch.engine.process import LINUX
 
-_PROGRAM = Path(__file__).with_name("spawner_program.py")
+PROGRAM = Path(__file__).with_name("spawner_program.py")
 _PROBE_S = 30.0
 _PR_SET_DUMPABLE = 4
-_TRUNCATE_ABI, _SCOPES_ABI = 3, 6
+TRUNCATE_ABI, SCOPES_ABI = 3, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ def this_kernel() -> Kernel:
     """What this machine offers; found out once in each process (30 ms)."""
     if not LINUX:
         return Kernel()
-    command = [sys.executable, "-I", "-S", str(_PROGRAM), "probe"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=_PROBE_S, env=_environ())
+    command = [sys.executable, "-I", "-S", str(PROGRAM), "probe"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=_PROBE_S, env=spawner_environment())
     found = json.loads(done.stdout) if done.returncode == 0 else {}
     return Kernel(landlock=landlock_abi(), **found)
 
@@ -64,12 +64,12 @@ def processors() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
-def shield() -> None:
+def shield_process() -> None:
     """No process without privileges, of the same user too, reads or traces this one: it may hold keys."""
     if LINUX:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def _environ() -> dict[str, str]:
+def spawner_environment() -> dict[str, str]:
     """A spawner needs nothing but to find its libraries; what is in its environment could be read by a command."""
     return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}

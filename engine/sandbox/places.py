@@ -26,7 +26,7 @@ _ACCELERATORS = ("dri", "kfd", "dxg", "nvidia*", "accel*", "infiniband", "mali*"
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", *_ACCELERATORS)
 
 
-def keys(environ: Mapping[str, str]) -> list[Path]:
+def key_places(environ: Mapping[str, str]) -> list[Path]:
     """Where keys lie, whether they are there or not; agents know where their own logins do."""
     home = Path(environ.get("HOME") or Path.home())
     named = [Path(environ[name]).expanduser() for name in ("NETRC", "AWS_SHARED_CREDENTIALS_FILE",
@@ -34,27 +34,27 @@ def keys(environ: Mapping[str, str]) -> list[Path]:
     return [*(home / name for name in _KEYS), *named, *map(Path, _SYSTEM_KEYS)]
 
 
-def sockets(environ: Mapping[str, str]) -> list[Path]:
+def socket_places(environ: Mapping[str, str]) -> list[Path]:
     named = [Path(environ["SSH_AUTH_SOCK"]).parent] if environ.get("SSH_AUTH_SOCK", "").startswith("/tmp/") else []
     tmux = Path(environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"
     return [*map(Path, _SOCKETS), tmux, *named]
 
 
-def accelerators() -> list[Path]:
+def accelerator_devices() -> list[Path]:
     """The devices of this machine that compute."""
     return [path for pattern in _ACCELERATORS for path in Path("/dev").glob(pattern)]
 
 
-def _devices() -> list[str]:
+def devices() -> list[str]:
     found = [path for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
     return [str(path) for path in found if not path.is_symlink()]
 
 
-def _disks() -> list[Path]:
+def disks() -> list[Path]:
     return [path for path in Path("/dev").iterdir() if path.is_block_device()]
 
 
-def _real(paths: Sequence[Path]) -> list[str]:
+def real_paths(paths: Sequence[Path]) -> list[str]:
     """Those that are there, by their real paths, without what lies below another."""
     found = sorted({os.path.realpath(path) for path in paths if os.path.lexists(path)})
     kept: list[str] = []
@@ -64,7 +64,7 @@ def _real(paths: Sequence[Path]) -> list[str]:
     return kept
 
 
-def beside(folder: Path, needed: Sequence[Path], most: int = sys.maxsize) -> Iterator[Path]:
+def all_beside(folder: Path, needed: Sequence[Path], most: int = sys.maxsize) -> Iterator[Path]:
     """All in a folder that is not on the way to something in `needed`, real paths.
 
     Nothing of a folder with more than `most` entries that holds something needed.
@@ -81,9 +81,9 @@ def beside(folder: Path, needed: Sequence[Path], most: int = sys.maxsize) -> Ite
         return
     if len(entries) <= most:
         for entry in entries:
-            yield from beside(entry, ahead, most)
+            yield from all_beside(entry, ahead, most)
 
 
-def hidden_in(config: Config, folder: Path) -> list[Path]:
+def hidden_paths(config: Config, folder: Path) -> list[Path]:
     """What `measure.hidden` means below the target's folder, in the user's worktree or in a tree."""
     return [folder / Path(name).expanduser() for name in config.measure.hidden]

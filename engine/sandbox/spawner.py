@@ -17,8 +17,8 @@ from typing import Any
 
 from autoresearch.engine import process
 from autoresearch.engine.sandbox import syscalls
-from autoresearch.engine.sandbox.kernel import _PROGRAM, _SCOPES_ABI, Kernel, _environ, processors, this_kernel
-from autoresearch.engine.sandbox.places import _devices, _real, beside
+from autoresearch.engine.sandbox.kernel import PROGRAM, SCOPES_ABI, Kernel, processors, spawner_environment, this_kernel
+from autoresearch.engine.sandbox.places import all_beside, devices, real_paths
 from autoresearch.engine.sandbox.protection import Network
 
 _SIZE = struct.Struct("<I")
@@ -116,9 +116,9 @@ class Spawner:
         """
         if not self._held_by_rules:
             return
-        guarded = [Path(path) for path in _real(self.view.guarded)]
-        for path in _real(self.view.held):
-            yield from beside(Path(path), guarded)
+        guarded = [Path(path) for path in real_paths(self.view.guarded)]
+        for path in real_paths(self.view.held):
+            yield from all_beside(Path(path), guarded)
         yield from self.view.inner
         yield Path("/dev/shm")
 
@@ -150,41 +150,41 @@ class Spawner:
         if self._offered.mounts or not self._offered.landlock:
             return inodes
         # Rules hold for files, not for names: one that was replaced since could not be read any more.
-        return inodes, sorted(_files_beside(_real(view.covered)))
+        return inodes, sorted(_files_beside(real_paths(view.covered)))
 
     def _begin(self) -> None:
         import landlockpy
 
         offered, view = self._offered, self.view
-        held = [] if self._held_by_rules else _real(view.held)
+        held = [] if self._held_by_rules else real_paths(view.held)
         order = {
             "user": offered.user or bool(held),
             "mounts": offered.mounts,
             "network": view.network if offered.network else "on",
             "shared_mb": view.shared_mb,
             "close_network": view.network != "on" and not offered.network,
-            "cover": _real(view.covered),
-            "unlisted": _real(view.unlisted),
-            "fix": _real(view.fixed),
+            "cover": real_paths(view.covered),
+            "unlisted": real_paths(view.unlisted),
+            "fix": real_paths(view.fixed),
             "held": held,
-            "frozen_but": _real(view.frozen_but),
-            "guarded": _real(view.guarded) if held else [],
-            "inner": _real(view.inner) if held else [],
-            "landlock": bool(offered.landlock) and not (held and offered.landlock < _SCOPES_ABI),
-            "devices": _devices(),
+            "frozen_but": real_paths(view.frozen_but),
+            "guarded": real_paths(view.guarded) if held else [],
+            "inner": real_paths(view.inner) if held else [],
+            "landlock": bool(offered.landlock) and not (held and offered.landlock < SCOPES_ABI),
+            "devices": devices(),
             "processes": _MOST_TASKS if os.getuid() else 0,
             "filter": syscalls.program().hex(),
             "cpus": processors(),
         }
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-I", "-S", str(_PROGRAM), str(theirs.fileno())]
+            command = [sys.executable, "-I", "-S", str(PROGRAM), str(theirs.fileno())]
             self._child = subprocess.Popen(
                 [*command, str(Path(landlockpy.__file__).parents[1])],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 cwd="/",
-                env=_environ(),
+                env=spawner_environment(),
                 pass_fds=[theirs.fileno()],
             )
         self._socket = ours
@@ -237,12 +237,12 @@ def _files_beside(hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
             yield from ((entry.path, entry.inode()) for entry in entries if entry.is_file(follow_symlinks=False))
 
 
-def to_json(view: View) -> str:
-    """For another process of ours; `from_json` reads it."""
+def view_to_json(view: View) -> str:
+    """For another process of ours; `view_from_json` reads it."""
     return json.dumps({name: _plain(getattr(view, name)) for name in View.__slots__})
 
 
-def from_json(text: str) -> View:
+def view_from_json(text: str) -> View:
     found: dict[str, Any] = json.loads(text)
     for name, value in found.items():
         if isinstance(value, list):

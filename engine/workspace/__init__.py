@@ -12,4 +12,5 @@ from autoresearch.engine.workspace.repository import (
 )
 from autoresearch.engine.workspace.scope import FIXED, Scope
 from autoresearch.engine.workspace.state_ref import SAVED, StateTrees, restore_state, saved_files
+from autoresearch.engine.workspace.tree import Tree
 from autoresearch.engine.workspace.workspace import Taken, Workspace, words_of

@@ -6,29 +6,21 @@ it, and it is made again when it is gone. What a run leaves behind is known from
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
-import stat
 import subprocess
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import orjson
 
+from autoresearch.engine import files
 from autoresearch.engine.files import clear_way, remove, remove_below
-from autoresearch.engine.git import GITLINK, SYMLINK, Entry, Git, GitError, UnreadableIndex, read_index
+from autoresearch.engine.git import Entry
+from autoresearch.engine.workspace.admin import Admin
+from autoresearch.engine.workspace.look import Found, Kept, Look, Seen, differing
 from autoresearch.engine.workspace.scope import Scope
 from autoresearch.state.files import write_atomic
 from autoresearch.state.session import Place, SessionError
-
-_GIT_FLAGS = ("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "core.sparseCheckout=false")
-_UNFINISHED = ("MERGE_HEAD", "MERGE_MODE", "MERGE_MSG", "CHERRY_PICK_HEAD", "REVERT_HEAD", "SQUASH_MSG", "AUTO_MERGE")
-_SECOND = 1_000_000_000
-_DEEPEST = 3500
-"""Characters of a folder's path: what lies deeper could have a path longer than the kernel takes (4,096)."""
-_32_BITS = 0xFFFFFFFF
-_HEX = frozenset("0123456789abcdef")
 
 
 class Tree:
@@ -38,7 +30,6 @@ class Tree:
         self,
         *,
         role: str,
-        session: str,
         root: Path,
         place: Place,
         identity: Mapping[str, str],
@@ -50,9 +41,8 @@ class Tree:
         self.role = role
         self.root = root
         self.folder = root / place.prefix
-        self.admin = place.common_dir / "worktrees" / root.name
-        self.git = Git(self.admin, root, identity)
-        self._session = session
+        self.admin = Admin(root, place.common_dir, identity)
+        self.git = self.admin.git
         self._place = place
         self._scope = scope
         self._links = tuple(_join(place.prefix, link) for link in links)
@@ -63,16 +53,16 @@ class Tree:
         """The tree is known to be `_sha` and nothing else: no walk is needed before the next use."""
         self._extras: list[str] | None = None
         """Paths beyond the commit, found by the last check; None when a walk is due."""
-        self._settled: dict[str, _Seen] = {}
-        self._prepared: dict[str, _Seen] | None = None
+        self._settled: dict[str, Seen] = {}
+        self._prepared: dict[str, Seen] | None = None
         self.unprepared: str | None = None
         """The commit at which `setup` has to run again, because a run spoiled what it had left."""
         self._prepared_at: tuple[str, str] = ("", "")
         """Key and commit of what is prepared."""
-        self._index: dict[str, Entry] = {}
-        self._folders: set[str] = set()
-        """Every folder that holds something tracked."""
-        self._head: tuple[object, ...] = ()
+        self._prepared_file = root.with_name(root.name + ".prepared.json")
+        self._read_index({})
+        self._state: tuple[object, ...] = ()
+        """Of git's HEAD and index, when we wrote them last."""
 
     def __repr__(self) -> str:
         return f"Tree({self.role}, {self._sha and self._sha[:7]})"
@@ -86,19 +76,18 @@ class Tree:
             self._settled = {}
         if not (self._clean and self._sha == sha):
             self._distrust_index()
-            self._detach(sha)
+            self.admin.detach(sha)
             if self._extras is None:
-                self._load_index()
-                self._extras = self._look().beyond()
+                self._read_index(self.admin.read_index())
+                self._extras = self._find().beyond()
             for path in self._extras:
                 remove_below(self.root, path)
             self._reset(sha)
-            self._load_index(strict=True)
         self._link()
         self._sha = sha
         self._clean = False
         self._extras = None
-        self._head = self._git_state()
+        self._state = self.admin.state()
 
     def distrust(self) -> None:
         """Somebody may have written here since the last check: look at all of it before it is used again."""
@@ -110,14 +99,12 @@ class Tree:
 
         A build that changed files of the commit is made again for each run: they are checked out again before it.
         """
-        found = self._look(deep=True)
-        self._settled = {} if found.changed else {p: seen for p, seen in found.found.items() if p not in self._index}
+        found = self._find(deep=True)
+        self._settled = {} if found.changed else self._beyond_commit(found)
 
     def is_settled(self, sha: str) -> bool:
         """Whether a build finished for this commit is still here, untouched."""
-        if self._sha != sha or not self._settled:
-            return False
-        return all(_see(self.root / path) == seen for path, seen in self._settled.items())
+        return self._sha == sha and bool(self._settled) and not differing(self.root, self._settled)
 
     def check(self) -> tuple[str, ...]:
         """Protected files changed since `at`, which are restored now; () when a run touched none.
@@ -130,17 +117,15 @@ class Tree:
         """
         if not self._is_in_place():
             return self._make_again()
-        found = self._look()
+        found = self._find()
         changed = [path for path in found.changed if self._protected(path)]
         put_back = [path for path in found.rewritten if self._protected(path)]
-        led_astray = [path for path in self._links if not self._leads_to_users(path)]
-        if self._prepared is not None:
-            spoiled = [path for path, seen in self._prepared.items() if _see(self.root / path) != seen]
-            if spoiled:
-                changed += spoiled
-                self._unprepare()
+        led_astray = [path for path in self._links if not _leads_to(self.root / path, self._place.top / path)]
+        if spoiled := differing(self.root, self._prepared or {}):
+            changed += spoiled
+            self._unprepare()
         self._extras = found.beyond()
-        self._clean = not self._extras and not led_astray and self._git_state() == self._head
+        self._clean = not self._extras and not led_astray and self.admin.state() == self._state
         self._restore([path for path in (*changed, *put_back) if path in self._index])
         return tuple(
             sorted([*changed, *(f"{path} (written and put back)" for path in put_back)])
@@ -158,14 +143,22 @@ class Tree:
             self._reset(self._sha)
         else:
             self.git("checkout-index", "-f", "-u", "-z", "--stdin", stdin="\0".join(tracked) + "\0")
-        self._load_index(strict=True)
-        self._head = self._git_state()
+            self._read_index(self.admin.read_index(strict=True))
+        self._state = self.admin.state()
+
+    def _reset(self, sha: str) -> None:
+        self.admin.reset(sha)
+        self._read_index(self.admin.read_index(strict=True))
+
+    def _read_index(self, index: dict[str, Entry]) -> None:
+        self._index = index
+        self._look = Look(self.root, self.git, index, self._protected)
 
     def _distrust_index(self) -> bool:
         """Forget git's index unless we wrote it last: it may name other blobs, or files that git is to overlook."""
-        if self._head and self._git_state() == self._head:
+        if self._state and self.admin.state() == self._state:
             return False
-        (self.admin / "index").unlink(missing_ok=True)
+        self.admin.forget_index()
         return True
 
     def _is_in_place(self) -> bool:
@@ -185,10 +178,6 @@ class Tree:
 
     # -- what setup left
 
-    @property
-    def _prepared_file(self) -> Path:
-        return self.root.with_name(self.root.name + ".prepared.json")
-
     def is_prepared(self, key: str) -> bool:
         """Whether `setup` has run here for this `key` (its command and commit) and what it left is untouched."""
         try:
@@ -196,27 +185,31 @@ class Tree:
             seen = {path: tuple(value) for path, value in data["seen"].items()}
         except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return False
-        if data.get("key") != key or any(_see(self.root / path) != value for path, value in seen.items()):
+        if data.get("key") != key or differing(self.root, seen):
             return False
         self._prepared = seen
         self._prepared_at = (key, self._sha or "")
         return True
 
-    def prepared(self, key: str) -> None:
-        """What is here beyond the commit now was made by `setup`: it is kept and protected from now on."""
+    def prepared(self, key: str | None = None) -> None:
+        """What is here beyond the commit now was made by `setup`: it is kept and protected from now on.
+
+        `key` as in `is_prepared`; None where `setup` has run again for the one it had.
+        """
         self._prepared = {}
-        self._prepared = {p: seen for p, seen in self._look(deep=True).found.items() if p not in self._index}
-        self._prepared_at = (key, self._sha or "")
+        self._prepared = self._beyond_commit(self._find(deep=True))
+        self._prepared_at = (self._prepared_at[0] if key is None else key, self._sha or "")
         self.unprepared = None
-        write_atomic(self._prepared_file, orjson.dumps({"key": key, "seen": self._prepared}))
+        write_atomic(self._prepared_file, orjson.dumps({"key": self._prepared_at[0], "seen": self._prepared}))
 
-    def prepared_again(self) -> None:
-        """`setup` has run here again, for the key it had."""
-        self.prepared(self._prepared_at[0])
-
-    def share_again(self, other: Tree) -> None:
-        """Give `other`, which lost them, copies of what setup left here."""
-        self.share_prepared(other, self._prepared_at[0])
+    def share_prepared(self, other: Tree) -> None:
+        """Give `other` copies of what setup left here (reflinks where the file system has them)."""
+        for top in sorted({self._look.top_beyond_commit(path) for path in self._prepared or {}}):
+            target = other.root / top
+            remove_below(other.root, top)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", "--reflink=auto", str(self.root / top), str(target)], check=True)
+        other.prepared(self._prepared_at[0])
 
     def _unprepare(self) -> None:
         """What setup left is spoiled or gone."""
@@ -225,31 +218,12 @@ class Tree:
         self._prepared = None
         self._prepared_file.unlink(missing_ok=True)
 
-    def share_prepared(self, other: Tree, key: str) -> None:
-        """Give `other` copies of what setup left here (reflinks where the file system has them)."""
-        tops = sorted({self._top_beyond_commit(path) for path in self._prepared or {}})
-        for top in tops:
-            target = other.root / top
-            remove_below(other.root, top)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["cp", "-a", "--reflink=auto", str(self.root / top), str(target)], check=True)
-        other.prepared(key)
-
-    def _top_beyond_commit(self, path: str) -> str:
-        """The highest folder of `path` that holds nothing tracked."""
-        tracked = self._folders
-        parts = path.split("/")
-        for depth in range(1, len(parts)):
-            if "/".join(parts[:depth]) not in tracked:
-                return "/".join(parts[:depth])
-        return path
+    # -- what an agent changed
 
     def overlay(self, sha: str) -> None:
         """Put another commit's files into the tree, while HEAD stays: an agent goes on from a failed candidate."""
-        self.git(*_GIT_FLAGS, "read-tree", "-u", "--reset", sha)
+        self.admin.overlay(sha)
         self._clean = False
-
-    # -- what an agent changed
 
     def tracked(self) -> Collection[str]:
         """Every path of the commit, from the repository's top."""
@@ -258,60 +232,42 @@ class Tree:
     def forget_staging(self, base: str) -> None:
         """Whatever the agent staged or committed here: HEAD and index are `base` again, its files stay."""
         self._heal(base)
-        if self._git_state() == self._head:
+        if self.admin.state() == self._state:
             return
-        self._detach(base)
-        self.git(*_GIT_FLAGS, "read-tree", base)
-        self._load_index()
-        self._head = self._git_state()
+        self.admin.detach(base)
+        self.admin.stage(base)
+        self._read_index(self.admin.read_index())
+        self._state = self.admin.state()
 
     def changed_paths(self) -> list[str]:
         """Paths that differ from the commit: changed, deleted and new ones, ignored files left out."""
-        found = self._look(deep=True)
+        found = self._find(deep=True)
         new = []
         if any(path not in self._index for path in found.extras):
-            answer = self.git(*_GIT_FLAGS, "ls-files", "-o", "-z", "--exclude-standard")
-            new = [path for path in answer.split("\0") if path and not self._ours(path.rstrip("/"))]
+            kept = self._kept()
+            new = [path for path in self.admin.untracked() if not kept.holds(path.rstrip("/"))]
         self._extras = found.beyond()  # whatever else the agent did is over: its processes are gone
         self._clean = False
         return sorted({*found.changed, *new})
 
     # -- repair
 
-    def lock_files(self) -> list[Path]:
-        return list(self.admin.glob("*.lock")) if self.admin.is_dir() else []
-
     def _heal(self, sha: str) -> None:
         """Make the worktree exist and be ours, whatever was done to it."""
-        if not (self._is_in_place() and self._is_registered()):
+        if not (self._is_in_place() and self.admin.is_registered()):
             self._make(sha)
             return
-        if not self._has_head():
-            self._write_head(sha)
+        self.admin.repair_head(sha)
         pointer = self.root / ".git"
-        want = f"gitdir: {self.admin}\n"
-        found = ""
-        try:
-            if stat.S_ISREG(pointer.lstat().st_mode):
-                found = pointer.read_text(errors="replace")
-        except OSError:
-            pass
-        if found == want:
+        found = files.tail(pointer)
+        if found == self.admin.pointer:
             return
         # Ours, too: the git directory of an agent's CLI, during whose call the engine was killed (`agents.owngit`).
         if found != f"gitdir: {self.root.with_name(self.root.name + '.git')}\n":
             self._warn(f"The .git file of the {self.role} tree was changed; it was written again.")
         remove(pointer)
-        pointer.write_text(want)
-        self._clean = False
-        self._extras = None
-
-    def _is_registered(self) -> bool:
-        try:
-            ours = (self.admin / "commondir").read_text().strip() == "../.."
-            return ours and Path((self.admin / "gitdir").read_text().strip()) == self.root / ".git"
-        except OSError:
-            return False
+        pointer.write_text(self.admin.pointer)
+        self.distrust()
 
     def _make(self, sha: str) -> None:
         try:
@@ -327,110 +283,33 @@ class Tree:
                 f"set AUTORESEARCH_TREES to a folder that can be written.",
                 code=1,
             ) from None
-        remove(self.admin)
-        git = Git(self._place.common_dir)
-        git("worktree", "add", "-f", "--detach", "--no-checkout", str(self.root), sha)
-        if not self._is_registered():
-            raise GitError(("worktree", "add"), 1, f"{self.admin} is not the registration of {self.root}")
-        (self.root / ".git").write_text(f"gitdir: {self.admin}\n")
+        self.admin.register(sha)
         self._sha = None
         self._clean = False
         self._settled = {}
         self._reset(sha)
-        self._load_index(strict=True)
         self._extras = []
-        self._head = self._git_state()
-
-    def _detach(self, sha: str) -> None:
-        """HEAD names a commit, never a branch: a reset must not move one that an agent checked out here."""
-        try:
-            if not (self.admin / "HEAD").read_text().startswith("ref:"):
-                return
-        except OSError:
-            pass
-        self._write_head(sha)
-
-    def _has_head(self) -> bool:
-        """Without a HEAD that it can read (a power cut can leave an empty one) git takes the tree for no repository."""
-        try:
-            text = (self.admin / "HEAD").read_text().strip()
-        except (OSError, ValueError):
-            return False
-        return text.startswith("ref:") or (len(text) in (40, 64) and set(text) <= _HEX)
-
-    def _write_head(self, sha: str) -> None:
-        """Whole or not at all, whenever we are killed."""
-        beside = self.admin / "HEAD.new"
-        beside.write_text(f"{sha}\n")
-        beside.replace(self.admin / "HEAD")
-
-    def _reset(self, sha: str) -> None:
-        """As `reset --hard`, in half its time: every file that is not the commit's is written again."""
-        for lock in self.lock_files():
-            lock.unlink(missing_ok=True)
-        command = (*_GIT_FLAGS, "read-tree", "-u", "--reset", sha)
-        code, _, err = self.git.attempt(*command)
-        if code:
-            # A damaged index or an odd state an agent left: begin with a fresh index; if that fails, say git's words.
-            (self.admin / "index").unlink(missing_ok=True)
-            code, _, err = self.git.attempt(*command)
-        if code:
-            raise GitError(("read-tree",), code, err)
-        self._point_head_at(sha)
-
-    def _point_head_at(self, sha: str) -> None:
-        """HEAD names the commit, and nothing of a merge or pick that an agent began is left."""
-        if self._read_head() != sha:
-            if (self._place.common_dir / "reftable").is_dir():
-                self.git("update-ref", "--no-deref", "HEAD", sha)
-            else:
-                self._write_head(sha)
-        for name in _UNFINISHED:
-            (self.admin / name).unlink(missing_ok=True)
-
-    def _load_index(self, strict: bool = False) -> None:
-        """`strict`: git has just written it. Without an index no change of a protected file would be noticed."""
-        oid_bytes = len(self._read_head()) // 2 or 20
-        try:
-            self._index = read_index(self.admin / "index", oid_bytes)
-        except UnreadableIndex as error:
-            if strict:
-                raise GitError(("read-tree",), 1, f"the index it wrote cannot be read: {error}") from error
-            self._index = {}
-        self._folders = _parents(self._index)
-
-    def _read_head(self) -> str:
-        with contextlib.suppress(OSError):
-            text = (self.admin / "HEAD").read_text().strip()
-            if not text.startswith("ref:"):
-                return text
-        return ""
-
-    def _git_state(self) -> tuple[object, ...]:
-        """Changes when somebody stages, commits, merges or switches here."""
-        try:
-            index = (self.admin / "index").stat()
-            return (self._read_head(), index.st_mtime_ns, index.st_ctime_ns, index.st_size, index.st_ino)
-        except OSError:
-            return ()
+        self._state = self.admin.state()
 
     def _link(self) -> None:
         for path in self._links:
             clear_way(self.root, path)  # a candidate's own link there would lead us to the user's data
-            if self._leads_to_users(path):
-                continue
-            link = self.root / path
-            remove(link)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(self._place.top / path)
-
-    def _leads_to_users(self, path: str) -> bool:
-        try:
-            return (self.root / path).readlink() == self._place.top / path
-        except OSError:
-            return False
+            link, target = self.root / path, self._place.top / path
+            if not _leads_to(link, target):
+                remove(link)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(target)
 
     # -- looking
+
+    def _find(self, deep: bool = False) -> Found:
+        return self._look.find(self._kept(), self._settled, deep=deep)
+
+    def _kept(self) -> Kept:
+        return Kept(self._links, self._cache, {**self._settled, **(self._prepared or {})})
+
+    def _beyond_commit(self, found: Found) -> dict[str, Seen]:
+        return {path: seen for path, seen in found.new.items() if path not in self._index}
 
     def _protected(self, path: str) -> bool:
         prefix = self._place.prefix
@@ -438,141 +317,12 @@ class Tree:
             return True
         return not self._scope.contains(path[len(prefix) + 1 :] if prefix else path)
 
-    def _ours(self, path: str) -> bool:
-        """Whether a path beyond the commit belongs here: a link, a cached path, something prepared or built."""
-        if path in self._links or path in self._settled or (self._prepared is not None and path in self._prepared):
-            return True
-        return any(path == kept or path.startswith(kept + "/") for kept in (*self._cache, *self._links))
 
-    def _look(self, deep: bool = False) -> _Found:
-        """Walk the tree and compare it with the index. `deep` lists every file beyond the commit, not just folders."""
-        folders = self._folders
-        kept = _parents((*self._links, *self._cache, *self._settled, *(self._prepared or ())))
-        found = _Found()
-        here: set[str] = set()
-        stack = [("", str(self.root))]
-        while stack:
-            prefix, folder = stack.pop()
-            if len(folder) > _DEEPEST:
-                found.extras.append(self._top_beyond_commit(prefix.rstrip("/")))
-                continue
-            try:
-                _open(folder)
-                entries = list(os.scandir(folder))
-            except OSError:
-                found.extras.append(prefix.rstrip("/"))
-                continue
-            for item in entries:
-                path = prefix + item.name
-                if path == ".git":
-                    continue
-                tracked = self._index.get(path)
-                is_folder = item.is_dir(follow_symlinks=False)
-                if tracked is not None and (not is_folder or tracked.mode == GITLINK):
-                    here.add(path)
-                    now = item.stat(follow_symlinks=False)
-                    # The usual case, spelled out here: a call per file would double the walk's time.
-                    if not is_folder and not (
-                        now.st_ctime_ns == tracked.ctime_s * _SECOND + tracked.ctime_ns
-                        and now.st_mtime_ns == tracked.mtime_s * _SECOND + tracked.mtime_ns
-                        and now.st_size & _32_BITS == tracked.size
-                        and now.st_ino & _32_BITS == tracked.inode
-                    ):
-                        same = self._same(path, tracked, now, ask_git=not deep and self._protected(path))
-                        (found.rewritten if same else found.changed).append(path)
-                elif is_folder and (path in folders or path in kept or deep) and not self._is_kept_whole(path):
-                    stack.append((path + "/", item.path))
-                elif self._ours(path):
-                    if deep and path in self._settled:
-                        found.found[path] = self._settled[path]
-                else:
-                    found.extras.append(path)
-                    if deep:
-                        found.found[path] = _see(Path(item.path))
-        if len(here) != len(self._index):
-            found.changed += [path for path in self._index if path not in here]
-        return found
-
-    def _is_kept_whole(self, path: str) -> bool:
-        """Not looked into: a link, a cached folder. One that holds something tracked is, for the sake of that."""
-        return path in self._links or (path in self._cache and path not in self._folders)
-
-    def _same(self, path: str, entry: Entry, now: os.stat_result, ask_git: bool) -> bool:
-        """Whether a file whose times or size differ from what git noted is still what was checked out."""
-        if stat.S_ISLNK(now.st_mode) != (entry.mode == SYMLINK):
-            return False
-        if not stat.S_ISLNK(now.st_mode) and not stat.S_ISREG(now.st_mode):
-            return False  # a pipe would block us
-        if entry.size and now.st_size != entry.size:  # git notes 0 where it is not sure
-            return False
-        if entry.mode != SYMLINK and bool(now.st_mode & 0o100) != bool(entry.mode & 0o100):
-            return False
-        return self._same_content(path, entry, ask_git)
-
-    def _same_content(self, path: str, entry: Entry, ask_git: bool) -> bool:
-        full = self.root / path
-        if entry.mode == SYMLINK:
-            return _blob(os.fsencode(full.readlink()), len(entry.oid)) == entry.oid
-        try:
-            data = full.read_bytes()
-        except OSError:
-            return False
-        if _blob(data, len(entry.oid)) == entry.oid:
-            return True
-        if not ask_git:
-            return False
-        # Filters (line endings, LFS) make the file differ from its blob: let git apply them before we call it changed.
-        return self.git("hash-object", f"--path={path}", "--stdin", stdin=data).strip() == entry.oid.hex()
-
-
-_Seen = tuple[int, int, int, int, int]
-"""size, mtime, ctime (ns), inode, mode."""
-
-
-class _Found:
-    def __init__(self) -> None:
-        self.changed: list[str] = []
-        self.rewritten: list[str] = []
-        """Touched, and with the content they had."""
-        self.extras: list[str] = []
-        self.found: dict[str, _Seen] = {}
-
-    def beyond(self) -> list[str]:
-        """What a checkout has to remove or write again. Git's own look at a changed file can be deceived."""
-        return [*self.extras, *self.changed, *self.rewritten]
-
-
-def _open(folder: str) -> None:
-    """A run may have taken its owner's permissions from a folder: later ones have no privileges to pass over that."""
-    mode = os.lstat(folder).st_mode
-    if mode & stat.S_IRWXU != stat.S_IRWXU:
-        os.chmod(folder, stat.S_IMODE(mode) | stat.S_IRWXU)  # noqa: PTH101 - hot
-
-
-def _see(path: Path) -> _Seen:
+def _leads_to(link: Path, target: Path) -> bool:
     try:
-        info = path.lstat()
+        return link.readlink() == target
     except OSError:
-        return (-1, 0, 0, 0, 0)
-    return (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_mode)
-
-
-def _parents(paths: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    for path in paths:
-        while (cut := path.rfind("/")) > 0:
-            path = path[:cut]
-            if path in found:
-                break
-            found.add(path)
-    return found
-
-
-def _blob(data: bytes, length: int) -> bytes:
-    digest = hashlib.sha256() if length == 32 else hashlib.sha1(usedforsecurity=False)
-    digest.update(b"blob %d\0" % len(data))
-    digest.update(data)
-    return digest.digest()
+        return False
 
 
 def _join(prefix: str, path: str) -> str:

@@ -70,7 +70,6 @@ class Workspace:
     def _tree(self, role: str) -> Tree:
         return Tree(
             role=role,
-            session=self.session.name,
             root=self.folder / f"autoresearch-{self.session.name}-{role}",
             place=self.place,
             identity=self.identity,
@@ -331,7 +330,7 @@ class Workspace:
         removed = []
         candidates: list[Path] = []
         for tree in self.trees:
-            candidates += tree.lock_files()
+            candidates += tree.admin.lock_files()
         for folder in (self.place.common_dir / self.session.refs, (self.place.common_dir / self.session.branch).parent):
             if folder.is_dir():
                 candidates += folder.glob("*.lock")

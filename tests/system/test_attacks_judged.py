@@ -172,8 +172,8 @@ CLOSES = Attack("closes its folder to the next candidate", "import os; os.chmod(
 NEXT = Attack("comes after one that closed its folder", "", won=lambda seen: seen.line.status == "crash")
 AFTERWARDS = [*LEFT, BACKGROUND, STARTED, CACHE, CLOSES, NEXT]
 LEFT_CLOSED = """
-from autoresearch.engine.workspace import tree
-tree._open = lambda folder: None
+from autoresearch.engine.workspace import look
+look.open_to_us = lambda folder: None
 """
 ONE_CACHE = """
 from autoresearch.engine.sandbox.scratch import Scratch

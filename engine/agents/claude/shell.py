@@ -122,7 +122,7 @@ class Shell:
     def _env(self) -> dict[str, str]:
         """As a measured run has it, with scratch folders of its own, and without anything that is named like a key."""
         names = [name for name in self._config.measure.env if not SECRET.search(name)]
-        env = sandbox.base(
+        env = sandbox.clean_environment(
             folder=self._tree.folder, user_folder=self._place.folder, scratch=self._scratch, session=self._session,
             names=names, source=self._environ,
         )  # fmt: skip
@@ -133,7 +133,7 @@ class Shell:
     def _view(self, env: Mapping[str, str]) -> View:
         """Made for each command: what lies beside the tree changes. Raises Refused."""
         place, tree = self._place, self._tree
-        hidden = sandbox.hidden_in(self._config, place.folder)
+        hidden = sandbox.hidden_paths(self._config, place.folder)
         inside = self._hidden_inside() + self._secrets()
         if self._offered.mounts:
             hidden += inside
@@ -143,17 +143,17 @@ class Shell:
         covered = [
             place.common_dir,
             *self._private,
-            *sandbox.keys(self._environ),
-            *sandbox.accelerators(),
-            *sandbox.beside(place.top, needed, _MOST_BESIDE),
+            *sandbox.key_places(self._environ),
+            *sandbox.accelerator_devices(),
+            *sandbox.all_beside(place.top, needed, _MOST_BESIDE),
             *(path for path in place.top.iterdir() if is_secret(path.name)),
-            *sandbox.beside(self._trees.parents[1], needed),  # all sessions' trees hold the toml with its hold-out
+            *sandbox.all_beside(self._trees.parents[1], needed),  # all sessions' trees hold the toml with its hold-out
             *hidden,
         ]
         if self._config.holdout.run:
             covered.append(place.folder / CONFIG_FILE)
         if self._offered.mounts:
-            covered += sandbox.sockets(self._environ)
+            covered += sandbox.socket_places(self._environ)
         return View(
             "off" if self._config.measure.network == "off" else "loopback",
             covered=tuple(covered),
@@ -170,7 +170,7 @@ class Shell:
         return [self._tree.root, scratch.home, scratch.tmp, scratch.caches, *shared]
 
     def _hidden_inside(self) -> list[Path]:
-        found = sandbox.hidden_in(self._config, self._tree.folder)
+        found = sandbox.hidden_paths(self._config, self._tree.folder)
         return [path for path in found if path.is_relative_to(self._tree.root) and path.exists()]
 
     def _linked(self, env: Mapping[str, str]) -> list[Path]:

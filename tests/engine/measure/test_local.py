@@ -17,7 +17,6 @@ from fakenvml import FakeDriver
 
 from autoresearch.engine.measure import Job, LocalSlot
 from autoresearch.engine.measure import local as measure
-from autoresearch.engine.measure.slot import Tree
 from autoresearch.engine.process import descendants
 from autoresearch.engine.process import seen as processes
 from autoresearch.state.config import config as configs
@@ -53,9 +52,9 @@ class FolderTree:
 
     def distrust(self) -> None: ...
 
-    def prepared_again(self) -> None: ...
+    def prepared(self) -> None: ...
 
-    def share_again(self, other: object) -> None: ...
+    def share_prepared(self, other: object) -> None: ...
 
     def is_settled(self, sha: str) -> bool:
         return self._sha == sha and bool(self._settled)
@@ -93,7 +92,7 @@ def slot(tmp_path: Path, commits: Path) -> Callable[..., LocalSlot]:
             constraints=constraints or {},
         )
         (tmp_path / "user").mkdir(exist_ok=True)
-        evaluate: Tree | None = FolderTree(tmp_path / "trees/evaluate", commits) if measure.get("evaluate") else None
+        evaluate: Any = FolderTree(tmp_path / "trees/evaluate", commits) if measure.get("evaluate") else None
         return LocalSlot(
             config,
             "a-session",

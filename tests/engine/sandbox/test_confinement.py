@@ -19,12 +19,11 @@ from repos import TOML, git, make_target
 from autoresearch.engine import process
 from autoresearch.engine.agents import login_files
 from autoresearch.engine.process import descendants
-from autoresearch.engine.sandbox import Confinement, Kernel, Role, Scratch, Spawner, View, kernel
+from autoresearch.engine.sandbox import Confinement, Ground, Kernel, Role, Scratch, Spawner, View, kernel
 from autoresearch.engine.sandbox import protection as level
-from autoresearch.engine.sandbox.confinement import Ground
 from autoresearch.engine.sandbox.spawner import _MOST_TASKS
 from autoresearch.state.config import config as configs
-from autoresearch.state.session import SessionError
+from autoresearch.state.session import Place, SessionError
 
 pytestmark = pytest.mark.skipif(not kernel.LINUX, reason="Linux holds processes; other systems are named `none`")
 
@@ -64,13 +63,10 @@ class Box:
             config = configs.with_change(config, f"measure.{name}", value, "test")
         measure, evaluate = self.trees / "measure", self.trees / "evaluate"
         ground = Ground(
-            user_folder=self.repo,
-            top=self.repo,
-            common_dir=self.repo / ".git",
-            sessions=self.repo / ".git" / "autoresearch",
+            place=Place(self.repo, self.repo / ".git", self.repo / ".git", ""),
+            trees=self.trees,
             measure=Rooted(measure, measure),
             evaluate=Rooted(evaluate, evaluate),
-            scratch=self.scratch,
             private=login_files({"HOME": str(self.home)}),
             environ={**os.environ, "HOME": str(self.home)},
         )

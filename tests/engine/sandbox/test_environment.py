@@ -21,7 +21,7 @@ def places(tmp_path: Path) -> dict[str, Path]:
 def base(places: dict[str, Path], source: dict[str, str] | None = None, **options: object) -> dict[str, str]:
     scratch = Scratch(places["tree"].parent / "scratch")
     source = {"PATH": "/usr/bin:/bin", "HOME": str(places["home"]), **(source or {})}
-    return environment.base(
+    return environment.clean_environment(
         folder=places["tree"],
         user_folder=places["user"],
         scratch=scratch,
@@ -147,7 +147,7 @@ def test_sockets_fit_below_tmp_however_deep_the_trees_are(tmp_path: Path) -> Non
 
 
 def test_each_run_knows_its_number_budget_and_seed() -> None:
-    assert environment.for_run(experiment=7, budget_s=300.0, seed=2) == {
+    assert environment.run_variables(experiment=7, budget_s=300.0, seed=2) == {
         "AUTORESEARCH_RUN": "7",
         "AUTORESEARCH_BUDGET_S": "300",
         "AUTORESEARCH_SEED": "2",
@@ -155,5 +155,5 @@ def test_each_run_knows_its_number_budget_and_seed() -> None:
 
 
 def test_a_string_goes_through_bash_and_a_list_does_not() -> None:
-    assert environment.argv("a | b") == ("bash", "-c", "a | b")
-    assert environment.argv(("a", "| b")) == ("a", "| b")
+    assert environment.argv_of("a | b") == ("bash", "-c", "a | b")
+    assert environment.argv_of(("a", "| b")) == ("a", "| b")

@@ -440,9 +440,9 @@ def test_a_damaged_tree_is_made_whole_and_no_other_repository_is_touched(
         case "tree deleted":
             subprocess.run(["rm", "-rf", str(tree.root)], check=True)
         case "index garbage":
-            (tree.admin / "index").write_bytes(b"garbage")
+            (tree.admin.folder / "index").write_bytes(b"garbage")
         case "admin deleted":
-            subprocess.run(["rm", "-rf", str(tree.admin)], check=True)
+            subprocess.run(["rm", "-rf", str(tree.admin.folder)], check=True)
     before = snapshot(repo)
     tree.at(base)
     assert "VALUE = 10.0" in (tree.root / "knob.py").read_text()
@@ -635,7 +635,7 @@ def test_what_an_agents_git_left_unfinished_is_not_in_the_candidate(
     tree = workspace.propose
     tree.at(base)
     write(tree.root, {"knob.py": "VALUE = 1\n"})
-    (tree.admin / state).write_text(f"{other}\n")
+    (tree.admin.folder / state).write_text(f"{other}\n")
     taken = take(workspace, base)
     assert git(repo, "log", "-1", "--format=%P", taken.sha).strip() == base
     tree.at(taken.sha)

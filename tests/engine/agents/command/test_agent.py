@@ -431,7 +431,7 @@ async def test_cancelling_ends_the_agent(world: World) -> None:
         await task
     assert not alive(int(world.out("pid")))
     assert not (world.tree.folder / ANSWER_FOLDER).exists()
-    assert (world.tree.root / ".git").read_text() == f"gitdir: {world.tree.admin}\n"
+    assert (world.tree.root / ".git").read_text() == f"gitdir: {world.tree.admin.folder}\n"
 
 
 def test_an_agent_does_not_outlive_a_killed_engine(tmp_path: Path) -> None:
@@ -500,7 +500,7 @@ async def test_the_agents_git_knows_history_and_sees_the_tree_as_it_is(world: Wo
 async def test_a_spoiled_git_file_is_put_back(world: World, damage: str) -> None:
     world.cli("codex", f"{damage}\n{EDIT}{WRITE_WORDS}")
     assert (await world.propose(world.agent("codex"))).problem == ""
-    assert (world.tree.root / ".git").read_text() == f"gitdir: {world.tree.admin}\n"
+    assert (world.tree.root / ".git").read_text() == f"gitdir: {world.tree.admin.folder}\n"
     assert world.take().files == ("knob.py",)
 
 
