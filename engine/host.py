@@ -1,4 +1,4 @@
-"""Run one loop in one process: lock, segment, recovery, signals, inbox. `detached` starts such a process.
+"""Run one loop in one process: lock, segment, recovery, signals, inbox. `start` starts such a process.
 
 `engine_main` is the engine. It ignores SIGHUP, so a closed terminal cannot end it; SIGINT and SIGTERM stop it with the
 experiment left open. Whatever ends it writes its line first: a session without a process is paused or stopped on

@@ -2,7 +2,7 @@
 
 The same dossier gives the same bytes: no clock, no order of a set, no place of this machine. Never longer than the
 budget in characters; what had no room is said, with the way to reach it. Words of others never stand at the beginning
-of a line (see `quoting`), so that none can pass for a section of ours. The holdout is not in it.
+of a line (see `quotes`), so that none can pass for a section of ours. The holdout is not in it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The target's last commit is measured by the parts that measure experiments, in trees of its own: nothing of the person's
 tree is touched, and no session is made. Then each in-scope file is broken, one at a time: a run that does not notice
 does not measure that file. Last come the repeats that show the noise; all good samples of the commit are kept for the
-session that starts soon after (`dryrun_kept`).
+session that starts soon after (`kept`).
 
 `dry_run` tells findings and progress as they come. Cancelling it ends every process and removes the trees.
 """

@@ -8,7 +8,7 @@ Why not a thread of the engine: what shares a Landlock domain with a thread may 
 and only a process with a single thread can enter a user namespace, which is how an ordinary user gets a network
 namespace. This process is in no domain of the commands: they can neither signal nor trace it.
 
-Called as `python -I -S confine_spawner.py SOCKET FOLDER...`; FOLDER is where landlockpy is.
+Called as `python -I -S spawner_program.py SOCKET FOLDER...`; FOLDER is where landlockpy is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What makes a result worth a second look, without accusing anybody. Pure.
 
 A flag is one of `records.FLAGS` with a sentence for people. It changes no verdict: a candidate that carries one needs
-more runs before it is a keep (`verdict`), and is listed. Two things raise flags. A *jump*: a gain far outside what the
+more runs before it is a keep (`rule`), and is listed. Two things raise flags. A *jump*: a gain far outside what the
 segment's experiments have differed by. A *touched* seed, time budget or printing of the metric in the diff, where an
 agent can gain on the number without gaining on the thing; the words looked for are few and exact, because a flag that
 is often wrong is soon read by nobody. A line that only moved, or whose telling part stayed the same, raises none. What

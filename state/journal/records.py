@@ -159,7 +159,7 @@ class Intent:
     sha: str
     attempt: int = 1
     version: int = 1
-    """Of the rule that judges it (`verdict.VERSION`)."""
+    """Of the rule that judges it (`rule.VERSION`)."""
     flags: tuple[str, ...] = ()
     """What in the diff asks for more runs: of `FLAGS`, all but `jump`, which only the runs can show."""
     noise: dict[str, Any] = field(default_factory=dict)

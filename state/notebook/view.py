@@ -1,6 +1,6 @@
 """autoresearch.md: the view of the journal that people and fresh agents read first, and may edit at any time.
 
-`render` draws what the engine says (the *pure* text); `notebook_merge` finds what others wrote into the file, and
+`render` draws what the engine says (the *pure* text); `three_way` finds what others wrote into the file, and
 weaves their prose back into the next rendering. Entries carry their id in a comment (`- [ ] try GQA <!-- i7 -->`).
 The text is stamped with a hash of itself, so that a merge knows which rendering a file began as, after any crash.
 """

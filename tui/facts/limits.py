@@ -45,7 +45,7 @@ def so_far(name: str, history: History) -> str:
 
 
 def left(history: History, bounds: dict[str, Any]) -> list[str]:
-    """What is left of each limit that is set; `bounds` as from `answers.limits`."""
+    """What is left of each limit that is set; `bounds` as from `documents.limits`."""
     call = bounds.get("call") or {}
     more = call.get("experiments")
     of_call = [f"{plural(max(0, more - call.get('done', 0)), 'more experiment')} in this call"] if more else []

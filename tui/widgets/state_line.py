@@ -45,7 +45,7 @@ class StateLine(Widget):
         *,
         can_start: bool = True,
     ) -> None:
-        """`bounds` are the limits in force, by their keys in the config; `gain` is that of `answers.gain`."""
+        """`bounds` are the limits in force, by their keys in the config; `gain` is that of `gain_of`."""
         left = (self._doing(engine, live, history, bounds, now_ms, can_start), self._standing(history, gain))
         palette = self.palette
         said = words.spend(history, bounds, now_ms)

@@ -1,7 +1,7 @@
 """Any agent CLI as the researcher: one call per proposal, in the propose tree, with the user's own login.
 
 The CLI gets the brief and how to answer, edits files, and leaves its words in a file. It runs under a supervisor
-(`supervisor`), with a git directory of its own (`owngit`), at low priority. What it changed is taken by the workspace,
+(`supervisor`), with a git directory of its own (`own_git`), at low priority. What it changed is taken by the workspace,
 in scope only, whatever else it did; only its words, usage and cost are read here. A usage limit or an outage is waited
 out, for as long as it takes; a CLI that is missing, not logged in or out of credit is for a person to mend.
 """

@@ -11,7 +11,7 @@ A knob is an assignment of a literal to one name, at module level or in a class 
 
 Numbers, booleans and tuples of up to four numbers are taken; strings only with `one of:`. `fixed` or `not tunable` in
 the trailing comment excludes, and so do a name that is assigned twice or declared `global` (that is state, not a
-setting), enumerations, the sentinels None and -1, and the names of `naming.is_setting` (unless a range or choices are
+setting), enumerations, the sentinels None and -1, and the names of `names.is_setting` (unless a range or choices are
 given). Spans are byte offsets into the file.
 """
 
