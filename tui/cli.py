@@ -15,17 +15,13 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 import autoresearch
 from autoresearch.tui.facts.spelling import did_you_mean
 from autoresearch.tui.terminal.options import Where, common, on_screen, only_reading
-
-if TYPE_CHECKING:
-    pass
-
 
 INTERRUPTED = 130
 
@@ -49,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "overrule": ("Steer", "control:overrule", "Decide against a verdict, as a new experiment."),
     "sessions": ("Read", "sessions:sessions", "Every session of the repository, in a line each."),
     "status": ("Read", "status:status", "What the session does now and where it stands."),
-    "summary": ("Read", "summary:summary", "What was tried, kept and gained, and how to merge it."),
+    "summary": ("Read", "status:summary", "What was tried, kept and gained, and how to merge it."),
     "log": ("Read", "lists:log", "The experiments, oldest first."),
     "show": ("Read", "show:show", "One experiment whole: what, why, diff, samples, log."),
     "brief": ("Read", "brief:brief", "What a fresh agent would be told now."),
@@ -178,14 +174,13 @@ def _forget_stdout() -> None:
 @on_screen
 @common
 @click.version_option(autoresearch.__version__, prog_name="autoresearch", message="%(prog)s %(version)s")
-@click.pass_context
-def cli(context: click.Context) -> int | None:
+def cli(where: Where) -> int | None:
     """Autonomous research on your own code: ideas by an agent, measured, judged and recorded by an engine."""
-    if context.invoked_subcommand is not None:
+    if click.get_current_context().invoked_subcommand is not None:
         return None
     from autoresearch.tui.commands.run import open_screen
 
-    return open_screen(context.find_object(Where) or Where())
+    return open_screen(where)
 
 
 def main() -> NoReturn:

@@ -73,18 +73,18 @@ def _split(command: str, clis: list[AgentCli]) -> tuple[tuple[str, str] | None, 
 
 def dollars_in_force(config: Config, session: Session | None, history: History | None) -> float:
     """The limit that the engine will have: the config's, unless people set another since the config last changed."""
-    from autoresearch.state import config as configs
+    from autoresearch.state.config import ConfigError, Limits, loads
 
     if session is None or history is None or "limits.dollars" not in history.settings:
         return config.limits.dollars
     try:
-        before = configs.loads(session.config.read_text(encoding="utf-8"))
-    except (OSError, configs.ConfigError):
+        before = loads(session.config.read_text(encoding="utf-8"))
+    except (OSError, ConfigError):
         return config.limits.dollars  # the engine warns of it, and takes this one
     if before.limits.dollars != config.limits.dollars:
         return config.limits.dollars
     value = history.settings["limits.dollars"]
-    return float(value) if value is not None else configs.Limits().dollars
+    return float(value) if value is not None else Limits().dollars
 
 
 def _clis(environ: Mapping[str, str]) -> list[AgentCli]:

@@ -13,7 +13,7 @@ def written_brief(place: Place, session: Session, history: History, chars: int |
     """
     from autoresearch.engine.brief import gather, render
     from autoresearch.engine.git import Git
-    from autoresearch.state import config as configs
+    from autoresearch.state.config import loads
 
     try:
         text = session.config.read_text(encoding="utf-8")
@@ -21,7 +21,7 @@ def written_brief(place: Place, session: Session, history: History, chars: int |
         raise SessionError(
             f"The session's {session.config} cannot be read ({error.strerror}); `autoresearch resume` writes it again."
         ) from error
-    config = configs.loads(text, str(session.config))
+    config = loads(text, str(session.config))
     if history.header is None:
         raise SessionError(f"The journal {session.journal} has no header; start a session with `autoresearch run`.")
     start = history.incumbent.sha if history.incumbent is not None else history.header.base

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from autoresearch.state import config as configs
+from autoresearch.state.config import from_dict, value_of
 from autoresearch.state.session import Locked, Request, Session, SessionError
 from autoresearch.tui.facts.text import fitted
 
@@ -61,6 +61,6 @@ def _sentence(text: str) -> str:
 def limit_value(name: str, text: str) -> object:
     """The value as the config takes it. Raises ConfigError that says what would be right."""
     empty: object = "" if name == "until" else 0
-    value: object = empty if text.lower() in ("off", "none") else configs.value_of(f"limits.{name}", text)
-    configs.from_dict({**_LEAST_CONFIG, "limits": {name: value}}, "limit")
+    value: object = empty if text.lower() in ("off", "none") else value_of(f"limits.{name}", text)
+    from_dict({**_LEAST_CONFIG, "limits": {name: value}}, "limit")
     return value

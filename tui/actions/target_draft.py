@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch.engine.measure import examples
-from autoresearch.state import config as configs
-from autoresearch.state.config import RULES, Config, Unfit
+from autoresearch.state.config import RULES, Config, Unfit, from_dict, name_of, render_minimal
 from autoresearch.state.session import CONFIG_FILE, SessionError
 
 Values = dict[str, Any]
@@ -71,14 +70,14 @@ def value_of(key: str, answer: str) -> Any:
 
 def config_of(folder: Path, values: Values) -> Config:
     """The validated config. Raises ConfigError with all problems at once."""
-    data: Values = {"name": configs.name_of(folder)}
+    data: Values = {"name": name_of(folder)}
     for key, value in values.items():
         *tables, leaf = key.split(".")
         place = data
         for table in tables:
             place = place.setdefault(table, {})
         place[leaf] = value
-    return configs.from_dict(data, CONFIG_FILE)
+    return from_dict(data, CONFIG_FILE)
 
 
 def text_of(config: Config) -> str:
@@ -86,7 +85,7 @@ def text_of(config: Config) -> str:
     comments = {key: text.format(metric=config.metric.name) for key, text in _COMMENTS.items()}
     if config.measure.evaluate or config.measure.metrics_file:
         comments["measure.run"] = "the measured command"
-    return configs.render_minimal(config, comments).rstrip("\n") + "\n"
+    return render_minimal(config, comments).rstrip("\n") + "\n"
 
 
 def git_in(folder: Path, *args: str) -> str:

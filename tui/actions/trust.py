@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from autoresearch.state.session import Command, Place
 from autoresearch.tui.facts.text import fitted
-
-if TYPE_CHECKING:
-    pass
 
 
 def pending(place: Place, session: str | None = None, new: bool = False) -> tuple[Command, ...]:

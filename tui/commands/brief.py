@@ -14,7 +14,6 @@ from autoresearch.tui.terminal.options import Where, common
               help="At most N characters; without it, the session's agent.brief_chars.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def brief(where: Where, chars: int | None, as_json: bool) -> None:
     """The brief that a fresh agent would get now."""
     place, session = where.open()

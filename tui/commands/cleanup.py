@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def gc(
     where: Where, keep_logs: float | None, logs_of: str | None, trees: bool, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
@@ -89,7 +88,6 @@ def _show(console: Console, items: list[CleanupItem], chosen: list[CleanupItem],
 @click.argument("name", required=False, metavar="[SESSION]")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @common
-@click.pass_obj
 def delete(where: Where, name: str | None, yes: bool) -> None:
     """Remove a session whole: journal, notebook, logs, trees, refs and branch. Without SESSION, the latest one."""
     from autoresearch.engine import workspace

@@ -23,7 +23,6 @@ def say(done: str, how: str) -> None:
 @click.command()
 @click.option("--now", is_flag=True, help="Do not finish this experiment; it goes on at its next sample.")
 @common
-@click.pass_obj
 def pause(where: Where, now: bool) -> None:
     """Pause after the running experiment, or with --now at once; `autoresearch resume` goes on."""
     _, session = where.open()
@@ -45,7 +44,6 @@ def pause(where: Where, now: bool) -> None:
 
 @click.command()
 @common
-@click.pass_obj
 def stop(where: Where) -> None:
     """Stop the engine now; the open experiment goes on at its next sample with `autoresearch resume`."""
     _, session = where.open()
@@ -78,7 +76,6 @@ def _open_experiment(session: Session) -> str:
 @click.option("--list", "listed", is_flag=True, help="The messages so far, and when each was read.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: one JSON document.")
 @common
-@click.pass_obj
 def steer(where: Where, text: tuple[str, ...], listed: bool, as_json: bool) -> None:
     """Give the agent TEXT with its next brief; --list shows what was said and when it was read."""
     _, session = where.open()
@@ -109,7 +106,6 @@ def _list_messages(session: Session, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("value")
 @common
-@click.pass_obj
 def limit(where: Where, name: str, value: str) -> None:
     """Set the limit NAME to VALUE; "off" takes it away. A session that this limit paused goes on when it is raised.
 
@@ -142,7 +138,6 @@ def limit(where: Where, name: str, value: str) -> None:
 @click.option("--first", is_flag=True, help="To the head of the list.")
 @click.option("--id", "id", metavar="ID", default=None, help="Change the text of this idea instead.")
 @common
-@click.pass_obj
 def idea(where: Where, text: tuple[str, ...], first: bool, id: str | None) -> None:
     """Add the idea TEXT to the notebook."""
     _, session = where.open()
@@ -163,7 +158,6 @@ def idea(where: Where, text: tuple[str, ...], first: bool, id: str | None) -> No
 @click.argument("id")
 @click.option("--reason", default="", metavar="TEXT", help="Why; the agent reads it.")
 @common
-@click.pass_obj
 def veto(where: Where, id: str, reason: str) -> None:
     """Take the idea, dead end or note ID (as `autoresearch ideas` shows it) off the notebook."""
     _, session = where.open()
@@ -182,7 +176,6 @@ def veto(where: Where, id: str, reason: str) -> None:
 @click.command()
 @click.argument("number", type=int)
 @common
-@click.pass_obj
 def retry(where: Where, number: int) -> None:
     """Try the change of experiment NUMBER again, on the present best; the best itself is measured once more."""
     _, session = where.open()
@@ -200,7 +193,6 @@ def retry(where: Where, number: int) -> None:
 @click.argument("action", type=click.Choice(["keep", "discard"]))
 @click.option("--note", required=True, metavar="TEXT", help="Why; it stays on record.")
 @common
-@click.pass_obj
 def overrule(where: Where, number: int, action: str, note: str) -> None:
     """Decide against the verdict on experiment NUMBER: keep re-applies its change, discard reverts it.
 

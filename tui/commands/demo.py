@@ -42,7 +42,6 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".autoresearc
 )
 @on_screen
 @common
-@click.pass_obj
 def demo(
     where: Where,
     target: str | None,
@@ -184,9 +183,9 @@ class Facts:
 def _facts(place: Place, budget: float | None) -> Facts:
     import tomllib
 
-    from autoresearch.state import config as configs
+    from autoresearch.state.config import load
 
-    config = configs.load(place.config_file)
+    config = load(place.config_file)
     table = tomllib.loads(place.config_file.read_text(encoding="utf-8")).get("measure", {})
     in_toml = float(table["budget_s"]) if "budget_s" in table else None
     return Facts(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.state import config as configs
+from autoresearch.state.config import load
 from autoresearch.state.session import CONFIG_FILE, NoRepository, Place, SessionError
 from autoresearch.tui.terminal.console import Console, emit_json
 from autoresearch.tui.terminal.dry_run import finding, prove
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 @click.option("--trust", is_flag=True, help="Run this target's commands without asking, wherever they came from.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def doctor(
     where: Where, quick: bool, runs: int | None, no_canaries: bool, network: bool, trust: bool, as_json: bool
 ) -> int:
@@ -48,7 +47,7 @@ def doctor(
         if quick:
             report = _look(place, console)
         else:
-            config = configs.load(place.config_file)
+            config = load(place.config_file)
             report = prove(place, config, console, canaries=not no_canaries, runs=runs, network=network, trust=trust)
         findings = report.findings
     failed = any(check.state == "fail" for check in (*checks, *findings))
@@ -66,7 +65,7 @@ def doctor(
 def _look(place: Place, console: Console | None) -> Report:
     from autoresearch.engine.doctor import Report, look
 
-    report = Report(tuple(look(place, configs.load(place.config_file))))
+    report = Report(tuple(look(place, load(place.config_file))))
     _show(console, report.findings)
     return report
 

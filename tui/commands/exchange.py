@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -19,14 +19,10 @@ from autoresearch.tui.terminal.console import echo
 from autoresearch.tui.terminal.import_history import import_history
 from autoresearch.tui.terminal.options import Where, common
 
-if TYPE_CHECKING:
-    pass
-
 
 @click.command(name="import")
 @common
 @click.argument("file", type=click.Path(path_type=Path))
-@click.pass_obj
 def import_(where: Where, file: Path) -> None:
     """Make a session of a pi-autoresearch log or a results.tsv; --session names it.
 
@@ -45,7 +41,6 @@ def import_(where: Where, file: Path) -> None:
 @click.option("--tsv", "form", flag_value="tsv", help="Karpathy's results.tsv: five columns, one line an experiment.")
 @click.option("--jsonl", "form", flag_value="jsonl", help="The journal itself, which pi-autoresearch can read.")
 @click.option("--output", "-o", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Else stdout.")
-@click.pass_obj
 def export(where: Where, form: str | None, output: Path | None) -> None:
     """Write a session's experiments in another program's format."""
     if form is None:

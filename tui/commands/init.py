@@ -15,7 +15,7 @@ from autoresearch.state import files
 from autoresearch.state.config import Config
 from autoresearch.state.session import CONFIG_FILE, NoRepository, SessionError, find_place, list_sessions, target_of
 from autoresearch.state.text.numbers import plural
-from autoresearch.tui.actions import target_layout as layouts
+from autoresearch.tui.actions import target_layout
 from autoresearch.tui.actions.target_draft import (
     QUESTIONS,
     Values,
@@ -51,7 +51,6 @@ FIRST_COMMIT = "The state autoresearch starts from"
 @click.option("--force", is_flag=True, help="Write over an autoresearch.toml.")
 @click.option("--dry-run/--no-dry-run", default=None, help="Prove the target by a dry run, or do not ask for one.")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing: what was found here stands for what is not said.")
-@click.pass_obj
 def init(
     where: Where,
     metric: str | None,
@@ -84,7 +83,7 @@ def init(
     if not has_repository and not git_init and not (asking and _ask_for_repository(folder)):
         raise SessionError(f"{folder} is not in a git repository; say --git-init to make one there.")
     tracked = tracked_in(folder) if has_repository else _to_betracked_in(folder)
-    found = layouts.detect(folder, tracked)
+    found = target_layout.detect(folder, tracked)
     console = Console()
     for sentence in found.sentences:
         console.prose(fitted(sentence))
@@ -131,7 +130,7 @@ def _values(found: Found, said: Values, asking: bool, yes: bool) -> Values:
         flags = [REQUIRED[key] for key in missing]
         listed = " and ".join(filter(None, (", ".join(flags[:-1]), flags[-1])))
         raise SessionError(f"init needs {listed} here, or a terminal to ask on.")
-    if "metric.direction" not in values and layouts.better_higher(str(values["metric.name"])):
+    if "metric.direction" not in values and target_layout.better_higher(str(values["metric.name"])):
         values["metric.direction"] = "higher"
     return values
 
@@ -142,7 +141,7 @@ def _ask(values: Values, guesses: Values, missing: Sequence[str]) -> None:
         if key in missing or (key == "metric.direction" and key not in values):
             guess = guesses.get(key)
             if key == "metric.direction":
-                guess = "higher" if layouts.better_higher(str(values["metric.name"])) else "lower"
+                guess = "higher" if target_layout.better_higher(str(values["metric.name"])) else "lower"
             default = " ".join(guess) if isinstance(guess, list) else guess
             values[key] = click.prompt(QUESTIONS[key], default=default, value_proc=_reader(key))
     if "guard" in guesses and "guard" not in values:
@@ -198,7 +197,7 @@ def _to_betracked_in(folder: Path) -> set[str]:
     with tempfile.TemporaryDirectory() as empty:
         git_in(folder, "init", "--quiet", "--bare", "--template=", empty)
         names = tracked_in(folder, f"--git-dir={empty}", f"--work-tree={folder}")
-    for name in layouts.ENVIRONMENTS:
+    for name in target_layout.ENVIRONMENTS:
         if name in names:
             raise SessionError(f"{name} would be committed: put a line `{name}` into .gitignore and call this again.")
     return names

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 
 from autoresearch.state.journal import History, IdeaState, Row
 from autoresearch.state.journal.records import STATUSES
+from autoresearch.state.session import Session
+from autoresearch.state.text.numbers import plural
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.ideas import families
 from autoresearch.tui.facts.text import GLYPHS, fitted
@@ -25,7 +28,6 @@ _SHOWN = 30
 @click.option("--recompute", is_flag=True, help="Judge every experiment again from its samples and compare.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; with --follow one experiment a line.")
 @common
-@click.pass_obj
 def log(where: Where, count: int | None, follow: bool, recompute: bool, as_json: bool) -> int:
     """The experiments, oldest first."""
     if follow and recompute:
@@ -36,9 +38,7 @@ def log(where: Where, count: int | None, follow: bool, recompute: bool, as_json:
 
         follow_log(session, _SHOWN if count is None else count, _say_rows, as_json)
     if recompute:
-        from autoresearch.tui.commands.recompute import show_recomputed
-
-        return show_recomputed(session, as_json)
+        return _judge_again(session, as_json)
     history = session.history()
     if count is None:
         count = 0 if as_json else _SHOWN
@@ -58,6 +58,24 @@ def log(where: Where, count: int | None, follow: bool, recompute: bool, as_json:
         )
     _table(console, rows, history)
     return 0
+
+
+def _judge_again(session: Session, as_json: bool) -> int:
+    """Every judgement again, from the samples in the journal alone; exit code 1 when one comes out differently."""
+    from autoresearch.engine import verdict
+
+    found = list(verdict.recompute(session.journal))
+    different = [one for one in found if not one.agrees]
+    if as_json:
+        again = [asdict(one) | {"agrees": one.agrees} for one in found]
+        emit_json({"session": session.name, "judged": len(found), "differ": len(different), "experiments": again})
+        return 1 if different else 0
+    console = Console()
+    for one in different:
+        console.say(f"#{one.run} {fitted(one.recorded)}: {fitted('; '.join(one.differences))}")
+    answer = f"{len(different)} of them come out differently" if different else "all come out as recorded"
+    console.say(f"{plural(len(found), 'verdict')} judged again from the samples on record: {answer}.")
+    return 1 if different else 0
 
 
 def _say_rows(rows: list[Row], history: History) -> None:
@@ -82,7 +100,6 @@ def _line(row: Row, history: History) -> tuple[str, str, str, str, str]:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def ideas(where: Where, as_json: bool) -> None:
     """Ideas, dead ends and notes of the notebook, with the ids that `veto` takes."""
     _, session = where.open()
@@ -139,7 +156,6 @@ def _section(console: Console, title: str, rows: Sequence[tuple[str, str, str]])
 @click.option("--cause", default="", metavar="NAME", help="Only with this cause, such as unproven or timeout.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def search(
     where: Where, words: tuple[str, ...], count: int, status: str | None, category: str, cause: str, as_json: bool
 ) -> None:

@@ -9,7 +9,7 @@ import click
 from autoresearch.state.journal import LISTS, History, IdeaState
 from autoresearch.tui.actions.requests import ask
 from autoresearch.tui.commands.control import finished, say
-from autoresearch.tui.facts import ideas as facts
+from autoresearch.tui.facts import ideas
 from autoresearch.tui.facts.spelling import did_you_mean
 from autoresearch.tui.terminal.console import echo
 from autoresearch.tui.terminal.options import Where, common
@@ -18,7 +18,6 @@ from autoresearch.tui.terminal.options import Where, common
 @click.command()
 @click.argument("id")
 @common
-@click.pass_obj
 def restore(where: Where, id: str) -> None:
     """Put the vetoed idea ID back on the list."""
     _, session = where.open()
@@ -36,7 +35,6 @@ def restore(where: Where, id: str) -> None:
 @click.option("--down", "place", flag_value="down", help="One place down.")
 @click.option("--after", metavar="ID", default=None, help="Right behind that idea.")
 @common
-@click.pass_obj
 def order(where: Where, id: str, place: str | None, after: str | None) -> None:
     """Move the open idea ID in the list; agents read it from the top."""
     if (place is None) == (after is None):
@@ -51,7 +49,7 @@ def order(where: Where, id: str, place: str | None, after: str | None) -> None:
         known_idea(history, after)
         args = {"id": id, "after": after}
     else:
-        args = {"id": id, "first": True} if place == "first" else facts.moved(history, id, -1 if place == "up" else 1)
+        args = {"id": id, "first": True} if place == "first" else ideas.moved(history, id, -1 if place == "up" else 1)
     if args is None:
         echo(f"{id} stands at that end of the list already.")
         return
@@ -66,7 +64,6 @@ def order(where: Where, id: str, place: str | None, after: str | None) -> None:
               help="Which list of dead ends.")  # fmt: skip
 @click.option("--retry-if", default="", metavar="TEXT", help="What would make another try worth it.")
 @common
-@click.pass_obj
 def dead_end(
     where: Where, text: tuple[str, ...], idea: str | None, number: int | None, where_to: str, retry_if: str
 ) -> None:
@@ -79,7 +76,7 @@ def dead_end(
     if idea is not None:
         if not words:
             raise click.UsageError("Giving up an idea needs a reason: the TEXT")
-        args = facts.given_up(known_idea(history, idea), words, retry_if, where_to)
+        args = ideas.given_up(known_idea(history, idea), words, retry_if, where_to)
         args["experiment"] = number if number is not None else args["experiment"]
     elif words:
         args = {"text": words, "list": where_to, "experiment": number, "retry_if": retry_if}

@@ -28,7 +28,6 @@ _SHOWN = 5
 @click.argument("name", required=False, metavar="[SESSION]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def push(where: Where, remote: str, name: str | None, as_json: bool) -> None:
     """Send a session to the git remote REMOTE (a name, URL or path): journal, notebook, config and every commit.
 
@@ -59,7 +58,6 @@ def push(where: Where, remote: str, name: str | None, as_json: bool) -> None:
 @click.argument("name", required=False, metavar="[SESSION]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def pull(where: Where, remote: str, name: str | None, as_json: bool) -> None:
     """Get a session from the git remote REMOTE (a name, URL or path), or bring the one here up to it.
 

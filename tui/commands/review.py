@@ -6,8 +6,7 @@ import click
 
 from autoresearch.state.journal import records
 from autoresearch.state.text.numbers import plural
-from autoresearch.tui.facts import documents
-from autoresearch.tui.facts import ideas as lists
+from autoresearch.tui.facts import documents, ideas
 from autoresearch.tui.facts.engine import engine_now, look
 from autoresearch.tui.facts.messages import clock
 from autoresearch.tui.facts.pending import pending
@@ -21,7 +20,6 @@ from autoresearch.tui.terminal.session_text import say_score_note
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def review(where: Where, as_json: bool) -> None:
     """What to check before a restart: why it stopped, what was in flight, what failed since, what is left."""
     place, session = where.open()
@@ -56,9 +54,9 @@ def _print(console: Console, facts: Returning, scored: str) -> None:
     keeps = [f"#{row.number} {fitted(row.description)}: {documents.evidence_text(row)}" for row in facts.keeps]
     section(f"Kept since the last start ({plural(facts.finished, 'experiment')})", keeps)
     for name, entries in facts.dead.items():
-        section(f"{lists.TITLES[name]}, since the last start", [_dead_end(entry) for entry in entries])
+        section(f"{ideas.TITLES[name]}, since the last start", [_dead_end(entry) for entry in entries])
 
 
-def _dead_end(entry: lists.Entry) -> str:
+def _dead_end(entry: ideas.Entry) -> str:
     id = "" if entry.kind == "knob" else entry.id
     return " ".join(filter(None, (id, GLYPHS.get(entry.status, ""), entry.text, entry.estimate)))

@@ -72,7 +72,6 @@ def open_screen(where: Where) -> int:
 @click.option("--trust", is_flag=True, help="Run this target's commands without asking, wherever they came from.")
 @on_screen
 @common
-@click.pass_obj
 def run(
     where: Where,
     headless: bool,
@@ -109,7 +108,6 @@ def run(
 @click.option("--trust", is_flag=True, help="Run this target's commands without asking, wherever they came from.")
 @on_screen
 @common
-@click.pass_obj
 def resume(where: Where, headless: bool, trust: bool) -> int:
     """Go on with a paused or stopped session; a pause that is asked for and not yet done is taken back."""
     from autoresearch.engine.sessions import RunOptions
@@ -129,7 +127,6 @@ def resume(where: Where, headless: bool, trust: bool) -> int:
 @only_reading
 @on_screen
 @common
-@click.pass_obj
 def attach(where: Where) -> int:
     """Watch a session; closing the screen leaves the engine running."""
     place, session = where.open()

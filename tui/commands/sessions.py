@@ -18,7 +18,6 @@ from autoresearch.tui.terminal.options import Where, common
 @click.option("--all", "with_archived", is_flag=True, help="Archived sessions too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def sessions(where: Where, with_archived: bool, as_json: bool) -> None:
     """Every session of the repository: its state, best, counts, age and spend."""
     found = list_sessions(where.place())
@@ -54,7 +53,6 @@ def _line(each: Overview, now: int) -> tuple[str, ...]:
 @click.command()
 @click.option("--undo", is_flag=True, help="Take it into the lists again.")
 @common
-@click.pass_obj
 def archive(where: Where, undo: bool) -> None:
     """Leave a session out of lists and out of what is continued; all of it is kept."""
     session = open_session(where.place(), where.session)

@@ -29,7 +29,6 @@ _LOGS = ("output.log", "evaluate.log", "guard.log", "build.log", "agent.log")
 @click.option("--holdout", is_flag=True, help="Holdout samples too; they are for people, never for agents.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @common
-@click.pass_obj
 def show(where: Where, number: int, holdout: bool, as_json: bool) -> None:
     """Experiment NUMBER whole: what, why, diff, samples, the end of its log."""
     if holdout and not documents.for_people():

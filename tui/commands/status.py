@@ -1,4 +1,4 @@
-"""`autoresearch status`: what the session does now and where it stands, from its files, while an engine runs or not."""
+"""`status` and `summary`: where the session stands, from its files, while an engine runs or not."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from autoresearch.tui.terminal.session_text import (
     flagged_text,
     holdout_text,
     limits_text,
+    print_summary,
     say_score_note,
     spend_text,
 )
@@ -30,7 +31,6 @@ from autoresearch.tui.terminal.session_text import (
 @click.option("--watch", is_flag=True, help="Again whenever it changes, until it is interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; with --watch one a line.")
 @common
-@click.pass_obj
 def status(where: Where, watch: bool, as_json: bool) -> None:
     """What the session does now and where it stands."""
     if not watch:
@@ -40,6 +40,20 @@ def status(where: Where, watch: bool, as_json: bool) -> None:
 
     _, session = where.open()
     watch_status(session, _print, as_json)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@common
+def summary(where: Where, as_json: bool) -> None:
+    """What was tried, kept and gained, what it cost, and how to merge it."""
+    _, session = where.open()
+    history = session.history()
+    document = documents.summary(session, history)
+    if as_json:
+        emit_json(document)
+    else:
+        print_summary(Console(), document, history)
 
 
 def show_status(where: Where, as_json: bool = False) -> None:

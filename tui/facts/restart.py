@@ -11,8 +11,7 @@ from autoresearch.state.journal import History, Open, Row, Text, Waiting
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text import clean_line
 from autoresearch.state.text.numbers import plural
-from autoresearch.tui.facts import ideas as lists
-from autoresearch.tui.facts import limits, words
+from autoresearch.tui.facts import ideas, limits, words
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.facts.ideas import Entry
 from autoresearch.tui.facts.pending import Pending
@@ -80,8 +79,8 @@ def returning(
             for row in reversed(history.rows[history.rows_before :])
             if row.status == "keep" and row.cause != "baseline"
         ),
-        dead=lists.dead_ends(history, since=history.rows_before) if history.rows_before < len(history.rows) else {},
-        ideas=tuple(lists.ideas(history, asked)["open"]),
+        dead=ideas.dead_ends(history, since=history.rows_before) if history.rows_before < len(history.rows) else {},
+        ideas=tuple(ideas.ideas(history, asked)["open"]),
         warnings=tuple(
             notice for notice in reversed(history.notices) if notice.timestamp >= history.resumed_ms and notice.text
         ),

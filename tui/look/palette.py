@@ -33,7 +33,6 @@ THEME = Theme(
     },
 )
 
-
 LIGHT_THEME = Theme(
     name="autoresearch-light",
     primary="#0b63b5",
@@ -93,84 +92,28 @@ class Palette:
         return self.unproven if cause == "unproven" else self.worse
 
 
-COLOUR = Palette(
-    text=Style.parse("#d5dfec"),
-    strong=Style.parse("bold #f2f7fd"),
-    quiet=Style.parse("#7f92ab"),
-    faint=Style.parse("#3a4f6d"),
-    keep=Style.parse("bold #4db8ff"),
-    best=Style.parse("#2f8fd8"),
-    unproven=Style.parse("#a9bad0"),
-    worse=Style.parse("#6f829c"),
-    crash=Style.parse("bold #ff9f43"),
-    checks=Style.parse("bold #ffd27a"),
-    run=Style.parse("bold #f2f7fd"),
-    good=Style.parse("bold #0c131d on #4db8ff"),
-    warn=Style.parse("bold #0c131d on #ff9f43"),
-    title=Style.parse("bold #8fb7e8"),
-    cursor=Style.parse("on #1d3352"),
-    key=Style.parse("bold #ff9f43"),
+_STYLES = {
+    # dark, light, the terminal's own sixteen colours on its own background, no colours
+    "text":     ("#d5dfec",                  "#1c2938",                  "none",                 "none"),
+    "strong":   ("bold #f2f7fd",             "bold #0a131e",             "bold",                 "bold"),
+    "quiet":    ("#7f92ab",                  "#56677d",                  "dim",                  "dim"),
+    "faint":    ("#3a4f6d",                  "#a9b8cc",                  "dim",                  "dim"),
+    "keep":     ("bold #4db8ff",             "bold #0b63b5",             "bold blue",            "bold"),
+    "best":     ("#2f8fd8",                  "#2f7fc4",                  "blue",                 "none"),
+    "unproven": ("#a9bad0",                  "#3f5168",                  "none",                 "none"),
+    "worse":    ("#6f829c",                  "#6a7b91",                  "dim",                  "dim"),
+    "crash":    ("bold #ff9f43",             "bold #b4510a",             "bold yellow",          "bold"),
+    "checks":   ("bold #ffd27a",             "bold #8a5a00",             "bold magenta",         "bold"),
+    "run":      ("bold #f2f7fd",             "bold #0a131e",             "bold",                 "bold"),
+    "good":     ("bold #0c131d on #4db8ff",  "bold #ffffff on #0b63b5",  "bold blue reverse",    "bold reverse"),
+    "warn":     ("bold #0c131d on #ff9f43",  "bold #ffffff on #b4510a",  "bold yellow reverse",  "bold reverse"),
+    "title":    ("bold #8fb7e8",             "bold #3c5f8f",             "bold cyan",            "bold"),
+    "cursor":   ("on #1d3352",               "on #cfe0f3",               "reverse",              "reverse"),
+    "key":      ("bold #ff9f43",             "bold #b4510a",             "bold yellow",          "bold"),
+}  # fmt: skip
+COLOUR, LIGHT, ANSI, PLAIN = (
+    Palette(**{name: Style.parse(styles[at]) for name, styles in _STYLES.items()}) for at in range(4)
 )
-
-LIGHT = Palette(
-    text=Style.parse("#1c2938"),
-    strong=Style.parse("bold #0a131e"),
-    quiet=Style.parse("#56677d"),
-    faint=Style.parse("#a9b8cc"),
-    keep=Style.parse("bold #0b63b5"),
-    best=Style.parse("#2f7fc4"),
-    unproven=Style.parse("#3f5168"),
-    worse=Style.parse("#6a7b91"),
-    crash=Style.parse("bold #b4510a"),
-    checks=Style.parse("bold #8a5a00"),
-    run=Style.parse("bold #0a131e"),
-    good=Style.parse("bold #ffffff on #0b63b5"),
-    warn=Style.parse("bold #ffffff on #b4510a"),
-    title=Style.parse("bold #3c5f8f"),
-    cursor=Style.parse("on #cfe0f3"),
-    key=Style.parse("bold #b4510a"),
-)
-
-ANSI = Palette(
-    text=Style.parse("none"),
-    strong=Style.parse("bold"),
-    quiet=Style.parse("dim"),
-    faint=Style.parse("dim"),
-    keep=Style.parse("bold blue"),
-    best=Style.parse("blue"),
-    unproven=Style.parse("none"),
-    worse=Style.parse("dim"),
-    crash=Style.parse("bold yellow"),
-    checks=Style.parse("bold magenta"),
-    run=Style.parse("bold"),
-    good=Style.parse("bold blue reverse"),
-    warn=Style.parse("bold yellow reverse"),
-    title=Style.parse("bold cyan"),
-    cursor=Style.parse("reverse"),
-    key=Style.parse("bold yellow"),
-)
-"""The terminal's own sixteen colours on its own background."""
-
-PLAIN = Palette(
-    text=Style.parse("none"),
-    strong=Style.parse("bold"),
-    quiet=Style.parse("dim"),
-    faint=Style.parse("dim"),
-    keep=Style.parse("bold"),
-    best=Style.parse("none"),
-    unproven=Style.parse("none"),
-    worse=Style.parse("dim"),
-    crash=Style.parse("bold"),
-    checks=Style.parse("bold"),
-    run=Style.parse("bold"),
-    good=Style.parse("bold reverse"),
-    warn=Style.parse("bold reverse"),
-    title=Style.parse("bold"),
-    cursor=Style.parse("reverse"),
-    key=Style.parse("bold"),
-)
-
-
 _BY_THEME = {"dark": (COLOUR, THEME.name), "light": (LIGHT, LIGHT_THEME.name), "ansi": (ANSI, "ansi-dark")}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from autoresearch.state.journal import History, Row
 from autoresearch.state.session import Session
 from autoresearch.state.text import safe_line
-from autoresearch.tui.facts import metrics as recorded
+from autoresearch.tui.facts.rows import names_of, values_of
 from autoresearch.tui.live.growing_files import Progress
 from autoresearch.tui.widgets.plot import Points, points_of
 
@@ -35,7 +35,7 @@ class Charted:
 
     def choices(self) -> list[tuple[str, str]]:
         """(metric, series) of all that can be shown."""
-        metrics = recorded.names_of(self.history)
+        metrics = names_of(self.history)
         return [("", ""), *((name, "") for name in metrics[1:]), *(("", name) for name in self.progress.names())]
 
     def turn(self, by: int) -> None:
@@ -60,7 +60,7 @@ class Charted:
 
     @staticmethod
     def _work(session: Session, metric: str, rows: list[Row], end: int) -> tuple[str, dict[int, float], int]:
-        return metric, recorded.values_of(session.journal, rows, metric), end
+        return metric, values_of(session.journal, rows, metric), end
 
     def take(self, metric: str, values: dict[int, float], end: int) -> None:
         if metric == self.metric:

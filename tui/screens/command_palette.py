@@ -18,7 +18,7 @@ from textual.widgets import Input
 from autoresearch.state.text import clean_line
 from autoresearch.tui.look.keys import Command
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.screens.dismiss_once import LeftOnce
+from autoresearch.tui.screens.modals import LeftOnce
 from autoresearch.tui.widgets.line_view import LineView
 
 _MOST_LINES = 16

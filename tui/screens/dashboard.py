@@ -17,7 +17,7 @@ from autoresearch.state.journal import History
 from autoresearch.state.session import Heartbeat, Live, Session
 from autoresearch.tui.facts import documents, logs, words
 from autoresearch.tui.facts.engine import Engine, engine_of
-from autoresearch.tui.live import bell as notices
+from autoresearch.tui.live import bell
 from autoresearch.tui.live.feed import Feed
 from autoresearch.tui.live.gauges import Gauges
 from autoresearch.tui.live.growing_files import Progress
@@ -264,7 +264,7 @@ class DashboardScreen(Arranged):
     def on_feed_grew(self, message: Feed.Grew) -> None:
         for at, line in message.lines:
             self.history.feed(at, line)
-            self.viewer.notices.ring(notices.words_of(line, self.history, self.session.name))
+            self.viewer.notices.ring(bell.words_of(line, self.history, self.session.name))
         self.refresh_all()
 
     def on_feed_failed(self, message: Feed.Failed) -> None:

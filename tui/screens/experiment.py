@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from autoresearch.state.journal import NOTHING_TAKEN, records
 from autoresearch.state.text import numbers, safe_line
-from autoresearch.tui.facts import experiment as facts
+from autoresearch.tui.facts import experiment
 from autoresearch.tui.facts.experiment import Experiment
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.editor import edit, page
@@ -77,7 +77,7 @@ class ExperimentScreen(SessionPage):
         self.diff: str | None = None
         self._diff_of = -1
         self._picked = ""
-        self._outputs: list[facts.Kept] = []
+        self._outputs: list[experiment.Kept] = []
 
     @property
     def heading(self) -> str:  # type: ignore[override]
@@ -105,13 +105,13 @@ class ExperimentScreen(SessionPage):
 
     def show(self) -> None:
         session, history = self.viewer.session, self.history
-        item = facts.known(history, self.number)
+        item = experiment.known(history, self.number)
         self.facts, self.problem = None, ""
         if item is None:
             self.problem = f"There is no experiment {self.number} in this session."
         else:
             try:
-                self.facts = facts.read(session, history, item)
+                self.facts = experiment.read(session, history, item)
             except (OSError, records.MalformedRecord, AssertionError) as error:
                 self.problem = f"Experiment {self.number} cannot be read from the journal: {error}."
         verdict = self.query_one("#verdict", TextList)
@@ -139,7 +139,7 @@ class ExperimentScreen(SessionPage):
 
     def _show_files(self) -> None:
         session, found = self.viewer.session, self.facts
-        logs = facts.logs_of(session, self.number)
+        logs = experiment.logs_of(session, self.number)
         name = self._picked if self._picked in logs else next(iter(logs), "")
         log = self.query_one("#run-log", LogView)
         log.message = "It left no logs, or they were removed with its run folder."
@@ -150,7 +150,7 @@ class ExperimentScreen(SessionPage):
             self.query_one("#diff", DiffView).message = "Asking git …"
             self.query_one("#diff", DiffView).show("")
             self._ask_git(found)
-        self._outputs = facts.kept(session, self.number, found.against_number if found else None)
+        self._outputs = experiment.kept(session, self.number, found.against_number if found else None)
         outputs = self.query_one("#outputs", TextList)
         outputs.message = "It kept no outputs; name files in `measure.keep` to have them kept."
         outputs.show(list(beside(self._outputs, found, self.palette)))
@@ -221,14 +221,14 @@ class ExperimentScreen(SessionPage):
         self.action_tab(TABS[(TABS.index(self.tab) + by) % len(TABS)])
 
     def action_go(self, by: int) -> None:
-        there = facts.numbers_of(self.history)
+        there = experiment.numbers_of(self.history)
         self.number = there[there.index(self.number) + by]
         self._picked = ""
         self.query_one("#verdict", TextList).to_line(0)
         self.show_again()
 
     def action_pick_log(self, by: int) -> None:
-        logs = list(facts.logs_of(self.viewer.session, self.number))
+        logs = list(experiment.logs_of(self.viewer.session, self.number))
         now = self.query_one("#run-log", LogView).file
         at = logs.index(now.path.name) if now is not None and now.path.name in logs else 0
         self._picked = logs[(at + by) % len(logs)] if logs else ""
@@ -243,7 +243,7 @@ class ExperimentScreen(SessionPage):
             return said
         found = self.facts
         if action == "go":
-            there = facts.numbers_of(self.history)
+            there = experiment.numbers_of(self.history)
             by = parameters[0] if parameters and isinstance(parameters[0], int) else 1
             at = there.index(self.number) + by if self.number in there else -1
             return "" if 0 <= at < len(there) else "There is no further one."
@@ -395,7 +395,7 @@ def _sample(sample: records.Sample, noise: float | None, palette: Palette) -> It
     return ("·" if sample.cause is None else "!", palette.quiet, text, style)
 
 
-def beside(outputs: list[facts.Kept], found: Experiment | None, palette: Palette) -> Iterator[Item]:
+def beside(outputs: list[experiment.Kept], found: Experiment | None, palette: Palette) -> Iterator[Item]:
     """Each kept output, line by line where it differs from the best's."""
     import difflib
 

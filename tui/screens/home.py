@@ -20,13 +20,13 @@ from textual.worker import get_current_worker
 from autoresearch.state.journal import SCORE_MARKS
 from autoresearch.state.session import Heartbeat, Place, Session, list_sessions, target_of
 from autoresearch.state.text import safe_line
-from autoresearch.tui.facts import words as wording
+from autoresearch.tui.facts import words
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.facts.overview import Overview, age, moment, overview_of
 from autoresearch.tui.look.keys import Reasoned, line_of
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.delete_session import ask_to_delete
-from autoresearch.tui.screens.dismiss_once import LeftOnce
+from autoresearch.tui.screens.modals import LeftOnce
 from autoresearch.tui.screens.start_engine import begin, begin_new
 from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
 from autoresearch.tui.widgets.key_line import KeyLine
@@ -101,7 +101,7 @@ class SessionList(Reasoned, LineView):
             return [name, Segment(_fixed("…", 16), palette.quiet)]
         if isinstance(known, str):
             return [name, Segment(" UNREADABLE ", palette.warn)]
-        badge = wording.badge(known.engine, known.live)
+        badge = words.badge(known.engine, known.live)
         busy = known.engine.state in ("running", "starting")
         attention = known.engine.state in ("silent", "lost")
         style = palette.good if busy else palette.warn if attention else palette.strong

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from autoresearch.state.journal import History, Row, records
 from autoresearch.state.session import SessionError, open_session, target_of
 from autoresearch.state.text import safe_line
-from autoresearch.tui.facts import ideas as facts
+from autoresearch.tui.facts import ideas
 from autoresearch.tui.facts.ideas import Entry, Filter
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.idea_details import details_of, details_of_family, details_of_hit
@@ -68,7 +68,7 @@ class IdeasScreen(SessionPage):
         self.tab: Tab = tab
         self.chosen = Filter()
         self._entries: dict[str, Entry] = {}
-        self._families: dict[str, facts.Family] = {}
+        self._families: dict[str, ideas.Family] = {}
         self._hits: dict[str, dict[str, object]] = {}
         self._asked: tuple[str, Filter] = ("", self.chosen)
 
@@ -111,17 +111,17 @@ class IdeasScreen(SessionPage):
         if not self.chosen or tab == "search":
             return _TITLES[tab]
         if tab == "families":
-            return f"{_TITLES[tab]} ({len(facts.families(self.history, self.chosen))})"
+            return f"{_TITLES[tab]} ({len(ideas.families(self.history, self.chosen))})"
         found = (
-            facts.dead_ends(self.history, self.chosen)
+            ideas.dead_ends(self.history, self.chosen)
             if tab == "dead"
-            else facts.ideas(self.history, self.pending(), self.chosen)
+            else ideas.ideas(self.history, self.pending(), self.chosen)
         )
         return f"{_TITLES[tab]} ({sum(map(len, found.values()))})"
 
     def _ideas(self) -> list[Pick]:
         palette = self.palette
-        found = facts.ideas(self.history, self.pending(), self.chosen)
+        found = ideas.ideas(self.history, self.pending(), self.chosen)
         self._entries = {}
         picks: list[Pick] = []
         for state, title in _STATES.items():
@@ -153,7 +153,7 @@ class IdeasScreen(SessionPage):
 
     def _dead_ends(self) -> list[Pick]:
         palette = self.palette
-        found = facts.dead_ends(self.history, self.chosen)
+        found = ideas.dead_ends(self.history, self.chosen)
         going = {str(each.args.get("id")): each.words for each in self.pending() if each.kind == "veto"}
         self._entries = {}
         picks: list[Pick] = []
@@ -161,7 +161,7 @@ class IdeasScreen(SessionPage):
             if not entries:
                 continue
             total = sum(len(entry.experiments) or 1 for entry in entries)
-            picks.append(Pick("", "", palette.title, f"{facts.TITLES[name]} ({total})", palette.title))
+            picks.append(Pick("", "", palette.title, f"{ideas.TITLES[name]} ({total})", palette.title))
             for entry in entries:
                 key = entry.id if entry.kind != "knob" else f"{name}{entry.id}"
                 self._entries[key] = entry
@@ -186,7 +186,7 @@ class IdeasScreen(SessionPage):
 
     def _family_picks(self) -> list[Pick]:
         palette = self.palette
-        self._families = {f"={family.name}": family for family in facts.families(self.history, self.chosen)}
+        self._families = {f"={family.name}": family for family in ideas.families(self.history, self.chosen)}
         picks = []
         for key, family in self._families.items():
             counts = ((family.kept, "✓"), (family.refuted, "×"), (family.unproven, "~"), (family.crashed, "!"))
@@ -333,9 +333,9 @@ class IdeasScreen(SessionPage):
 
     def action_choose(self, what: Literal["category", "cause", "where"]) -> None:
         if what == "where":
-            options = list(facts.TITLES.items())
+            options = list(ideas.TITLES.items())
         else:
-            known = facts.choices(self.history)[what]
+            known = ideas.choices(self.history)[what]
             options = [(name, f"{name.replace('_', ' ')} ({count})") for name, count in known[:20]]
         title = {"category": "Category", "cause": "Reason", "where": "List"}[what]
         options = [("", "all"), *options]
@@ -366,7 +366,7 @@ class IdeasScreen(SessionPage):
             return "Only a vetoed idea can be put back."
         if action == "move":
             by = parameters[0] if parameters and isinstance(parameters[0], int) else 1
-            if facts.moved(self.history, entry.id, by) is None:
+            if ideas.moved(self.history, entry.id, by) is None:
                 return (
                     "It stands at that end of the list." if entry.where == "open" else "Only open ideas have an order."
                 )
@@ -405,7 +405,7 @@ class IdeasScreen(SessionPage):
     def action_move(self, by: int) -> None:
         entry = self.entry
         assert entry is not None
-        args = facts.moved(self.history, entry.id, by)
+        args = ideas.moved(self.history, entry.id, by)
         assert args is not None
         self._ask("idea", "", **args)
 
@@ -422,7 +422,7 @@ class IdeasScreen(SessionPage):
 
     def _give_up(self, entry: Entry, reason: str, condition: str) -> None:
         if entry.kind == "idea":
-            args = facts.given_up(self.history.ideas[entry.id], reason, condition)
+            args = ideas.given_up(self.history.ideas[entry.id], reason, condition)
         else:
             args = {"text": f"{entry.text}: {reason}", "list": entry.where, "experiment": entry.experiments[0],
                     "retry_if": condition}  # fmt: skip

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.segment import Segment
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Key
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.screens.dismiss_once import LeftOnce
 from autoresearch.tui.screens.panes import literal
 from autoresearch.tui.widgets.line_view import LineView
 from autoresearch.tui.widgets.text_list import Item, TextList
+
+Result = TypeVar("Result")
+
+
+class LeftOnce(Screen[Result]):
+    """A screen that is left once, whatever says so.
+
+    A click may come while a key leaves it, and what a screen shows may end by itself while it is answered. Textual
+    takes the uppermost screen away for each, also those below, and the first two answers to a question.
+    """
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        return super().dismiss(result) if self.is_active else AwaitComplete()
 
 
 @dataclass(frozen=True, slots=True)

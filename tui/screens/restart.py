@@ -15,8 +15,7 @@ from autoresearch.state.session import SessionError
 from autoresearch.state.text import safe_line
 from autoresearch.state.text.numbers import plural
 from autoresearch.tui.actions.lost_engine import last_words
-from autoresearch.tui.facts import documents, limits
-from autoresearch.tui.facts import ideas as lists
+from autoresearch.tui.facts import documents, ideas, limits
 from autoresearch.tui.facts.messages import DEAF, clock
 from autoresearch.tui.facts.restart import Returning, planned, returning
 from autoresearch.tui.look.palette import Palette
@@ -170,13 +169,13 @@ class ReturningScreen(SessionPage):
         for name, entries in facts.dead.items():
             if entries:
                 total = sum(len(entry.experiments) or 1 for entry in entries)
-                yield self._heading(f"{lists.TITLES[name]} since then ({total})")
+                yield self._heading(f"{ideas.TITLES[name]} since then ({total})")
             for entry in entries[:_SHOWN]:
                 yield self._dead(entry)
             if len(entries) > _SHOWN:
                 yield self._line(f"{len(entries) - _SHOWN} more; d shows all")
 
-    def _dead(self, entry: lists.Entry) -> Pick:
+    def _dead(self, entry: ideas.Entry) -> Pick:
         status = entry.status or ("crash" if entry.where == "crashed" else "discard")
         style = self.palette.status(status, "unproven" if entry.where == "unproven" else "")
         cause = f" ({entry.cause.replace('_', ' ')})" if entry.where == "crashed" and entry.cause else ""
@@ -258,7 +257,7 @@ class ReturningScreen(SessionPage):
             return "Put the cursor on an idea first (j, k)."
         if action == "move":
             by = parameters[0] if parameters and isinstance(parameters[0], int) else 1
-            if lists.moved(self.history, picked, by) is None:
+            if ideas.moved(self.history, picked, by) is None:
                 return "Put the cursor on an idea that can move there."
         if action == "look_at" and not picked.startswith(("#", "=")):
             return "Put the cursor on an experiment first (j, k)."
@@ -279,7 +278,7 @@ class ReturningScreen(SessionPage):
         self.ask_line(f"Veto {picked}", safe_line(known.text), "why; the agent reads it (may stay empty)", veto)
 
     def action_move(self, by: int) -> None:
-        args = lists.moved(self.history, self.query_one("#picks", Picks).picked, by)
+        args = ideas.moved(self.history, self.query_one("#picks", Picks).picked, by)
         assert args is not None
         self._ask("idea", "", **args)
 

@@ -19,8 +19,7 @@ from autoresearch.tui.facts.pending import Pending, pending
 from autoresearch.tui.facts.words import badge
 from autoresearch.tui.look.keys import Reasoned, line_of
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.screens.dismiss_once import LeftOnce
-from autoresearch.tui.screens.modals import Ask, Choice, Option
+from autoresearch.tui.screens.modals import Ask, Choice, LeftOnce, Option
 from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.pause_banner import PauseBanner

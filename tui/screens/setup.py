@@ -20,7 +20,7 @@ from autoresearch.state.config import Config, ConfigError
 from autoresearch.state.files import write_atomic
 from autoresearch.state.session import Place, SessionError
 from autoresearch.state.text import safe_line
-from autoresearch.tui.actions import target_layout as layouts
+from autoresearch.tui.actions import target_layout
 from autoresearch.tui.actions.target_draft import (
     QUESTIONS,
     Values,
@@ -33,8 +33,8 @@ from autoresearch.tui.actions.target_draft import (
 from autoresearch.tui.actions.target_layout import Found
 from autoresearch.tui.look.keys import Reasoned, line_of
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.screens.dismiss_once import LeftOnce
 from autoresearch.tui.screens.editor import edit
+from autoresearch.tui.screens.modals import LeftOnce
 from autoresearch.tui.screens.start_engine import begin, begin_new
 from autoresearch.tui.screens.viewer import Viewer
 from autoresearch.tui.widgets.key_line import KeyLine
@@ -129,12 +129,12 @@ class SetupScreen(Reasoned, LeftOnce[None]):
         review = self.query_one("#review", TextList)
         review.most_lines = 40
         try:
-            self.found = layouts.detect(self.place.folder, tracked_in(self.place.folder))
+            self.found = target_layout.detect(self.place.folder, tracked_in(self.place.folder))
         except (SessionError, OSError) as error:
             self.notify(str(error), severity="error", timeout=15)
         suggested = {**_DEFAULTS, **self.found.guesses, **self.found.sure}
         metric = suggested.get("metric.name")
-        if metric and "metric.direction" not in self.found.sure and layouts.better_higher(str(metric)):
+        if metric and "metric.direction" not in self.found.sure and target_layout.better_higher(str(metric)):
             suggested["metric.direction"] = "higher"
         for field in self.query(Field):
             text = _typed(suggested.get(field.key, ""))

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.state import config as configs
 from autoresearch.state import foreign, session
+from autoresearch.state.config import dumps, load
 from autoresearch.state.foreign import Commit, Imported
 from autoresearch.state.journal import History
 from autoresearch.state.journal.records import now_ms
@@ -38,7 +38,7 @@ def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     problems = [f"{file.name}, {problem}." for problem in imported.problems]
     if not imported.segments:
         raise SessionError(" ".join([f"There is no experiment in {file.name}.", *problems[:_SHOWN_PROBLEMS]]))
-    config = configs.load(place.config_file)
+    config = load(place.config_file)
     head = workspace.head_of(place)
     git = Git(place.common_dir)
     branches = set(git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/autoresearch/").split())
@@ -50,7 +50,7 @@ def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     own = replace(header, reason="measured here, after the imported history", timestamp=now_ms())
     first = foreign.first_header(imported, header, file.name)
     lines = foreign.to_records(imported, first, file.name)
-    made = session.create_session(place, name, first, configs.dumps(config), *lines, own)
+    made = session.create_session(place, name, first, dumps(config), *lines, own)
     # The engine moves a branch from where it stands, and only a session's very first baseline makes it.
     git("update-ref", made.branch, head, "0" * len(head))
     return [_told(made.history(), imported, file.name), *_limited(problems)]

@@ -19,6 +19,7 @@ from autoresearch.state.text.numbers import plural
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.text import GLYPHS, fitted, shorten
 from autoresearch.tui.terminal.console import Console
+from autoresearch.tui.terminal.session_text import print_summary
 
 _ERASE = "\r\x1b[2K"
 _BAR = 8
@@ -79,8 +80,6 @@ class Printer:
 
     def finish(self, session: Session) -> None:
         """The short summary at the end."""
-        from autoresearch.tui.terminal.summary_text import print_summary
-
         self._erase()
         history = session.history()
         document = documents.summary(session, history)

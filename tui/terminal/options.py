@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from autoresearch.state.session import Place, Session
     from autoresearch.tui.look.preferences import Preferences
 
-
-_C = TypeVar("_C", bound=Callable[..., Any] | click.Command)
+_Function = Callable[..., Any]
 
 
 @dataclass(slots=True)
@@ -53,47 +52,35 @@ class Where:
         return place, self.opened
 
 
-def common(command: _C) -> _C:
-    """Adds the options that every command takes, before or after its name; they land in the `Where` object."""
-
+def common(command: _Function) -> _Function:
+    """Adds the options that every command takes, before or after its name; they land in the `Where` object, which the
+    command gets first."""
     folder = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
-    options: list[Callable[[_C], _C]] = [
-        click.option("--debug", is_flag=True, expose_value=False, callback=_store("debug"), help="Show tracebacks."),
-        click.option("--repo", "-C", type=folder, metavar="DIR", expose_value=False, callback=_store("repo"),
-                     help="Work as if started in DIR."),
-        click.option("--session", "-s", metavar="NAME", expose_value=False, callback=_store("session"),
-                     help="The session; without it, the target's latest one."),
-    ]  # fmt: skip
-    for option in options:
-        command = option(command)
-    return command
+    command = click.pass_obj(command)
+    command = _option("debug", "--debug", is_flag=True, help="Show tracebacks.")(command)
+    command = _option("repo", "--repo", "-C", type=folder, metavar="DIR", help="Work as if started in DIR.")(command)
+    words = "The session; without it, the target's latest one."
+    return _option("session", "--session", "-s", metavar="NAME", help=words)(command)
 
 
-def on_screen(command: _C) -> _C:
+def on_screen(command: _Function) -> _Function:
     """Adds the options of every command that may show the screen."""
-    options: list[Callable[[_C], _C]] = [
-        click.option("--theme", type=click.Choice(["dark", "light", "ansi"]), expose_value=False,
-                     callback=_store("theme"), help="Colours of the screen; ansi: the terminal's own sixteen."),
-        click.option("--no-mouse", is_flag=True, expose_value=False, callback=_store("no_mouse"),
-                     help="Leave the mouse to the terminal."),
-    ]  # fmt: skip
-    for option in options:
-        command = option(command)
-    return command
+    words = "Colours of the screen; ansi: the terminal's own sixteen."
+    command = _option("theme", "--theme", type=click.Choice(["dark", "light", "ansi"]), help=words)(command)
+    return _option("no_mouse", "--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")(command)
 
 
-def only_reading(command: _C) -> _C:
-    option: Callable[[_C], _C] = click.option(
-        "--read-only", is_flag=True, expose_value=False, callback=_store("read_only"),
-        help="Ask nothing of the session and start no engine; a folder that cannot be written is enough.",
-    )  # fmt: skip
-    return option(command)
+def only_reading(command: _Function) -> _Function:
+    words = "Ask nothing of the session and start no engine; a folder that cannot be written is enough."
+    return _option("read_only", "--read-only", is_flag=True, help=words)(command)
 
 
-def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+def _option(name: str, *flags: str, **about: Any) -> Callable[[_Function], _Function]:
+    """One whose value lands in the `Where` object, as `name`."""
+
     def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
         where = context.ensure_object(Where)
         if value is not None and value is not False:
             setattr(where, name, value)
 
-    return keep
+    return click.option(*flags, expose_value=False, callback=keep, **about)

@@ -1,4 +1,4 @@
-"""Where a session stands, in the words of the command line."""
+"""Where a session stands, and what it tried, kept and gained, in the words of the command line."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from autoresearch.tui.terminal.console import Console
 _BUSY_FROM_S = 60.0
 """Below this much running the share of measuring says nothing."""
 
-
 _FLAGGED_SHOWN = 5
+_KEPT_SHOWN = 20
 
 
 def best_text(document: dict[str, Any], history: History) -> str:
@@ -109,3 +109,48 @@ def limits_text(limits: dict[str, Any]) -> str:
 
 def _short(value: Any) -> str:
     return numbers.metric(value) if isinstance(value, (int, float)) else fitted(value)
+
+
+def print_summary(console: Console, document: dict[str, Any], history: History) -> None:
+    name = fitted(document["name"] or "this target")
+    console.say(f"{console.paint(name, 'strong')} · session {document['session']} · {document['state']}")
+    earlier = document["segments"] - 1
+    console.facts(
+        [
+            ("tried", counts_text(document["counts"])),
+            ("best", best_text(document, history)),
+            ("compare", compare_text(document)),
+            ("flagged", flagged_text(document["flagged"])),
+            ("holdout", holdout_text(document)),
+            ("spent", spend_text(document["spend"])),
+            (
+                "earlier",
+                f"{plural(earlier, 'segment')} before this one, whose numbers do not compare" if earlier > 0 else "",
+            ),
+            ("merge", document["merge"] or ""),
+        ]
+    )
+    say_score_note(console, document["scored"])
+    for said in document["lessons"]:
+        console.say(f"  lesson   #{said['experiment']} {fitted(said['lesson'])}")
+    kept = document["kept"][-_KEPT_SHOWN:]
+    if kept:
+        console.say()
+        console.table(
+            [
+                (f"#{row['number']}", documents.gain_text(row["estimate"], row["interval"]), fitted(row["description"]))
+                for row in kept
+            ],
+            right=frozenset({0}),
+        )
+
+
+def compare_text(document: dict[str, Any]) -> str:
+    """What keep-if-better would have kept and claimed, beside what was proven."""
+    naive = document["keep_if_better"]
+    if naive["kept"] is None or document["counts"]["tried"] == 0:
+        return ""
+    better = "lower" if document["metric"]["direction"] == "lower" else "higher"
+    step = document["interval"]
+    claimed = numbers.metric(naive["claimed"], step)
+    return f"keep-if-{better} on single runs would have kept {naive['kept']} and claimed a gain of {claimed}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autoresearch.state.journal import History, Open
 from autoresearch.state.session import Live
 from autoresearch.state.text import numbers, safe_line
-from autoresearch.tui.facts import words as wording
+from autoresearch.tui.facts import words
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.text_list import Item
@@ -17,9 +17,9 @@ def now_items(
     running = engine is not None and engine.state == "running"
     items: list[Item] = []
     if engine is not None and engine.state not in ("running", "starting"):
-        words = wording.doing(engine, live, history, can_start=can_start)
-        items.append(("", palette.title, wording.badge(engine, live).capitalize(), palette.title))
-        items.append(("!", palette.crash, f"{words[:1].upper()}{words[1:]}{wording.more(engine)}", palette.text))
+        said = words.doing(engine, live, history, can_start=can_start)
+        items.append(("", palette.title, words.badge(engine, live).capitalize(), palette.title))
+        items.append(("!", palette.crash, f"{said[:1].upper()}{said[1:]}{words.more(engine)}", palette.text))
     if history.open is not None:
         items += _opened(history.open, "Running" if running else "Open", live, history, palette)
     if live is not None and running and (live.proposing or history.waiting):
@@ -29,7 +29,7 @@ def now_items(
         if live.proposing:
             items.append(("·", palette.quiet, f"{safe_line(live.proposing)} prepares a proposal", palette.quiet))
             if live.waiting_for:
-                items.append(("!", palette.checks, wording.waiting(live), palette.text))
+                items.append(("!", palette.checks, words.waiting(live), palette.text))
     return items + _notices(history, palette) + _best(history, palette)
 
 

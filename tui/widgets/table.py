@@ -12,10 +12,10 @@ from textual.strip import Strip
 
 from autoresearch.state.journal import History, Open, Row
 from autoresearch.state.session import Live
-from autoresearch.tui.facts.row_filter import Filter
+from autoresearch.tui.facts.rows import Filter
 from autoresearch.tui.look.keys import Reasoned
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.widgets import table_columns as columns
+from autoresearch.tui.widgets import table_columns
 from autoresearch.tui.widgets.line_view import LineView
 from autoresearch.tui.widgets.table_columns import WORDS, Column
 
@@ -96,7 +96,7 @@ class Experiments(Reasoned, LineView):
             rows = [row for row in rows if row.number not in mended]
         if self.filter:
             rows = [row for row in rows if self.filter.takes(row)]
-        self.rows = columns.ordered(rows[::-1], *self.sorting)
+        self.rows = table_columns.ordered(rows[::-1], *self.sorting)
         before = self.cursor
         found = None if chosen is None else self._line_of(chosen)
         self.cursor = found if found is not None else 0 if chosen is None else min(before, max(0, self.count() - 1))
@@ -170,7 +170,7 @@ class Experiments(Reasoned, LineView):
         return Strip(joined).adjust_cell_length(self.size.width, base)
 
     def _columns(self, width: int) -> list[Column]:
-        return columns.columns_of(self.history, width)
+        return table_columns.columns_of(self.history, width)
 
     def _header(self) -> list[str]:
         parts = [" "]
@@ -178,22 +178,22 @@ class Experiments(Reasoned, LineView):
         for column in self._columns(self.size.width):
             sign = "" if self._newest_first or column.key != key else "↓" if backwards else "↑"
             room = Column("", "", column.size - len(sign), column.right)
-            parts.append(columns.fitted(column.title, room) + sign + "  ")
+            parts.append(table_columns.fitted(column.title, room) + sign + "  ")
         return parts
 
     def draw(self, number: int, width: int) -> list[Segment]:
         item = self.at(number)
         palette = self.palette
         if isinstance(item, Open):
-            cells = columns.open_cells(item, self.history, self.live, self.running, palette)
+            cells = table_columns.open_cells(item, self.history, self.live, self.running, palette)
         else:
-            roomy = self.size.width >= columns.ROOMY
-            cells = columns.row_cells(item, self.history, palette, roomy, self._chain(item))
+            roomy = self.size.width >= table_columns.ROOMY
+            cells = table_columns.row_cells(item, self.history, palette, roomy, self._chain(item))
         here = number == self.cursor and self.has_focus
         segments = [Segment(">" if here else " ", palette.key)]
         for column in self._columns(width):
             text, style = cells.get(column.key, ("", palette.quiet))
-            segments.append(Segment(columns.fitted(text, column), style))
+            segments.append(Segment(table_columns.fitted(text, column), style))
             flagged = column.key == "#" and isinstance(item, Row) and item.flagged
             segments.append(Segment("? " if flagged else "  ", palette.checks))
         if here:
@@ -223,13 +223,13 @@ class Experiments(Reasoned, LineView):
             self.post_message(self.Arranged())
 
     def action_sort(self, by: int) -> None:
-        keys = [column.key for column in self._columns(self.size.width) if column.key in columns.SORTS]
+        keys = [column.key for column in self._columns(self.size.width) if column.key in table_columns.SORTS]
         at = keys.index(self.sorting[0]) if self.sorting[0] in keys else 0
         self._sort_by_key(keys[(at + by) % len(keys)])
 
     def _sort_by_key(self, key: str) -> None:
         direction = self.history.header.direction if self.history.header else "lower"
-        self.sort_by(key, columns.better_first(key, direction))
+        self.sort_by(key, table_columns.better_first(key, direction))
 
     def action_turn(self) -> None:
         key, backwards = self.sorting
@@ -298,7 +298,7 @@ class Experiments(Reasoned, LineView):
     def _click_header(self, x: int) -> None:
         at = 1
         for column in self._columns(self.size.width):
-            if at <= x < at + column.size + 2 and column.key in columns.SORTS:
+            if at <= x < at + column.size + 2 and column.key in table_columns.SORTS:
                 if column.key == self.sorting[0]:
                     self.action_turn()
                 else:

@@ -13,7 +13,7 @@ from textual.widgets import Input
 from viewing import text, until, watching
 
 from autoresearch.state.journal import History, Row, records
-from autoresearch.tui.facts.row_filter import Filter
+from autoresearch.tui.facts.rows import Filter
 from autoresearch.tui.screens.experiment import ExperimentScreen
 from autoresearch.tui.widgets.table import Experiments
 from autoresearch.tui.widgets.table_columns import Column, columns_of, fitted, ordered
