@@ -204,6 +204,13 @@ class Session:
                 continue
         return found
 
+    def asked(self) -> list[Request]:
+        """The requests among them; none in another user's inbox."""
+        try:
+            return [request for _, request in self.requests() if request is not None]
+        except OSError:
+            return []
+
 
 def _request(path: Path) -> Request | None:
     """None for a file that is no request, or not from somebody who may ask. Raises FileNotFoundError."""

@@ -53,7 +53,7 @@ def text(pilot: Pilot[None]) -> str:
 
 
 def asked(writer: sessions.Writer) -> list[tuple[str, dict[str, Any]]]:
-    return [(request.kind, request.args) for _, request in writer.session.requests() if request is not None]
+    return [(request.kind, request.args) for request in writer.session.asked()]
 
 
 def last(writer: sessions.Writer) -> records.Record:

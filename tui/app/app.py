@@ -28,6 +28,8 @@ from textual.screen import Screen
 from autoresearch.state.journal import records
 from autoresearch.state.session import Heartbeat, Place, Session, SessionError, heartbeat_of
 from autoresearch.tui.actions.engines import Detached, Starter
+from autoresearch.tui.app import questions
+from autoresearch.tui.app.engine_watch import EngineWatch
 from autoresearch.tui.app.pages import Pages
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.engine import Engine
@@ -41,11 +43,6 @@ from autoresearch.tui.look.plain_text import AsciiOnly, NoControls
 from autoresearch.tui.look.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
 from autoresearch.tui.screens.viewer import READS_ONLY
-
-_OF_SESSION = ("pause", "resume", "stop", "idea", "steer")
-_ABOUT_SESSION = ("ideas", "messages", "returning")
-_START_MS = 15_000
-"""How long a started engine may take until its lock is seen."""
 
 
 def run_dashboard(
@@ -142,16 +139,12 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         super().__init__(ansi_color=True if self.plain else None)
         self.place = place
         self.repository = place
-        """The place the app was called in; `place` is the shown session's."""
         self.demo = demo
         self.read_only = read_only
         """Nothing is asked of the session and nothing is started."""
         self.now_ms = clock
         self.starter: Starter = starter or Detached()
-        self._started_ms = 0
-        self._was_running = False
-        self._told = ""
-        """What was said of an engine that died or hangs."""
+        self._watch = EngineWatch(self)
         self._terminal = terminal
         self._obeying = threading.Lock()
         self.notices = Bell(self._write_raw, self.set_timer)
@@ -172,7 +165,7 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         return dict.fromkeys(names, "ansi_default")
 
     def get_default_screen(self) -> Screen[Any]:
-        screen = self._dashboard if self._dashboard is not None else self._home()
+        screen = self._dashboard if self._dashboard is not None else self.home()
         screen._push_result_callback(self, None)  # as for a pushed one: another session's may take its place
         return screen
 
@@ -188,6 +181,10 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         return self._dashboard
 
     @property
+    def showing_dashboard(self) -> bool:
+        return self.screen is self._dashboard
+
+    @property
     def session(self) -> Session:
         return self.dashboard.session
 
@@ -200,35 +197,18 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         """What this viewer has seen of its heartbeat, on whichever screen."""
         return self._beats.setdefault(session.folder, heartbeat_of(session))
 
-    def _home(self) -> Screen[Any]:
-        from autoresearch.tui.screens.home import HomeScreen
-
-        return HomeScreen(self.repository, self.palette)
-
     def open_session(self, place: Place, session: Session, number: int | None = None) -> None:
         """Show this session instead of what is shown, its experiment `number` first."""
         if self.feed is not None:
             self.feed.stop()
         self.place = place
-        self._started_ms, self._was_running, self._told = 0, False, ""
+        self._watch = EngineWatch(self)
         self.arriving_at = number
         self._dashboard = self._dashboard_of(place, session)
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self.switch_screen(self._dashboard)
         self.call_after_refresh(self._start_feed)
-
-    def open_setup(self) -> None:
-        from autoresearch.tui.screens.setup import SetupScreen
-
-        self.push_screen(SetupScreen(self.repository, self.palette))
-
-    def open_home(self) -> None:
-        """The list of sessions, above the present one."""
-        from autoresearch.tui.screens.home import HomeScreen
-
-        if not any(isinstance(screen, HomeScreen) for screen in self.screen_stack):
-            self.push_screen(self._home())
 
     def on_mount(self) -> None:
         if self._terminal is not None:
@@ -267,40 +247,10 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
     # -- the engine
 
     def starting(self, engine: Engine) -> Engine:
-        """The engine as seen, or "starting" while one that was asked for has not taken the lock yet."""
-        self._look_after(engine)
-        if self._started_ms and engine.state == "silent":
-            return engine  # it is being ended
-        if engine.alive or not self._started_ms:
-            self._started_ms = 0
-            return engine
-        if self.now_ms() - self._started_ms < _START_MS:
-            return Engine("starting")
-        self._started_ms = 0
-        self.notify("The engine did not start; its words are in engine.log (pane 2).", severity="error", timeout=10)
-        return engine
+        return self._watch.seen(engine)
 
     def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
-        if action in _OF_SESSION and self.read_only:
-            return READS_ONLY
-        if action == "home":
-            return "These are the sessions." if self.showing_home else ""
-        if action not in _OF_SESSION + _ABOUT_SESSION:
-            return ""
-        if not self.has_session or (self.screen_stack and not getattr(self.screen, "OF_SESSION", True)):
-            return "Open the session first (enter)."
-        if self.dashboard.gone:
-            return "This session's folder was deleted or moved; ctrl+o shows the others, q leaves."
-        if action in _ABOUT_SESSION:
-            return self.shown_already(action)
-        if action == "resume":
-            if self.dashboard.alive or not self.dashboard.opened:
-                return "The engine is running." if self.dashboard.opened else "The journal is still being read."
-            if not self.starter.can_resume(self.place, self.session):
-                return "This screen only watches; `autoresearch resume` in its target's folder starts an engine."
-        if action in ("pause", "stop") and not self.dashboard.alive:
-            return "No engine is running; r starts one."
-        return ""
+        return questions.refusal(self, action)
 
     def ask(self, kind: str, said: str, **args: Any) -> None:
         """Put a request into the session's inbox, and say so."""
@@ -314,6 +264,7 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
             where = self.session.inbox
             self.notify(f"The request could not be written to {where}: {error.strerror}.", severity="error", timeout=10)
             return
+        self.dashboard.inbox = [*self.dashboard.inbox, request]  # shown at once, before the feed has seen it
         if said:
             self.notify(said, timeout=4)
 
@@ -331,6 +282,15 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
             # Where no engine takes it, it is obeyed here, beside the screen and under the session's lock.
             self.run_worker(see_to, thread=True, exit_on_error=False, name="obey")
 
+    def pausing(self) -> bool:
+        return questions.pausing(self)
+
+    def pausing_words(self) -> str:
+        return questions.pausing_words(self)
+
+    def session_gone(self) -> None:
+        questions.ask_where_to(self)
+
     def action_pause(self) -> None:
         if self.pausing():
             self.ask("unpause", "It goes on.")
@@ -339,44 +299,17 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         self.dashboard.refresh_state()
         self.look_again()
 
-    def pausing(self) -> bool:
-        """Whether a pause is asked for, by whomever, and not yet done."""
-        dashboard = self.dashboard
-        if not dashboard.alive or dashboard.live is None:
-            return False
-        try:
-            waiting = [request.kind for _, request in self.session.requests() if request is not None]
-        except OSError:
-            waiting = []  # another user's inbox
-        asked = [kind for kind in waiting if kind in ("pause", "unpause")]
-        return asked[-1] == "pause" if asked else dashboard.live.pausing == "pause"
-
-    def pausing_words(self) -> str:
-        if not self.pausing():
-            return ""
-        key = keys.name_of(self.preferences.keys.get("app.pause", "p").partition(",")[0])
-        return "Pausing after this experiment" + ("" if self.read_only else f"; {key} takes it back")
-
-    def session_gone(self) -> None:
-        """The shown session was deleted or moved: say so, and offer the others."""
-        from autoresearch.tui.screens.modals import Choice, Option
-
-        def answer(value: str | None) -> None:
-            if value == "home" and not self.showing_home:
-                self.open_home()
-
-        if self.screen is not self._dashboard:
-            self.notify("This session's folder was deleted or moved; ctrl+o shows the others.", timeout=10)
-            return
-        options = [Option("s", "home", "show the other sessions"), Option("w", "", "stay; it may come back")]
-        text = f"The folder of {self.session.name} was deleted or moved, by `autoresearch delete` or by hand."
-        self.push_screen(Choice(self.palette, "The session is gone", text, options, default="home"), answer)
-
     def action_resume(self) -> None:
-        from autoresearch.tui.screens.limit_questions import asks_for_room
+        self._watch.resume()
 
-        if not asks_for_room(self):
-            self._go_on(lambda: self.starter.resume(self.place, self.session))
+    def action_stop(self) -> None:
+        questions.ask_stop(self)
+
+    def action_idea(self) -> None:
+        questions.ask_idea(self)
+
+    def action_steer(self) -> None:
+        questions.ask_message(self)
 
     def bounds(self) -> dict[str, Any]:
         """The limits of the shown session, with those of the call that runs, or would when it is resumed here."""
@@ -384,83 +317,6 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         if dashboard.running and dashboard.live is not None:
             return documents.limits(self.session, dashboard.history, dashboard.live.limits)
         return documents.next_limits(self.place, self.session, dashboard.history, self.starter.limits(self.session))
-
-    def _go_on(self, act: Callable[[], None]) -> None:
-        from autoresearch.tui.screens.start_engine import begin
-
-        def failed(why: str) -> None:
-            self._started_ms = 0
-            self.dashboard.refresh_state()
-            if why:
-                self.notify(why, severity="error", timeout=15)
-
-        self._started_ms = self.now_ms()
-        self.dashboard.refresh_state()
-        begin(self, self.place, self.session.name, act, lambda _: None, failed)
-
-    def _look_after(self, engine: Engine) -> None:
-        """Say it once when an engine dies or hangs while somebody watches."""
-        from autoresearch.tui.screens.lost_engine import Lost
-
-        if engine.state == "running":
-            self._was_running, self._told = True, ""
-        if engine.state not in ("silent", "lost") and self.screen_stack and isinstance(self.screen, Lost):
-            self.screen.dismiss("look")
-        wrong = engine.state == "silent" or (engine.state == "lost" and self._was_running)
-        if wrong and engine.state != self._told and self.screen is self._dashboard:
-            self._told = engine.state
-            self.call_later(self._show_lost, engine)
-
-    def _show_lost(self, engine: Engine) -> None:
-        from autoresearch.tui.actions.lost_engine import end_engine, last_words
-        from autoresearch.tui.screens.lost_engine import Lost
-
-        session = self.session
-        can_start = not self.read_only and self.starter.can_resume(self.place, session)
-
-        def end_and_go_on() -> None:
-            end_engine(session)
-            self.starter.resume(self.place, session)
-
-        def answer(value: str | None) -> None:
-            if value == "go on" and not self.refusal("resume", ()):
-                self.action_resume()
-            elif value == "end":
-                self.notify(f"Ending process {engine.pid}; the engine is started again then.", timeout=8)
-                self._go_on(end_and_go_on)
-
-        words = last_words(session)
-        self.push_screen(Lost(self.palette, engine, words, self.now_ms(), can_start=can_start), answer)
-
-    def action_stop(self) -> None:
-        from autoresearch.tui.screens.modals import Choice, Option
-
-        def answer(value: str | None) -> None:
-            if value == "stop":
-                self.ask("stop", "It stops now; the open experiment goes on at its next sample.")
-
-        options = [Option("y", "stop", "yes, stop now"), Option("n", "", "no")]
-        text = "What is being measured is ended. Its finished samples are kept, and it goes on at the next one."
-        self.push_screen(Choice(self.palette, "Stop now?", text, options, default=""), answer)
-
-    def action_idea(self) -> None:
-        from autoresearch.tui.screens.modals import Ask
-
-        def answer(text: str | None) -> None:
-            if text:
-                self.ask("idea", "The idea goes into the notebook.", text=text)
-
-        self.push_screen(Ask("Add an idea", "Something to try, in a line.", "what to try, and why it may help"), answer)
-
-    def action_steer(self) -> None:
-        from autoresearch.tui.screens.modals import Ask
-
-        def answer(text: str | None) -> None:
-            if text:
-                self.ask("steer", "The agent reads it with its next brief.", text=text)
-
-        ask = Ask("Message to the agent", "It comes with the next brief.", "what it should know or do")
-        self.push_screen(ask, answer)
 
     # -- hands
 
@@ -476,15 +332,6 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
         title, items = help_of(self.screen, self.palette)
         self.push_screen(Page(self.palette, title, items))
-
-    @property
-    def showing_home(self) -> bool:
-        from autoresearch.tui.screens.home import HomeScreen
-
-        return bool(self.screen_stack) and isinstance(self.screen, HomeScreen)
-
-    def action_home(self) -> None:
-        self.open_home()
 
     def action_palette(self) -> None:
         from autoresearch.tui.screens.command_palette import Commands
@@ -528,27 +375,8 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
     def action_leave(self) -> None:
         if not self.has_session or not self.dashboard.alive or self.read_only or self.showing_home:
             self.exit()
-            return
-        from autoresearch.tui.screens.modals import Choice, Option
-
-        def answer(value: str | None) -> None:
-            if value == "pause":
-                self.ask("pause", "", now=False)
-            elif value == "stop":
-                self.ask("stop", "")
-            if value in ("leave", "pause", "stop"):
-                self.exit()
-
-        options = [
-            Option("l", "leave", "leave it running"),
-            Option("p", "pause", "pause after this experiment"),
-            Option("s", "stop", "stop now"),
-            Option("c", "cancel", "cancel"),
-        ]
-        text = "The engine is a process of its own. `autoresearch` shows it again."
-        default = "stop" if self.demo else "leave"
-        if not isinstance(self.screen, Choice):
-            self.push_screen(Choice(self.palette, "Quit", text, options, default=default), answer)
+        else:
+            questions.ask_leave(self, "s" if self.demo else "l")
 
     def _fatal_error(self) -> None:
         """As textual does it, but without the values of local variables: they may hold keys."""

@@ -9,8 +9,10 @@ from textual.app import App
 if TYPE_CHECKING:
     from textual.screen import Screen
 
+    from autoresearch.state.session import Place
     from autoresearch.tui.look.palette import Palette
     from autoresearch.tui.screens.dashboard import DashboardScreen
+    from autoresearch.tui.screens.home import HomeScreen
 
     _Host = App[None]
 else:
@@ -21,6 +23,8 @@ class Pages(_Host):
     """Mixed into the app: one method per page. Screens are imported when they are opened."""
 
     palette: Palette
+    repository: Place
+    """The place the app was called in; `place` is the shown session's."""
     returning = False
     """Whether sessions that do not run open with the page to read before a restart."""
     arriving_at: int | None = None
@@ -30,12 +34,37 @@ class Pages(_Host):
 
         @property
         def dashboard(self) -> DashboardScreen: ...
+        @property
+        def showing_dashboard(self) -> bool: ...
 
     @property
     def _background_screens(self) -> list[Screen[Any]]:
         """Textual paints the screen below again with every change there, a covered one too: 16 kB a second."""
         covered = self._screen_stack and getattr(self._screen_stack[-1], "covers", False)
         return [] if covered else super()._background_screens
+
+    def home(self) -> HomeScreen:
+        from autoresearch.tui.screens.home import HomeScreen
+
+        return HomeScreen(self.repository, self.palette)
+
+    @property
+    def showing_home(self) -> bool:
+        from autoresearch.tui.screens.home import HomeScreen
+
+        return bool(self.screen_stack) and isinstance(self.screen, HomeScreen)
+
+    def open_home(self) -> None:
+        """The list of sessions, above the present one."""
+        from autoresearch.tui.screens.home import HomeScreen
+
+        if not any(isinstance(screen, HomeScreen) for screen in self.screen_stack):
+            self.push_screen(self.home())
+
+    def open_setup(self) -> None:
+        from autoresearch.tui.screens.setup import SetupScreen
+
+        self.push_screen(SetupScreen(self.repository, self.palette))
 
     def open_experiment(self, number: int) -> None:
         """The experiment, finished or being measured, whole."""
@@ -63,11 +92,11 @@ class Pages(_Host):
         """A session's journal is read for the first time: one that does not run shows what to check before it does."""
         dashboard = self.dashboard
         number, self.arriving_at = self.arriving_at, None
-        if number is not None and self.screen is dashboard:
+        if number is not None and self.showing_dashboard:
             self.open_experiment(number)
             return
         idle = dashboard.engine is not None and dashboard.engine.state in ("paused", "stopped", "lost")
-        if self.returning and idle and self.screen is dashboard:
+        if self.returning and idle and self.showing_dashboard:
             self.open_returning()
 
     def look_again(self) -> None:
@@ -77,17 +106,7 @@ class Pages(_Host):
         if self.screen_stack and isinstance(self.screen, SessionPage):
             self.screen.look()
 
-    def action_ideas(self) -> None:
-        self.open_ideas()
-
-    def action_returning(self) -> None:
-        self.open_returning()
-
-    def action_messages(self) -> None:
-        self.open_messages()
-
-    def shown_already(self, action: str) -> str:
-        """Why a page is not opened now: it is on the screen."""
-        name = {"ideas": "IdeasScreen", "returning": "ReturningScreen", "messages": "SteerScreen"}[action]
-        screens: list[Screen[Any]] = list(self.screen_stack)
-        return "This is it; esc goes back." if any(type(screen).__name__ == name for screen in screens) else ""
+    action_home = open_home
+    action_ideas = open_ideas
+    action_returning = open_returning
+    action_messages = open_messages

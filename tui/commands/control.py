@@ -92,7 +92,7 @@ def _list_messages(session: Session, as_json: bool) -> None:
     from autoresearch.tui.facts import messages, pending
 
     history = session.history()
-    found = messages.messages(history, pending.pending(session, history))
+    found = messages.messages(history, pending.pending(session.asked(), history))
     if as_json:
         emit_json({"session": session.name, "messages": messages.as_documents(found)})
         return

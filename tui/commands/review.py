@@ -28,7 +28,7 @@ def review(where: Where, as_json: bool) -> None:
     engine, _ = engine_now(session, history, records.now_ms(), beat)
     steps = [] if engine.alive else planned(place, session, history)
     bounds = documents.next_limits(place, session, history, {})
-    facts = returning(history, engine, bounds, pending(session, history), steps)
+    facts = returning(history, engine, bounds, pending(session.asked(), history), steps)
     if as_json:
         emit_json({"session": session.name, **as_document(facts), "scored": history.scored})
     else:

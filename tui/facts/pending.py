@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from autoresearch.state.journal import History
-from autoresearch.state.session import Session
+from autoresearch.state.session import Request
 from autoresearch.state.text import clean_line
 from autoresearch.tui.facts import limits
 
@@ -22,12 +23,12 @@ class Pending:
     timestamp: int
 
 
-def pending(session: Session, history: History) -> list[Pending]:
+def pending(asked: Iterable[Request], history: History) -> list[Pending]:
     """In the order in which they will be obeyed. One whose line the journal has already is only not removed yet."""
     return [
         Pending(request.id, request.kind, _words(request.kind, request.args, history), request.args, request.timestamp)
-        for _, request in session.requests()
-        if request is not None and request.id not in history.requests
+        for request in asked
+        if request.id not in history.requests
     ]
 
 

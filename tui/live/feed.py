@@ -7,6 +7,7 @@ screen owns what it is given.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -18,7 +19,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from autoresearch.state.journal import History, Reader
-from autoresearch.state.session import Live, Session, on_network
+from autoresearch.state.session import Live, Request, Session, on_network
 
 HZ = 4
 _AT_ONCE = 2000
@@ -59,12 +60,13 @@ class Feed(threading.Thread):
             """The session's folder is not there any more."""
 
     class Beat(Message):
-        """Once a second, and with new journal lines: the heartbeat and the lock."""
+        """Once a second, and with new journal lines: the heartbeat, the lock and the inbox."""
 
-        def __init__(self, live: Live | None, pid: int | None) -> None:
+        def __init__(self, live: Live | None, pid: int | None, inbox: list[Request]) -> None:
             super().__init__()
             self.live = live
             self.pid = pid
+            self.inbox = inbox
 
     class Wrote(Message):
         """Something in the watched run's folder changed."""
@@ -89,16 +91,16 @@ class Feed(threading.Thread):
                 continue
             watch = Watch(self._folders, self._ended)
             last_beat = 0.0
-            last_live: object = None
+            seen: object = None
             while not self._ended.is_set():
                 lines = self._more(reader)
                 if lines is None:
                     break
                 # The heartbeat goes first, so that the state line is never behind the table; and again when it alone
                 # has changed, because an engine writes it after the journal's line.
-                live = self._live_stamp()
-                if lines or live != last_live or time.monotonic() - last_beat >= 0.95:
-                    last_beat, last_live = time.monotonic(), live
+                stamp = self._stamp()
+                if lines or stamp != seen or time.monotonic() - last_beat >= 0.95:
+                    last_beat, seen = time.monotonic(), stamp
                     self._beat()
                 if lines:
                     self.pump.post_message(self.Grew(lines))
@@ -107,7 +109,7 @@ class Feed(threading.Thread):
 
     def _folders(self) -> tuple[Path, ...]:
         run = self.run_folder
-        folders = (self.session.folder,) if run is None else (self.session.folder, run)
+        folders = (self.session.folder, self.session.inbox, *([run] if run is not None else ()))
         return tuple(folder for folder in folders if folder.is_dir())
 
     def _open(self) -> Reader | None:
@@ -139,12 +141,14 @@ class Feed(threading.Thread):
             self._fail(error)
             return None
 
-    def _live_stamp(self) -> object:
-        try:
-            status = self.session.live.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino
+    def _stamp(self) -> object:
+        """Of the heartbeat and the inbox."""
+        stamps = []
+        for path in (self.session.live, self.session.inbox):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                stamps.append((status.st_mtime_ns, status.st_ino))
+        return stamps
 
     def _fail(self, error: OSError) -> None:
         if isinstance(error, FileNotFoundError):
@@ -161,7 +165,7 @@ class Feed(threading.Thread):
         except OSError as error:
             self.pump.post_message(self.Failed(f"The lock {self.session.lock_file} cannot be read: {error.strerror}."))
             return
-        self.pump.post_message(self.Beat(self.session.read_live(), pid))
+        self.pump.post_message(self.Beat(self.session.read_live(), pid, self.session.asked()))
 
 
 class Watch:

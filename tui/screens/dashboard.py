@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from autoresearch.engine import verdict
 from autoresearch.state.journal import History
-from autoresearch.state.session import Heartbeat, Live, Session
+from autoresearch.state.session import Heartbeat, Live, Request, Session
 from autoresearch.tui.facts import documents, logs, words
 from autoresearch.tui.facts.engine import Engine, engine_of
 from autoresearch.tui.live import bell
@@ -74,6 +74,7 @@ class DashboardScreen(Arranged):
         """The config's limits and what people have set since."""
         self.live: Live | None = None
         self.pid: int | None = None
+        self.inbox: list[Request] = []
         self.beat = beat
         self.problem = ""
         self.gone = False
@@ -283,6 +284,7 @@ class DashboardScreen(Arranged):
                 timeout=8,
             )
         self.live, self.pid = self.beat.saw(message.live, self.viewer.now_ms()), message.pid
+        self.inbox = message.inbox
         self.refresh_state()
 
     def on_feed_wrote(self, message: Feed.Wrote) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from autoresearch.engine.git import GitError
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.state.text import safe_line
-from autoresearch.tui.screens.modals import Choice, Option
+from autoresearch.tui.screens.modals import Choice, Option, act_on
 from autoresearch.tui.screens.viewer import Viewer
 
 
@@ -39,14 +40,9 @@ def ask_to_delete(viewer: Viewer, place: Place, session: Session, then: Callable
         sessions.delete(place, session)
 
     def ask(said: list[str]) -> None:
-        def answer(value: str | None) -> None:
-            if value == "delete":
-                in_thread(delete, lambda _: then(session.name))
-
-        options = [Option("y", "delete", "yes, delete it; it cannot be undone"), Option("n", "", "no")]
+        act = partial(in_thread, delete, lambda _: then(session.name))
+        options = [Option("y", "yes, delete it; it cannot be undone", act), Option("n", "no")]
         text = "\n\n".join(safe_line(sentence) for sentence in said)
-        viewer.push_screen(
-            Choice(viewer.palette, f"Delete session {safe_line(session.name)}?", text, options, default=""), answer
-        )
+        viewer.push_screen(Choice(viewer.palette, f"Delete session {safe_line(session.name)}?", text, options), act_on)
 
     in_thread(words, ask)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+
 from rich.segment import Segment
-from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.widget import Widget
 from textual.widgets import Static
 
 from autoresearch.state.text import numbers
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.screens.modals import Choice, Option, Options
+from autoresearch.tui.screens.modals import Choice, Option
 from autoresearch.tui.widgets.line_view import LineView
 
 
@@ -30,9 +31,11 @@ class _Words(LineView):
 
 
 class Lost(Choice):
-    """`go on`, `end` (a hanging engine first) or `look`."""
+    """`acts`: what can be done, by `go on` and `end` (a hanging engine first); without them one can only look."""
 
-    def __init__(self, palette: Palette, engine: Engine, words: list[str], now_ms: int, *, can_start: bool) -> None:
+    def __init__(
+        self, palette: Palette, engine: Engine, words: list[str], now_ms: int, acts: Mapping[str, Callable[[], None]]
+    ) -> None:
         self.engine = engine
         self.words = words
         host, now_ms = engine.host, engine.clock(now_ms)
@@ -42,40 +45,33 @@ class Lost(Choice):
             title = "The engine does not respond"
             text = f"Process {engine.pid or '?'}{f' on {host}' if host else ''} has given no sign for {ago}. "
             text += "It hangs, or its machine is very busy or asleep. What was measured is on disk."
-            if can_start and not host:
-                options.append(Option("e", "end", f"end process {engine.pid or '?'}, then go on where it was"))
+            if acts and not host:
+                options.append(Option("e", f"end process {engine.pid or '?'}, then go on where it was", acts["end"]))
             elif host:
                 text += f" Only on {host} can it be ended."
-            options.append(Option("w", "look", "wait and look"))
+            options.append(Option("w", "wait and look"))
         elif host:
             title = "No sign of the engine"
             text = f"There has been none from {host} for {ago}, and its lock cannot be seen from here. It ended, or "
             text += "this machine has lost sight of it. Two engines on one session would spoil it: if one still runs "
             text += f"on {host}, end it there first."
-            options.append(Option("w", "look", "wait and look"))
-            if can_start:
-                options.append(Option("r", "go on", "go on here, on this machine"))
+            options.append(Option("w", "wait and look"))
+            if acts:
+                options.append(Option("r", "go on here, on this machine", acts["go on"]))
         else:
             title = "The engine is gone"
             text = f"It ended without a word; its last sign was {ago} ago. Nothing that was measured is lost: "
             text += "the open experiment goes on at its next sample."
-            if can_start:
-                options.append(Option("r", "go on", "go on where it was"))
-            options.append(Option("c", "look", "look first; r goes on later" if can_start else "look"))
-        default = "go on" if options[0].value == "go on" else "look"
-        super().__init__(palette, title, text, options, default=default)
+            if acts:
+                options.append(Option("r", "go on where it was", acts["go on"]))
+            options.append(Option("c", "look first; r goes on later" if acts else "look"))
+        looks = next(option.key for option in options if option.act is None)
+        super().__init__(palette, title, text, options, default="r" if options[0].key == "r" else looks)
         self.add_class("lost")
 
-    def compose(self) -> ComposeResult:
-        cursor = next(at for at, option in enumerate(self.options) if option.value == self.default)
-        with Vertical(classes="box") as box:
-            box.border_title = self.heading
-            yield Static(self.text, classes="words", markup=False)
-            yield Static("The last words of engine.log", classes="label", markup=False)
-            height = max(1, min(len(self.words), self.app.size.height - 16))
-            words = _Words(self.palette, self.words[-height:])
-            words.styles.height = height
-            yield words
-            options = Options(self.palette, self.options, cursor)
-            options.styles.height = len(self.options)
-            yield options
+    def between(self) -> Iterable[Widget]:
+        yield Static("The last words of engine.log", classes="label", markup=False)
+        height = max(1, min(len(self.words), self.app.size.height - 16))
+        words = _Words(self.palette, self.words[-height:])
+        words.styles.height = height
+        yield words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Key
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from autoresearch.tui.look.palette import Palette
@@ -37,8 +38,15 @@ class LeftOnce(Screen[Result]):
 @dataclass(frozen=True, slots=True)
 class Option:
     key: str
-    value: str
     text: str
+    act: Callable[[], object] | None = None
+    """Called when the question is closed by this answer."""
+
+
+def act_on(answer: Option | None) -> None:
+    """What to do with the result of a `Choice`."""
+    if answer is not None and answer.act is not None:
+        answer.act()
 
 
 class Options(LineView):
@@ -79,10 +87,10 @@ class Options(LineView):
         self._move(-1)
 
     def action_take(self) -> None:
-        self.screen.dismiss(self.options[self.cursor].value)
+        self.screen.dismiss(self.options[self.cursor])
 
 
-class Question(LeftOnce[str], ModalScreen[str]):
+class Question(LeftOnce[Result], ModalScreen[Result]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "give up", show=False, id="question.leave", tooltip="Give it up")
     ]
@@ -91,10 +99,11 @@ class Question(LeftOnce[str], ModalScreen[str]):
         self.dismiss(None)
 
 
-class Choice(Question):
-    """One of a few answers, by its key or with the arrows; given up, it is the last one."""
+class Choice(Question[Option]):
+    """One of a few answers, by its key or with the arrows; given up, it is the last one. `act_on` gets it."""
 
-    def __init__(self, palette: Palette, title: str, text: str, options: list[Option], default: str) -> None:
+    def __init__(self, palette: Palette, title: str, text: str, options: list[Option], default: str = "") -> None:
+        """`default`: the key of the option under the cursor; without it, the last one."""
         super().__init__(classes="question")
         self.palette = palette
         self.heading = title
@@ -103,26 +112,32 @@ class Choice(Question):
         self.default = default
 
     def compose(self) -> ComposeResult:
-        cursor = next(at for at, option in enumerate(self.options) if option.value == self.default)
+        last = len(self.options) - 1
+        cursor = next((at for at, option in enumerate(self.options) if option.key == self.default), last)
         with Vertical(classes="box") as box:
             box.border_title = literal(self.heading)
             yield Static(self.text, classes="words", markup=False)
+            yield from self.between()
             options = Options(self.palette, self.options, cursor)
             options.styles.height = len(self.options)
             yield options
 
+    def between(self) -> Iterable[Widget]:
+        """What stands between the words and the answers."""
+        return ()
+
     def action_give_up(self) -> None:
-        self.dismiss(self.options[-1].value)
+        self.dismiss(self.options[-1])
 
     def on_key(self, event: Key) -> None:
         for option in self.options:
             if option.key == event.character:
                 event.stop()  # or the screen below would get it as well
                 event.prevent_default()
-                self.dismiss(option.value)
+                self.dismiss(option)
 
 
-class Ask(Question):
+class Ask(Question[str]):
     """A line of text; None when it was given up."""
 
     def __init__(self, title: str, text: str, placeholder: str, value: str = "") -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, cast
+from functools import partial
+from typing import ClassVar, cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -19,7 +20,7 @@ from autoresearch.tui.facts.pending import Pending, pending
 from autoresearch.tui.facts.words import badge
 from autoresearch.tui.look.keys import Reasoned, line_of
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.screens.modals import Ask, Choice, LeftOnce, Option
+from autoresearch.tui.screens.modals import Ask, Choice, LeftOnce, Option, act_on
 from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.pause_banner import PauseBanner
@@ -92,7 +93,7 @@ class SessionPage(Reasoned, LeftOnce[None]):
         return self.viewer.dashboard.history
 
     def pending(self) -> list[Pending]:
-        return pending(self.viewer.session, self.history)
+        return pending(self.viewer.dashboard.inbox, self.history)
 
     def body(self) -> Iterable[Widget]:
         raise NotImplementedError
@@ -121,9 +122,8 @@ class SessionPage(Reasoned, LeftOnce[None]):
 
     def stamp(self) -> tuple[object, ...]:
         """Another one means that there is something new to show."""
-        names = tuple(path.name for path, _ in self.viewer.session.requests())
-        engine = self.viewer.dashboard.engine
-        return (self.history.lines, id(self.history), names, engine.state if engine else "", self.palette.text)
+        engine, asked = self.viewer.dashboard.engine, [request.id for request in self.viewer.dashboard.inbox]
+        return (self.history.lines, id(self.history), asked, engine.state if engine else "", self.palette.text)
 
     def look(self) -> None:
         stamp = self.stamp()
@@ -172,18 +172,9 @@ class SessionPage(Reasoned, LeftOnce[None]):
     ) -> None:
         """Ask for one of (value, words), by a digit or with the arrows."""
         listed = [
-            Option(letter, value, safe_line(words)) for letter, (value, words) in zip(_LETTERS, options, strict=False)
+            Option(letter, safe_line(words), partial(then, value))
+            for letter, (value, words) in zip(_LETTERS, options, strict=False)
         ]
-
-        def answer(said: Any) -> None:
-            if said is not None and said != _NONE:
-                then(said)
-
-        known = {value for value, _ in options}
-        default = chosen if chosen in known else options[0][0]
-        self.app.push_screen(
-            Choice(self.palette, title, text, [*listed, Option("q", _NONE, "leave it as it is")], default), answer
-        )
-
-
-_NONE = "\0"
+        at = next((at for at, (value, _) in enumerate(options) if value == chosen), 0)
+        question = Choice(self.palette, title, text, [*listed, Option("q", "leave it as it is")], listed[at].key)
+        self.app.push_screen(question, act_on)

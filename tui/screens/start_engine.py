@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from autoresearch.state.config import ConfigError
 from autoresearch.state.session import Place, SessionError
 from autoresearch.state.text import safe_line
-from autoresearch.tui.screens.modals import Choice, Option
+from autoresearch.tui.screens.modals import Choice, Option, act_on
 from autoresearch.tui.screens.viewer import Viewer
 
 _SHOWN_CHARS = 160
@@ -50,16 +51,13 @@ def begin(
             in_thread(act, then)
             return
 
-        def answer(value: str | None) -> None:
-            if value != "run":
-                failed("")
-                return
+        def again() -> None:
             in_thread(lambda: viewer.starter.pending(place, session), lambda now: confirmed(now, found))
 
         listed = [f"  {key}: {safe_line(text)[:_SHOWN_CHARS]}" for key, text in commands]
-        options = [Option("y", "run", "yes, run them here"), Option("n", "", "no")]
+        options = [Option("y", "yes, run them here", again), Option("n", "no", lambda: failed(""))]
         text = "\n".join([*words, "", *listed])
-        viewer.push_screen(Choice(viewer.palette, "Run these commands?", text, options, default=""), answer)
+        viewer.push_screen(Choice(viewer.palette, "Run these commands?", text, options), act_on)
 
     def confirmed(now: tuple[list[str], list[tuple[str, str]]], shown: tuple[list[str], list[tuple[str, str]]]) -> None:
         """A yes is one to what was shown: what arrived while the question stood is asked about."""
@@ -87,9 +85,7 @@ def begin_new(viewer: Viewer, place: Place, first: str = "") -> None:
         if why:
             viewer.notify(why, severity="error", timeout=15)
 
-    def answer(agent: str | None) -> None:
-        if agent == "no":
-            return
+    def make(agent: str) -> None:
         viewer.notify("A session is being made; its baseline is measured first.", timeout=3)
         begin(
             viewer,
@@ -100,14 +96,16 @@ def begin_new(viewer: Viewer, place: Place, first: str = "") -> None:
             failed,
         )
 
-    options = [Option(str(at), offer.kind, f"{offer.name}: {offer.text}") for at, offer in enumerate(offers, 1)]
+    options = [
+        Option(str(at), f"{offer.name}: {offer.text}", partial(make, offer.kind)) for at, offer in enumerate(offers, 1)
+    ]
     if len(offers) < 2:
-        options = [Option("y", "", f"yes, with the {offers[0].name}" if offers else "yes, start it")]
-    options.append(Option("n", "no", "no"))
+        options = [Option("y", f"yes, with the {offers[0].name}" if offers else "yes, start it", partial(make, ""))]
+    options.append(Option("n", "no"))
     text = "A new session measures the baseline, then goes on until it is paused or a limit is reached."
     if len(options) > 2:
         text += " What is to make the proposals?"
     elif offers:
         text += f" No key and no agent CLI was found, so the {offers[0].name} proposes: it {offers[0].text}."
     text = f"{first}\n\n{text}" if first else text
-    viewer.push_screen(Choice(viewer.palette, "New session", text, options, default=options[0].value), answer)
+    viewer.push_screen(Choice(viewer.palette, "New session", text, options, options[0].key), act_on)

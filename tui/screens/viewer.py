@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,11 +11,12 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from autoresearch.state.journal import History
-from autoresearch.state.session import Heartbeat, Live, Place, Session
+from autoresearch.state.session import Heartbeat, Live, Place, Request, Session
 from autoresearch.tui.actions.engines import Starter
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.live.bell import Bell
 from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.look.preferences import Preferences
 
 READS_ONLY = "This screen only reads; leave out --read-only to change something."
 
@@ -27,9 +28,16 @@ class Watched(Protocol):
     history: History
     engine: Engine | None
     live: Live | None
+    inbox: list[Request]
+    """What people asked for and the engine has not taken yet."""
+    opened: bool
+    """The journal is read."""
+    gone: bool
+    """The session's folder is not there any more."""
 
     @property
     def alive(self) -> bool: ...
+    def refresh_state(self) -> None: ...
 
 
 class Viewer(Protocol):
@@ -38,6 +46,7 @@ class Viewer(Protocol):
     place: Place
     repository: Place
     palette: Palette
+    preferences: Preferences
     read_only: bool
     starter: Starter
     now_ms: Callable[[], int]
@@ -45,6 +54,10 @@ class Viewer(Protocol):
 
     @property
     def has_session(self) -> bool: ...
+    @property
+    def showing_home(self) -> bool: ...
+    @property
+    def showing_dashboard(self) -> bool: ...
     @property
     def session(self) -> Session: ...
     @property
@@ -63,6 +76,7 @@ class Viewer(Protocol):
     def look_again(self) -> None: ...
 
     def open_session(self, place: Place, session: Session, number: int | None = None) -> None: ...
+    def open_home(self) -> None: ...
     def open_setup(self) -> None: ...
     def open_experiment(self, number: int) -> None: ...
     def open_ideas(self) -> None: ...
@@ -70,6 +84,12 @@ class Viewer(Protocol):
     def action_leave(self) -> None: ...
 
     # -- of any app
+    @property
+    def screen(self) -> Screen[Any]: ...
+    @property
+    def screen_stack(self) -> Sequence[Screen[Any]]: ...
+    def exit(self) -> None: ...
+    def call_later(self, callback: Callable[..., Any], *args: Any) -> bool: ...
     def notify(
         self,
         message: str,

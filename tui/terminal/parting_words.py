@@ -24,7 +24,7 @@ def parting_words(place: Place, session: Session, beat: Heartbeat) -> list[str]:
     if document["best"] is not None:
         lines.append(f"Tried {counts_text(document['counts'])}. Best: {best_text(document, history)}.")
     where = _where(place, session)
-    asked = {request.kind for _, request in session.requests() if request is not None} | {document["pausing"]}
+    asked = {request.kind for request in session.asked()} | {document["pausing"]}
     alive = document["state"] in ("starting", "running", "looking", "silent")
     if alive and not asked & {"pause", "stop"}:
         way = f"`{called()}{where}` shows it again, `{called()} stop{where}` ends it."

@@ -165,7 +165,7 @@ def test_ideas_keep_their_order_and_show_what_waits_in_the_inbox(night: sessions
     night.session.ask("idea", text="a new one")
     night.session.ask("veto", id="i2", reason="")
     history = history_of(night)
-    found = facts.ideas(history, pending(night.session, history))
+    found = facts.ideas(history, pending(night.session.asked(), history))
     assert [entry.id for entry in found["open"]] == ["i1", "i2", "i3", ""]
     assert [bool(entry.pending) for entry in found["open"]] == [False, True, False, True]
     assert [entry.id for entry in found["vetoed"]] == ["i4"]
@@ -184,7 +184,7 @@ def test_moving_ends_at_the_ends_of_the_list(night: sessions.Writer) -> None:
 def test_a_message_says_when_and_for_what_it_was_read(night: sessions.Writer) -> None:
     night.session.ask("steer", text="and this")
     history = history_of(night)
-    found = messages(history, pending(night.session, history))
+    found = messages(history, pending(night.session.asked(), history))
     assert [message.state for message in found] == ["waiting", "unread", "read"]
     assert fate(found[2], when=lambda ms: "then") == f"Read then, for experiment {found[2].experiment}."
     assert history.by_number[found[2].experiment or 0].proposal == found[2].proposal
