@@ -147,7 +147,7 @@ def _board(*keys: str) -> Act:
     async def act(pilot: Pilot[None]) -> None:
         app = pilot.app
         assert isinstance(app, ViewerApp)
-        await _until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
+        await _until(pilot, lambda: app.watched.opened and app.watched.engine is not None)
         await pilot.press(*keys)
 
     return act
@@ -169,7 +169,7 @@ def _page(name: str, open_it: Callable[[ViewerApp], None], *keys: str) -> Act:
 
 
 def _open_failed(app: ViewerApp) -> None:
-    app.open_experiment(next(row.number for row in app.dashboard.history.rows if row.description == sessions.FAILED))
+    app.open_experiment(next(row.number for row in app.watched.history.rows if row.description == sessions.FAILED))
 
 
 async def _home(pilot: Pilot[None]) -> None:

@@ -32,7 +32,7 @@ async def watching(
     options.setdefault("clock", lambda: writer.now)
     app = ViewerApp(writer.place, writer.session, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
+        await until(pilot, lambda: app.watched.opened and app.watched.engine is not None)
         yield app, pilot
 
 

@@ -43,6 +43,7 @@ from autoresearch.tui.look.plain_text import AsciiOnly, NoControls
 from autoresearch.tui.look.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
 from autoresearch.tui.screens.viewer import READS_ONLY
+from autoresearch.tui.screens.watched import Watched
 
 
 def run_dashboard(
@@ -75,7 +76,7 @@ def run_dashboard(
     )
     app.returning = True
     app.run(mouse=app.preferences.mouse)
-    return app.return_code or 0, (app.place, app.session, app.dashboard.beat) if app.has_session else None
+    return app.return_code or 0, (app.place, app.session, app.watched.beat) if app.has_session else None
 
 
 def _writes_unicode() -> bool:
@@ -98,27 +99,19 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         Binding("s", "stop", "stop", id="app.stop", tooltip="Stop now; the open experiment goes on at the next resume"),
         Binding("i", "idea", "idea", id="app.idea", tooltip="Add an idea to the notebook"),
         Binding("m", "steer", "message", id="app.steer", tooltip="Give the agent a message with its next brief"),
-        Binding(
-            "d", "ideas", "dead ends", id="app.ideas", tooltip="Ideas and dead ends: in order, why they failed, search"
-        ),
-        Binding(
-            "M", "messages", "messages", show=False, id="app.messages", tooltip="Messages to the agent, and when read"
-        ),
-        Binding(
-            "B",
-            "returning",
-            "before a restart",
-            show=False,
-            id="app.returning",
-            tooltip="Why it stopped, what was in flight, what is left",
-        ),
+        Binding("d", "ideas", "dead ends", id="app.ideas",
+                tooltip="Ideas and dead ends: in order, why they failed, search"),
+        Binding("M", "messages", "messages", show=False, id="app.messages",
+                tooltip="Messages to the agent, and when read"),
+        Binding("B", "returning", "before a restart", show=False, id="app.returning",
+                tooltip="Why it stopped, what was in flight, what is left"),
         Binding("ctrl+p", "palette", "commands", id="app.palette", tooltip="Find a command by typing"),
         Binding("question_mark,f1", "help", "help", key_display="?", id="app.help", tooltip="Help for this pane"),
         Binding("ctrl+o", "home", "sessions", show=False, id="app.home", tooltip="Every session of this repository"),
         Binding("ctrl+c", "copy", "copy", show=False, id="app.copy", tooltip="Copy the selected text"),
         Binding("ctrl+r", "redraw", "redraw", show=False, id="app.redraw", tooltip="Draw the whole screen again"),
         Binding("q", "leave", "quit", id="app.leave", tooltip="Quit; the engine can go on"),
-    ]
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -181,6 +174,10 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         return self._dashboard
 
     @property
+    def watched(self) -> Watched:
+        return self.dashboard.watched
+
+    @property
     def showing_dashboard(self) -> bool:
         return self.screen is self._dashboard
 
@@ -191,7 +188,7 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
     def _dashboard_of(self, place: Place, session: Session) -> DashboardScreen:
         target = place.prefix or place.top.name
         heading = fitted(f"{Path(target).name}/{session.name}")
-        return DashboardScreen(session, heading, self.palette, self.heartbeat(session))
+        return DashboardScreen(Watched(session, heading, self.heartbeat(session)), self.palette)
 
     def heartbeat(self, session: Session) -> Heartbeat:
         """What this viewer has seen of its heartbeat, on whichever screen."""
@@ -264,7 +261,7 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
             where = self.session.inbox
             self.notify(f"The request could not be written to {where}: {error.strerror}.", severity="error", timeout=10)
             return
-        self.dashboard.inbox = [*self.dashboard.inbox, request]  # shown at once, before the feed has seen it
+        self.watched.inbox = [*self.watched.inbox, request]  # shown at once, before the feed has seen it
         if said:
             self.notify(said, timeout=4)
 
@@ -281,6 +278,9 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         if kind not in ("pause", "unpause", "stop"):
             # Where no engine takes it, it is obeyed here, beside the screen and under the session's lock.
             self.run_worker(see_to, thread=True, exit_on_error=False, name="obey")
+
+    def refresh_state(self) -> None:
+        self.dashboard.refresh_state()
 
     def pausing(self) -> bool:
         return questions.pausing(self)
@@ -313,10 +313,10 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
 
     def bounds(self) -> dict[str, Any]:
         """The limits of the shown session, with those of the call that runs, or would when it is resumed here."""
-        dashboard = self.dashboard
-        if dashboard.running and dashboard.live is not None:
-            return documents.limits(self.session, dashboard.history, dashboard.live.limits)
-        return documents.next_limits(self.place, self.session, dashboard.history, self.starter.limits(self.session))
+        watched = self.watched
+        if watched.beating is not None:
+            return documents.limits(self.session, watched.history, watched.beating.limits)
+        return documents.next_limits(self.place, self.session, watched.history, self.starter.limits(self.session))
 
     # -- hands
 
@@ -373,7 +373,7 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
     # -- leaving
 
     def action_leave(self) -> None:
-        if not self.has_session or not self.dashboard.alive or self.read_only or self.showing_home:
+        if not self.has_session or not self.watched.alive or self.read_only or self.showing_home:
             self.exit()
         else:
             questions.ask_leave(self, "s" if self.demo else "l")

@@ -50,12 +50,12 @@ class EngineWatch:
 
         def failed(why: str) -> None:
             self._started_ms = 0
-            viewer.dashboard.refresh_state()
+            viewer.refresh_state()
             if why:
                 viewer.notify(why, severity="error", timeout=15)
 
         self._started_ms = viewer.now_ms()
-        viewer.dashboard.refresh_state()
+        viewer.refresh_state()
         begin(viewer, viewer.place, viewer.session.name, act, lambda _: None, failed)
 
     def _look_after(self, engine: Engine) -> None:

@@ -90,12 +90,12 @@ class Pages(_Host):
 
     def arrived(self) -> None:
         """A session's journal is read for the first time: one that does not run shows what to check before it does."""
-        dashboard = self.dashboard
+        engine = self.dashboard.watched.engine
         number, self.arriving_at = self.arriving_at, None
         if number is not None and self.showing_dashboard:
             self.open_experiment(number)
             return
-        idle = dashboard.engine is not None and dashboard.engine.state in ("paused", "stopped", "lost")
+        idle = engine is not None and engine.state in ("paused", "stopped", "lost")
         if self.returning and idle and self.showing_dashboard:
             self.open_returning()
 

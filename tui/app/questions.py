@@ -20,29 +20,29 @@ def refusal(viewer: Viewer, action: str) -> str:
         return ""
     if not viewer.has_session or (viewer.screen_stack and not getattr(viewer.screen, "OF_SESSION", True)):
         return "Open the session first (enter)."
-    dashboard = viewer.dashboard
-    if dashboard.gone:
+    watched = viewer.watched
+    if watched.gone:
         return "This session's folder was deleted or moved; ctrl+o shows the others, q leaves."
     if action in _PAGES:
         there = any(type(screen).__name__ == _PAGES[action] for screen in viewer.screen_stack)
         return "This is it; esc goes back." if there else ""
     if action == "resume":
-        if dashboard.alive or not dashboard.opened:
-            return "The engine is running." if dashboard.opened else "The journal is still being read."
+        if watched.alive or not watched.opened:
+            return "The engine is running." if watched.opened else "The journal is still being read."
         if not viewer.starter.can_resume(viewer.place, viewer.session):
             return "This screen only watches; `autoresearch resume` in its target's folder starts an engine."
-    if action in ("pause", "stop") and not dashboard.alive:
+    if action in ("pause", "stop") and not watched.alive:
         return "No engine is running; r starts one."
     return ""
 
 
 def pausing(viewer: Viewer) -> bool:
     """Whether a pause is asked for, by whomever, and not yet done."""
-    dashboard = viewer.dashboard
-    if not dashboard.alive or dashboard.live is None:
+    watched = viewer.watched
+    if not watched.alive or watched.live is None:
         return False
-    asked = [request.kind for request in dashboard.inbox if request.kind in ("pause", "unpause")]
-    return asked[-1] == "pause" if asked else dashboard.live.pausing == "pause"
+    asked = [request.kind for request in watched.inbox if request.kind in ("pause", "unpause")]
+    return asked[-1] == "pause" if asked else watched.live.pausing == "pause"
 
 
 def pausing_words(viewer: Viewer) -> str:

@@ -355,3 +355,25 @@ def choices(history: History) -> dict[str, list[tuple[str, int]]]:
         "category": Counter(clean_line(row.category) for row in dead if row.category).most_common(),
         "cause": Counter(row.cause for row in dead if row.cause).most_common(),
     }
+
+
+# -- acting on them
+
+
+def refusal(action: str, entry: Entry, history: History, by: int = 1) -> str:
+    """Why `edit`, `veto`, `restore`, `move`, `give_up` or `retry` cannot be done to it; "" when it can."""
+    if action in ("edit", "veto", "give_up") and entry.kind == "idea" and not entry.id:
+        return "It waits in the inbox and has no id yet."
+    if action == "edit" and (entry.kind != "idea" or entry.where not in ("open", "vetoed")):
+        return "Only an idea that has not been tried can be changed."
+    if action == "restore" and (entry.kind != "idea" or entry.where != "vetoed"):
+        return "Only a vetoed idea can be put back."
+    if action == "move" and moved(history, entry.id, by) is None:
+        return "It stands at that end of the list." if entry.where == "open" else "Only open ideas have an order."
+    if action == "veto" and (entry.kind in ("experiment", "knob") or entry.where in ("vetoed", "tried", "taken")):
+        return "What was tried stays on record; only ideas and written dead ends can be vetoed."
+    if action == "give_up" and (entry.kind in ("dead_end", "knob") or entry.where in ("vetoed", "tried", "taken")):
+        return "It is a dead end already, or being tried."
+    if action == "retry" and (entry.kind == "idea" or len(entry.experiments) != 1):
+        return "Only a single experiment can be tried again."
+    return ""

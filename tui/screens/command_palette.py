@@ -19,7 +19,7 @@ from autoresearch.state.text import clean_line
 from autoresearch.tui.look.keys import Command
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.modals import LeftOnce
-from autoresearch.tui.widgets.line_view import LineView
+from autoresearch.tui.widgets.listing import Listing
 
 _MOST_LINES = 16
 _FIRST = ("app.pause", "app.resume", "app.stop")
@@ -33,44 +33,36 @@ class _Entry:
     act: Callable[[], object]
 
 
-class _Found(LineView):
+class _Found(Listing):
     """What fits the typed words, best first, with a cursor."""
 
     can_focus = False
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette, id="found")
-        self.entries: list[_Entry] = []
-        self.cursor = 0
+        self.found: list[_Entry] = []
         self.message = "Nothing that is possible now reads like this."
 
     def show(self, entries: list[_Entry]) -> None:
-        self.entries = entries
+        self.found = entries
         self.cursor = 0
         self.to_line(0)
         self.changed()
 
-    def count(self) -> int:
-        return len(self.entries)
+    def entries(self) -> int:
+        return len(self.found)
 
     def draw(self, number: int, width: int) -> list[Segment]:
-        entry = self.entries[number]
+        entry = self.found[number]
         here = number == self.cursor
         room = max(0, width - len(entry.keys) - 5)
         text = f"{clean_line(entry.words, max(1, room)):<{room}}"
-        pairs = [
-            (" > " if here else "   ", self.palette.key),
-            (text, self.palette.strong if here else self.palette.text),
-            (f" {entry.keys} ", self.palette.key),
+        line = [
+            Segment(" > " if here else "   ", self.palette.key),
+            Segment(text, self.palette.strong if here else self.palette.text),
+            Segment(f" {entry.keys} ", self.palette.key),
         ]
-        return [Segment(part, style + self.palette.cursor if here else style) for part, style in pairs]
-
-    def move(self, by: int) -> None:
-        if self.entries:
-            self.cursor = max(0, min(len(self.entries) - 1, self.cursor + by))
-            if not self.scroll_offset.y <= self.cursor < self.scroll_offset.y + self.size.height:
-                self.to_line(self.cursor if by < 0 else self.cursor - self.size.height + 1)
-            self.refresh()
+        return self.lit(line) if here else line
 
 
 class Commands(LeftOnce[None], ModalScreen[None]):
@@ -117,12 +109,13 @@ class Commands(LeftOnce[None], ModalScreen[None]):
         self.query_one(_Found).show([entry for _, entry in found])
 
     def action_move(self, by: int) -> None:
-        self.query_one(_Found).move(by)
+        found = self.query_one(_Found)
+        found.move(found.cursor + by)
 
     def on_input_submitted(self) -> None:
         found = self.query_one(_Found)
-        if found.entries:
-            entry = found.entries[found.cursor]
+        if found.found:
+            entry = found.found[found.cursor]
             self.dismiss()
             self.app.call_later(entry.act)
 

@@ -89,14 +89,11 @@ class ExperimentScreen(SessionPage):
         with Container(id="split"):
             with Vertical(id="told"):
                 yield StripPlot(self.palette, id="strip")
-                verdict = TextList(self.palette, id="verdict", classes="framed")
-                verdict.most_lines = 40
-                yield verdict
+                yield TextList(self.palette, "verdict", "framed", most_lines=40)
             yield DiffView(self.palette, id="diff", classes="framed")
             yield LogView(self.palette, id="run-log", classes="framed")
-            outputs = TextList(self.palette, id="outputs", classes="framed")
-            outputs.most_lines = 4
-            yield outputs
+            message = "It kept no outputs; name files in `measure.keep` to have them kept."
+            yield TextList(self.palette, "outputs", "framed", message)
 
     def stamp(self) -> tuple[object, ...]:
         return (*super().stamp(), self.number)
@@ -151,9 +148,7 @@ class ExperimentScreen(SessionPage):
             self.query_one("#diff", DiffView).show("")
             self._ask_git(found)
         self._outputs = experiment.kept(session, self.number, found.against_number if found else None)
-        outputs = self.query_one("#outputs", TextList)
-        outputs.message = "It kept no outputs; name files in `measure.keep` to have them kept."
-        outputs.show(list(beside(self._outputs, found, self.palette)))
+        self.query_one("#outputs", TextList).show(list(beside(self._outputs, found, self.palette)))
 
     def _ask_git(self, found: Experiment) -> None:
         place, session, number = self.viewer.place, self.viewer.session, found.number

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar, cast
 
-from rich.cells import cell_len, set_cell_size
-from rich.segment import Segment
-from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.events import Click
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from autoresearch.state.journal import SCORE_MARKS
 from autoresearch.state.session import Heartbeat, Place, Session, list_sessions, target_of
 from autoresearch.state.text import safe_line
-from autoresearch.tui.facts import words
 from autoresearch.tui.facts.engine import Engine
-from autoresearch.tui.facts.overview import Overview, age, moment, overview_of
+from autoresearch.tui.facts.overview import Overview, overview_of
 from autoresearch.tui.look.keys import Reasoned, line_of
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.delete_session import ask_to_delete
@@ -30,167 +23,15 @@ from autoresearch.tui.screens.modals import LeftOnce
 from autoresearch.tui.screens.start_engine import begin, begin_new
 from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
 from autoresearch.tui.widgets.key_line import KeyLine
-from autoresearch.tui.widgets.line_view import LineView
-from autoresearch.tui.widgets.spark import spark
-from autoresearch.tui.widgets.state_line import cut
+from autoresearch.tui.widgets.session_list import SessionList, is_starred
 
 _EVERY_S = 2.0
-_ROOMY = 112
-"""Columns from which spend, age and the interval have a place of their own."""
 _SHOWN_EVERY_S = 0.25
 _REST_S = 0.01
 """Between two sessions: reading is work of Python's, and the screen has to get a turn."""
 _STARTING_MS = 15_000
 _Batch = dict[str, "tuple[tuple[object, ...], Overview | str]"]
 """By name: what a session's files looked like, and what they said."""
-
-
-class SessionList(Reasoned, LineView):
-    """Two lines a session: what people compare, and what it does or why it rests."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", id="home.open", tooltip="Open this session"),
-    ]
-
-    def __init__(self, palette: Palette, now_ms: Callable[[], int]) -> None:
-        super().__init__(palette, id="sessions")
-        self.now_ms = now_ms
-        self.sessions: list[Session] = []
-        self.read: dict[str, Overview | str] = {}
-        """What is known by name; a sentence where a session cannot be read."""
-        self.cursor = 0
-
-    @property
-    def chosen(self) -> Session | None:
-        return self.sessions[self.cursor] if self.sessions else None
-
-    def show(self, sessions: list[Session], read: dict[str, Overview | str]) -> None:
-        """The cursor stays on its session."""
-        before = self.chosen
-        self.sessions, self.read = sessions, read
-        names = [session.name for session in sessions]
-        at = names.index(before.name) if before is not None and before.name in names else self.cursor
-        self.cursor = max(0, min(at, len(sessions) - 1))
-        self.changed()
-
-    def count(self) -> int:
-        return 2 * len(self.sessions)
-
-    def draw(self, number: int, width: int) -> list[Segment]:
-        session = self.sessions[number // 2]
-        here = number // 2 == self.cursor
-        known = self.read.get(session.name)
-        parts = self._standing(session, known, width) if number % 2 == 0 else self._doing(known, width)
-        lead = [Segment(" > " if here and number % 2 == 0 else "   ", self.palette.key)]
-        fitting = cut([(part.text, part.style) for part in (*lead, *parts)], width)
-        line = [Segment(text, style) for text, style in fitting]
-        if here:
-            plain = Style.null()
-            line = [
-                Segment(text, style if style and style.bgcolor else (style or plain) + self.palette.cursor)
-                for text, style, _ in line
-            ]
-            room = width - sum(cell_len(segment.text) for segment in line)
-            line.append(Segment(" " * max(0, room), self.palette.cursor))
-        return line
-
-    def _standing(self, session: Session, known: Overview | str | None, width: int) -> list[Segment]:
-        palette = self.palette
-        name = Segment(_fixed(safe_line(session.name), 20 if width >= _ROOMY else 13), palette.strong)
-        if known is None:
-            return [name, Segment(_fixed("…", 16), palette.quiet)]
-        if isinstance(known, str):
-            return [name, Segment(" UNREADABLE ", palette.warn)]
-        badge = words.badge(known.engine, known.live)
-        busy = known.engine.state in ("running", "starting")
-        attention = known.engine.state in ("silent", "lost")
-        style = palette.good if busy else palette.warn if attention else palette.strong
-        count = known.document["counts"]
-        usd = known.document["spend"]["usd"]
-        parts = [
-            name,
-            Segment(f" {badge} ", style),
-            Segment(" " * max(1, 15 - len(badge)), palette.text),
-            Segment(_fixed(self._best(known, width >= _ROOMY), 32 if width >= _ROOMY else 22), palette.keep),
-            Segment(f"{count['tried']:>5,} tried {count['kept']:>3,}✓ ", palette.text),
-        ]
-        if width >= _ROOMY:
-            parts.append(Segment(f"{f'${usd:,.2f}' if usd else '':>9} ", palette.quiet))
-            parts.append(
-                Segment(f"{age(self.now_ms(), known.began_ms) if known.began_ms else '':>4} old  ", palette.quiet)
-            )
-        room = width - 4 - sum(cell_len(part.text) for part in parts)
-        if room >= 6:
-            parts += spark(known.curve, known.lower, min(room, 40), palette)
-        return parts
-
-    def _best(self, known: Overview, roomy: bool) -> str:
-        best = known.best
-        if best is None:
-            return "no result yet"
-        change = best.change if roomy else best.change.partition(" ±")[0]
-        value = best.value + "*" * _is_starred(known)
-        return f"{value}  {change}" if change else f"{value}  the baseline"
-
-    def _doing(self, known: Overview | str | None, width: int) -> list[Segment]:
-        palette = self.palette
-        if known is None:
-            return [Segment("reading its journal", palette.quiet)]
-        if isinstance(known, str):
-            return [Segment(known, palette.text)]
-        parts = [Segment(f"{safe_line(known.target)} · " if known.target else "", palette.quiet)]
-        if known.archived:
-            parts.append(Segment("archived · ", palette.quiet))
-        parts.append(Segment(safe_line(known.doing), palette.text if known.engine.alive else palette.quiet))
-        usd = known.document["spend"]["usd"]
-        if width < _ROOMY and usd:
-            parts.append(Segment(f" · ${usd:,.2f}", palette.quiet))
-        if not known.engine.alive and known.last_ms:
-            now = self.now_ms()
-            ago = f"{age(now, known.last_ms)} ago".replace("now ago", "just now")
-            parts.append(Segment(f" · {ago}, {moment(known.last_ms)}", palette.quiet))
-        return parts
-
-    def _move(self, to: int) -> None:
-        if not self.sessions:
-            return
-        self.cursor = max(0, min(to, len(self.sessions) - 1))
-        top, height = self.scroll_offset.y, self.size.height
-        if 2 * self.cursor < top:
-            self.to_line(2 * self.cursor)
-        elif 2 * self.cursor + 2 > top + height:
-            self.to_line(2 * self.cursor + 2 - height)
-        self.refresh()
-        cast("HomeScreen", self.screen).refresh_keys()
-
-    def action_down(self) -> None:
-        self._move(self.cursor + 1)
-
-    def action_up(self) -> None:
-        self._move(self.cursor - 1)
-
-    def action_page(self, pages: int) -> None:
-        self._move(self.cursor + pages * max(1, self.size.height // 2))
-
-    def action_first(self) -> None:
-        self._move(0)
-
-    def action_last(self) -> None:
-        self._move(len(self.sessions))
-
-    def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
-        return "There is no session to open; n starts one." if action == "open" and not self.sessions else ""
-
-    def action_open(self) -> None:
-        cast("HomeScreen", self.screen).open_chosen()
-
-    def on_click(self, event: Click) -> None:
-        at = (event.y + self.scroll_offset.y) // 2
-        if at < len(self.sessions):
-            again = at == self.cursor
-            self._move(at)
-            if again:
-                self.action_open()
 
 
 class HomeScreen(Reasoned, LeftOnce[None]):
@@ -322,7 +163,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         words = f" {safe_line(name)}  {len(shown)} session{'s' if len(shown) != 1 else ''}"
         if hidden:
             words += f", {len(hidden)} archived" + ("" if self.with_archived else " and not shown (A)")
-        if any(_is_starred(self.read.get(session.name)) for session in shown):
+        if any(is_starred(self.read.get(session.name)) for session in shown):
             words += " · * reported by its own run"
         self.query_one("#home-title", Static).update(words, layout=False)
         self.refresh_keys()
@@ -388,6 +229,12 @@ class HomeScreen(Reasoned, LeftOnce[None]):
     def place_of(self, known: Overview) -> Place:
         """Where the session's target lies: it may be another folder of the repository."""
         return replace(self.place, prefix=known.target)
+
+    def on_session_list_moved(self) -> None:
+        self.refresh_keys()
+
+    def on_session_list_chosen(self) -> None:
+        self.open_chosen()
 
     def open_chosen(self) -> None:
         session = self.listing.chosen
@@ -467,13 +314,3 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         self.refresh_list()
         if why:
             self.notify(why, severity="error", timeout=15)
-
-
-def _is_starred(known: Overview | str | None) -> bool:
-    """Whether its score comes from where the agent's code could print one of its own."""
-    return isinstance(known, Overview) and known.document["scored"] in SCORE_MARKS
-
-
-def _fixed(text: str, width: int) -> str:
-    """Exactly so many cells and at least one blank at the end."""
-    return set_cell_size(text if cell_len(text) < width else set_cell_size(text, width - 2) + "…", width)

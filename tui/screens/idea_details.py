@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from autoresearch.state.journal import History
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import documents
@@ -16,7 +14,17 @@ _STATES = {"open": "to try", "taken": "being tried", "tried": "tried", "vetoed":
 _SHOWN = 60
 
 
-def details_of(entry: Entry, history: History, palette: Palette) -> list[Item]:
+Hit = dict[str, object]
+"""One experiment as `search` finds it."""
+
+
+def details_of(item: Entry | Family | Hit, history: History, palette: Palette) -> list[Item]:
+    if isinstance(item, Entry):
+        return _details_of_entry(item, history, palette)
+    return _details_of_family(item, history, palette) if isinstance(item, Family) else _details_of_hit(item, palette)
+
+
+def _details_of_entry(entry: Entry, history: History, palette: Palette) -> list[Item]:
     where = TITLES.get(entry.where) or _STATES.get(entry.where, entry.where)
     name = f"{entry.id} " if entry.kind != "knob" else ""
     items: list[Item] = [
@@ -36,7 +44,7 @@ def details_of(entry: Entry, history: History, palette: Palette) -> list[Item]:
     return items + _experiments(entry.experiments, history, palette)
 
 
-def details_of_family(family: Family, history: History, palette: Palette) -> list[Item]:
+def _details_of_family(family: Family, history: History, palette: Palette) -> list[Item]:
     fates = (("kept", family.kept), ("worse", family.refuted), ("unproven", family.unproven),
              ("crashed or blocked", family.crashed))  # fmt: skip
     said = ", ".join(f"{count} {name}" for name, count in fates if count)
@@ -67,7 +75,7 @@ def _experiments(experiments: tuple[int, ...], history: History, palette: Palett
     return items
 
 
-def details_of_hit(hit: Mapping[str, object], palette: Palette) -> list[Item]:
+def _details_of_hit(hit: Hit, palette: Palette) -> list[Item]:
     metric = hit["metric"]
     value = numbers.metric(metric if isinstance(metric, float) else None)
     items: list[Item] = [

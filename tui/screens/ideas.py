@@ -11,16 +11,16 @@ from textual.containers import Container
 from textual.widget import Widget
 from textual.widgets import Input
 
-from autoresearch.state.journal import History, Row, records
 from autoresearch.state.session import SessionError, open_session, target_of
 from autoresearch.state.text import safe_line
 from autoresearch.tui.facts import ideas
-from autoresearch.tui.facts.ideas import Entry, Filter
+from autoresearch.tui.facts.ideas import Entry, Family, Filter
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.screens.idea_details import details_of, details_of_family, details_of_hit
+from autoresearch.tui.screens import idea_acts
+from autoresearch.tui.screens.idea_details import Hit, details_of
+from autoresearch.tui.screens.idea_picks import dead_pick, family_pick, heading, hit_pick, idea_pick, row_pick
 from autoresearch.tui.screens.session_page import SessionPage, literal
 from autoresearch.tui.widgets.pick_list import Pick, Picks
-from autoresearch.tui.widgets.plot import GLYPHS
 from autoresearch.tui.widgets.text_list import TextList
 
 Tab = Literal["ideas", "dead", "families", "search"]
@@ -67,9 +67,9 @@ class IdeasScreen(SessionPage):
         super().__init__(palette)
         self.tab: Tab = tab
         self.chosen = Filter()
-        self._entries: dict[str, Entry] = {}
-        self._families: dict[str, ideas.Family] = {}
-        self._hits: dict[str, dict[str, object]] = {}
+        self._listed: dict[str, Entry | Family | Hit] = {}
+        """What the entries of the list stand for, by key."""
+        self._hits: dict[str, Hit] = {}
         self._asked: tuple[str, Filter] = ("", self.chosen)
 
     def body(self) -> Iterable[Widget]:
@@ -78,8 +78,8 @@ class IdeasScreen(SessionPage):
         yield field
         with Container(id="split"):
             yield Picks(self.palette, id="picks", classes="framed")
-            details = TextList(self.palette, id="details", classes="framed")
-            details.most_lines = 60
+            message = "What is under the cursor is shown here whole."
+            details = TextList(self.palette, "details", "framed", message, most_lines=60)
             details.can_focus = False
             yield details
 
@@ -89,14 +89,9 @@ class IdeasScreen(SessionPage):
         picks = self.query_one("#picks", Picks)
         self.query_one("#words").display = self.tab == "search"
         picks.message = _EMPTY[self.tab]
-        if self.tab == "ideas":
-            shown = self._ideas()
-        elif self.tab == "dead":
-            shown = self._dead_ends()
-        elif self.tab == "families":
-            shown = self._family_picks()
-        else:
-            shown = self._found()
+        lists = {"ideas": self._ideas, "dead": self._dead_ends, "families": self._family_picks, "search": self._found}
+        self._listed = {}
+        shown = lists[self.tab]()
         if not shown and self.chosen and self.tab != "search":
             picks.message = f"Nothing here is {self.chosen.said()}; esc shows all."
         picks.show(shown)
@@ -120,114 +115,60 @@ class IdeasScreen(SessionPage):
         return f"{_TITLES[tab]} ({sum(map(len, found.values()))})"
 
     def _ideas(self) -> list[Pick]:
-        palette = self.palette
         found = ideas.ideas(self.history, self.pending(), self.chosen)
-        self._entries = {}
         picks: list[Pick] = []
         for state, title in _STATES.items():
-            entries = found[state]
-            if entries:
-                picks.append(Pick("", "", palette.title, f"{title} ({len(entries)})", palette.title))
-            picks += [self._idea(entry, number) for number, entry in enumerate(entries, 1)]
+            if found[state]:
+                picks.append(heading(f"{title} ({len(found[state])})", self.palette))
+            for number, entry in enumerate(found[state], 1):
+                key = entry.id or f"+{number}"
+                self._listed[key] = entry
+                picks.append(idea_pick(key, entry, number, self.palette))
         return picks
-
-    def _idea(self, entry: Entry, number: int) -> Pick:
-        palette = self.palette
-        key = entry.id or f"+{number}"
-        self._entries[key] = entry
-        text = entry.text + (f" ({entry.reason})" if entry.reason else "")
-        if entry.where == "open":
-            mark, style, text_style = f"{number:>2}", palette.keep, palette.text
-        elif entry.where == "taken":
-            mark, style, text_style = " >", palette.run, palette.text
-        elif entry.where == "tried" and entry.status:
-            mark, style, text_style = (
-                f" {GLYPHS[entry.status]}",
-                palette.status(entry.status, entry.cause),
-                palette.quiet,
-            )
-        else:
-            mark, style, text_style = " –", palette.quiet, palette.quiet
-        tail = f"… {entry.pending}" if entry.pending else entry.estimate if entry.where == "tried" else ""
-        return Pick(key, mark, style, text, text_style, lead=entry.id, tail=tail)
 
     def _dead_ends(self) -> list[Pick]:
-        palette = self.palette
-        found = ideas.dead_ends(self.history, self.chosen)
         going = {str(each.args.get("id")): each.words for each in self.pending() if each.kind == "veto"}
-        self._entries = {}
         picks: list[Pick] = []
-        for name, entries in found.items():
-            if not entries:
-                continue
-            total = sum(len(entry.experiments) or 1 for entry in entries)
-            picks.append(Pick("", "", palette.title, f"{ideas.TITLES[name]} ({total})", palette.title))
+        for name, entries in ideas.dead_ends(self.history, self.chosen).items():
+            if entries:
+                total = sum(len(entry.experiments) or 1 for entry in entries)
+                picks.append(heading(f"{ideas.TITLES[name]} ({total})", self.palette))
             for entry in entries:
                 key = entry.id if entry.kind != "knob" else f"{name}{entry.id}"
-                self._entries[key] = entry
-                picks.append(self._dead(key, entry, going.get(entry.id, "")))
+                self._listed[key] = entry
+                picks.append(dead_pick(key, entry, self.palette, going.get(entry.id, "")))
         return picks
-
-    def _dead(self, key: str, entry: Entry, pending: str) -> Pick:
-        palette = self.palette
-        status: str = entry.status or ("crash" if entry.where == "crashed" else "discard")
-        style = palette.status(status, "unproven" if entry.where == "unproven" else entry.cause)
-        text = entry.text
-        if entry.kind == "experiment" and entry.where == "crashed":
-            text += f" ({entry.cause.replace('_', ' ')})"
-        if entry.reason:
-            text += f". {entry.reason}"
-        if entry.retry_if:
-            text = f"{text.rstrip('.')}. Retry if {entry.retry_if}."
-        mark = "≡" if entry.kind == "knob" else GLYPHS[status]
-        lead = "" if entry.kind == "knob" else entry.id
-        tail = f"… {pending}" if pending else entry.estimate
-        return Pick(key, mark, style, text, palette.text, lead=lead, tail=tail)
 
     def _family_picks(self) -> list[Pick]:
-        palette = self.palette
-        self._families = {f"={family.name}": family for family in ideas.families(self.history, self.chosen)}
-        picks = []
-        for key, family in self._families.items():
-            counts = ((family.kept, "✓"), (family.refuted, "×"), (family.unproven, "~"), (family.crashed, "!"))
-            fates = " ".join(f"{count}{mark}" for count, mark in counts if count)
-            line = family.line if family.line.startswith(family.called) else f"{family.called}: {family.line}"
-            style = palette.keep if family.kept else palette.quiet
-            picks.append(Pick(key, f"{family.tried:>3}", style, line, palette.text, tail=fates))
-        return picks
+        families = {f"={family.name}": family for family in ideas.families(self.history, self.chosen)}
+        self._listed.update(families)
+        return [family_pick(key, family, self.palette) for key, family in families.items()]
 
     def _found(self) -> list[Pick]:
-        palette = self.palette
-        return [
-            Pick(key, GLYPHS[str(hit["status"])], palette.status(str(hit["status"]), str(hit["cause"])),
-                 str(hit["description"]), palette.text, lead=f"{hit['session']} #{hit['number']}")
-            for key, hit in self._hits.items()
-        ]  # fmt: skip
+        self._listed.update(self._hits)
+        return [hit_pick(key, hit, self.palette) for key, hit in self._hits.items()]
 
     def on_picks_moved(self) -> None:
         self._detail()
         self.show_keys()
 
     def _detail(self) -> None:
-        key = self.query_one("#picks", Picks).picked
+        item = self._listed.get(self.query_one("#picks", Picks).picked)
         details = self.query_one("#details", TextList)
-        details.message = "What is under the cursor is shown here whole."
-        if self.tab == "families" and key in self._families:
-            shown = details_of_family(self._families[key], self.history, self.palette)
-        elif self.tab == "search" and key in self._hits:
-            shown = details_of_hit(self._hits[key], self.palette)
-        elif key in self._entries and self.tab in ("ideas", "dead"):
-            shown = details_of(self._entries[key], self.history, self.palette)
-        else:
-            shown = []
+        shown = details_of(item, self.history, self.palette) if item is not None else []
         details.show([(mark, style, safe_line(text), look) for mark, style, text, look in shown])
         details.to_line(0)
 
     @property
     def entry(self) -> Entry | None:
-        if self.tab not in ("ideas", "dead"):
-            return None
-        return self._entries.get(self.query_one("#picks", Picks).picked)
+        item = self._listed.get(self.query_one("#picks", Picks).picked)
+        return item if isinstance(item, Entry) else None
+
+    @property
+    def _under_cursor(self) -> Entry:
+        """For an action that `refusal` lets pass."""
+        assert self.entry is not None
+        return self.entry
 
     # -- going about
 
@@ -242,15 +183,11 @@ class IdeasScreen(SessionPage):
         self.action_tab(TABS[(TABS.index(self.tab) + by) % len(TABS)])
 
     def on_picks_chosen(self, message: Picks.Chosen) -> None:
-        if self.tab == "search":
-            self._open_hit(self._hits[message.key])
+        item = self._listed[message.key]
+        if isinstance(item, dict):
+            self._open_hit(item)
             return
-        if self.tab == "families":
-            family = self._families[message.key]
-            title, numbers = family.called, family.experiments
-        else:
-            entry = self._entries[message.key]
-            title, numbers = entry.text, entry.experiments
+        title, numbers = item.called if isinstance(item, Family) else item.text, item.experiments
         if not numbers:
             self.notify("No experiment has tried this yet.", timeout=4)
         elif len(numbers) == 1:
@@ -258,7 +195,7 @@ class IdeasScreen(SessionPage):
         else:
             self.app.push_screen(ExperimentsOf(self.palette, title, numbers))
 
-    def _open_hit(self, hit: dict[str, object]) -> None:
+    def _open_hit(self, hit: Hit) -> None:
         name, number = str(hit["session"]), hit["number"]
         assert isinstance(number, int)
         if name == self.viewer.session.name:
@@ -307,7 +244,7 @@ class IdeasScreen(SessionPage):
         else:
             self._take(asked, [])
 
-    def _take(self, asked: tuple[str, Filter], found: list[dict[str, object]]) -> None:
+    def _take(self, asked: tuple[str, Filter], found: list[Hit]) -> None:
         if asked != self._asked or not self.is_mounted:
             return  # another thing was asked meanwhile
         self._hits = {f"{hit['session']} #{hit['number']}": hit for hit in found}
@@ -317,9 +254,7 @@ class IdeasScreen(SessionPage):
             self.query_one("#picks").refresh()
 
     def _only(self, **changes: str) -> None:
-        before = self.chosen
-        self.chosen = Filter(**{name: changes.get(name, getattr(before, name))
-                                for name in ("words", "category", "where", "cause")})  # fmt: skip
+        self.chosen = replace(self.chosen, **changes)
         if self.tab == "search":
             self._search()
         self.show_again()
@@ -358,84 +293,25 @@ class IdeasScreen(SessionPage):
         entry = self.entry
         if entry is None:
             return "Nothing is under the cursor that this could change."
-        if action in ("edit", "veto", "give_up") and entry.kind == "idea" and not entry.id:
-            return "It waits in the inbox and has no id yet."
-        if action == "edit" and (entry.kind != "idea" or entry.where not in ("open", "vetoed")):
-            return "Only an idea that has not been tried can be changed."
-        if action == "restore" and (entry.kind != "idea" or entry.where != "vetoed"):
-            return "Only a vetoed idea can be put back."
-        if action == "move":
-            by = parameters[0] if parameters and isinstance(parameters[0], int) else 1
-            if ideas.moved(self.history, entry.id, by) is None:
-                return (
-                    "It stands at that end of the list." if entry.where == "open" else "Only open ideas have an order."
-                )
-        if action == "veto" and (entry.kind in ("experiment", "knob") or entry.where in ("vetoed", "tried", "taken")):
-            return "What was tried stays on record; only ideas and written dead ends can be vetoed."
-        if action == "give_up" and (entry.kind in ("dead_end", "knob") or entry.where in ("vetoed", "tried", "taken")):
-            return "It is a dead end already, or being tried."
-        if action == "retry" and (entry.kind == "idea" or len(entry.experiments) != 1):
-            return "Only a single experiment can be tried again."
-        return ""
+        return ideas.refusal(action, entry, self.history, *(by for by in parameters if isinstance(by, int)))
 
     def action_edit(self) -> None:
-        entry = self.entry
-        assert entry is not None
-
-        def change(text: str) -> None:
-            if text and text != entry.text:
-                self._ask("idea", f"{entry.id} has its new text.", id=entry.id, text=text)
-
-        self.ask_line(f"Change {entry.id}", "Agents read the new text.", "what to try", change, entry.text)
+        idea_acts.edit(self, self._under_cursor)
 
     def action_veto(self) -> None:
-        entry = self.entry
-        assert entry is not None
-
-        def veto(reason: str) -> None:
-            self._ask("veto", f"{entry.id} goes off the list.", id=entry.id, reason=reason)
-
-        self.ask_line(f"Veto {entry.id}", entry.text, "why; the agent reads it (may stay empty)", veto)
+        idea_acts.veto(self, self._under_cursor.id, self._under_cursor.text)
 
     def action_restore(self) -> None:
-        entry = self.entry
-        assert entry is not None
-        self._ask("idea", f"{entry.id} is back on the list.", id=entry.id, text=self.history.ideas[entry.id].text)
+        idea_acts.restore(self, self._under_cursor.id)
 
     def action_move(self, by: int) -> None:
-        entry = self.entry
-        assert entry is not None
-        args = ideas.moved(self.history, entry.id, by)
-        assert args is not None
-        self._ask("idea", "", **args)
+        idea_acts.move(self, self._under_cursor.id, by)
 
     def action_give_up(self) -> None:
-        entry = self.entry
-        assert entry is not None
-
-        def ask_condition(reason: str) -> None:
-            if reason:
-                self.ask_line("Worth another try if …", reason, "a condition (may stay empty)",
-                              lambda condition: self._give_up(entry, reason, condition))  # fmt: skip
-
-        self.ask_line(f"Dead end: {entry.id}", entry.text, "why it failed, or will not work", ask_condition)
-
-    def _give_up(self, entry: Entry, reason: str, condition: str) -> None:
-        if entry.kind == "idea":
-            args = ideas.given_up(self.history.ideas[entry.id], reason, condition)
-        else:
-            args = {"text": f"{entry.text}: {reason}", "list": entry.where, "experiment": entry.experiments[0],
-                    "retry_if": condition}  # fmt: skip
-        self._ask("dead_end", "It goes to the dead ends.", **args)
+        idea_acts.give_up(self, self._under_cursor)
 
     def action_retry(self) -> None:
-        entry = self.entry
-        assert entry is not None
-        self._ask("retry", f"#{entry.experiments[0]} is tried again next.", experiment=entry.experiments[0])
-
-    def _ask(self, kind: str, said: str, **args: object) -> None:
-        self.viewer.ask(kind, said, **args)
-        self.look()
+        idea_acts.retry(self, self._under_cursor.experiments[0])
 
 
 class ExperimentsOf(SessionPage):
@@ -457,21 +333,9 @@ class ExperimentsOf(SessionPage):
         picks = self.query_one("#picks", Picks)
         picks.border_title = literal(self.what)
         picks.message = "They are no longer in the journal."
-        rows = [
-            self.history.by_number[n] for n in sorted(self.experiments, reverse=True) if n in self.history.by_number
-        ]
-        picks.show([_line_of(row, self.history, self.palette) for row in rows])
+        known = self.history.by_number
+        rows = [known[number] for number in sorted(self.experiments, reverse=True) if number in known]
+        picks.show([row_pick(row, self.palette) for row in rows])
 
     def on_picks_chosen(self, message: Picks.Chosen) -> None:
         self.viewer.open_experiment(int(message.key))
-
-
-def _line_of(row: Row, history: History, palette: Palette) -> Pick:
-    from autoresearch.tui.facts import documents
-
-    status: records.Status = row.status
-    evidence = documents.evidence_text(row) or row.cause.replace("_", " ")
-    style = palette.status(status, row.cause)
-    return Pick(
-        str(row.number), GLYPHS[status], style, safe_line(row.description), palette.text, f"#{row.number}", evidence
-    )

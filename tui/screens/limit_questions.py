@@ -10,7 +10,7 @@ from autoresearch.tui.screens.viewer import Viewer
 
 def asks_for_room(viewer: Viewer) -> bool:
     """Whether a limit would pause the engine at once: then nothing is started, and that limit is asked about."""
-    reached = limits.used_up(viewer.dashboard.history, viewer.bounds())
+    reached = limits.used_up(viewer.watched.history, viewer.bounds())
     if reached is None:
         return False
     ask_value(viewer, reached.limit, f"An engine would pause at once: {reached.reason}. ")
@@ -34,7 +34,7 @@ def ask_value(viewer: Viewer, name: str, why: str = "") -> None:
         viewer.ask("limit", f"The {limits.becomes(name, value)}.", name=name, value=value)
         viewer.look_again()
 
-    come = limits.so_far(name, viewer.dashboard.history)
+    come = limits.so_far(name, viewer.watched.history)
     text = f"{why}{f'So far: {come}. ' if come else ''}Type a value such as {kind.example}, or off."
     title = f"Limit on {kind.words} (now {limits.amount(name, now)})"
     viewer.push_screen(Ask(title, text, kind.example, str(now or "")), answer)

@@ -48,10 +48,10 @@ class SteerScreen(SessionPage):
             area.border_title = "A message: what it should know or do"
             area.display = not self.viewer.read_only
             yield area
-            said = TextList(self.palette, id="said", classes="framed")
+            said = TextList(
+                self.palette, "said", "framed", "No message was given yet. It comes with the next brief.", most_lines=30
+            )
             said.border_title = "Said so far"
-            said.most_lines = 30
-            said.message = "No message was given yet. It comes with the next brief."
             yield said
 
     def show(self) -> None:
@@ -85,9 +85,8 @@ class SteerScreen(SessionPage):
 
     def action_send(self) -> None:
         area = self.query_one("#message", TextArea)
-        self.viewer.ask("steer", "The agent reads it with its next brief.", text=area.text.strip())
+        self.request("steer", "The agent reads it with its next brief.", text=area.text.strip())
         area.text = ""
-        self.look()
 
     def action_other(self) -> None:
         there = self.query_one("#said") if self.focused is self.query_one("#message") else self.query_one("#message")
@@ -105,7 +104,7 @@ class SteerScreen(SessionPage):
         if not path.exists():
             self.notify("The engine has written no notebook yet.", timeout=6)
             return
-        when = "before the next brief" if self.viewer.dashboard.alive else "at the next start"
+        when = "before the next brief" if self.viewer.watched.alive else "at the next start"
         edit(self.viewer, path, f"What you changed is taken in {when}.")
 
     def _program(self) -> Path | None:

@@ -175,8 +175,7 @@ class Page(LeftOnce[None], ModalScreen[None]):
         self.items = list(items)
 
     def compose(self) -> ComposeResult:
-        page = TextList(self.palette, id="page")
-        page.most_lines = 40
+        page = TextList(self.palette, "page", most_lines=40)
         page.border_title = literal(self.heading)
         page.border_subtitle = "esc closes · j k scroll"
         yield page

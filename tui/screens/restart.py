@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -19,10 +19,11 @@ from autoresearch.tui.facts import documents, ideas, limits
 from autoresearch.tui.facts.messages import DEAF, clock
 from autoresearch.tui.facts.restart import Returning, planned, returning
 from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.screens import idea_acts
+from autoresearch.tui.screens.idea_picks import dead_pick, heading
 from autoresearch.tui.screens.limit_questions import ask_value, asks_for_room
 from autoresearch.tui.screens.session_page import SessionPage
 from autoresearch.tui.widgets.pick_list import Pick, Picks
-from autoresearch.tui.widgets.plot import GLYPHS
 from autoresearch.tui.widgets.text_list import Item, TextList
 
 _PREVIEW_FROM = 150
@@ -63,10 +64,8 @@ class ReturningScreen(SessionPage):
             picks = Picks(self.palette, id="picks", classes="framed")
             picks.border_title = "What you may want to know"
             yield picks
-            brief = TextList(self.palette, id="brief", classes="framed")
+            brief = TextList(self.palette, "brief", "framed", "Writing the brief …", most_lines=40)
             brief.border_title = "The next brief"
-            brief.most_lines = 40
-            brief.message = "Writing the brief …"
             brief.display = False
             yield brief
 
@@ -84,7 +83,7 @@ class ReturningScreen(SessionPage):
     # -- showing
 
     def facts(self) -> Returning:
-        engine = self.viewer.dashboard.engine
+        engine = self.viewer.watched.engine
         return returning(self.history, engine, self.viewer.bounds(), self.pending(), self._steps)
 
     def show(self) -> None:
@@ -96,7 +95,7 @@ class ReturningScreen(SessionPage):
     def _page(self, facts: Returning) -> Iterator[Pick]:
         palette = self.palette
         when = f", {clock(facts.since)}" if facts.since else ""
-        yield self._heading(f"Why it stopped{when}")
+        yield heading(f"Why it stopped{when}", self.palette)
         lost = facts.state == "ENGINE LOST"
         yield Pick("", "!" if lost or facts.limit else "·", palette.crash if lost else palette.keep, facts.why,
                    palette.strong)  # fmt: skip
@@ -105,13 +104,13 @@ class ReturningScreen(SessionPage):
         if lost:
             for words in last_words(self.viewer.session, _LAST_WORDS if self.app.size.height >= _TALL else 3):
                 yield Pick("", "|", palette.quiet, words, palette.quiet)
-        yield self._heading("What goes on")
+        yield heading("What goes on", palette)
         for sentence in facts.in_flight or ("Nothing was in flight: it goes on with the next proposal.",):
             yield self._line(sentence, ">")
-        yield self._heading("Limits left")
+        yield heading("Limits left", self.palette)
         yield self._line("   ".join(facts.left) or "No limit is set.")
         if facts.asked:
-            yield self._heading(f"Asked and not obeyed yet ({len(facts.asked)})")
+            yield heading(f"Asked and not obeyed yet ({len(facts.asked)})", self.palette)
             for each in facts.asked:
                 yield self._line(each.words, "…")
         yield from self._warnings(facts)
@@ -131,15 +130,12 @@ class ReturningScreen(SessionPage):
             return "Enter goes on until then tomorrow; l sets another time."
         return "The limits leave room now: enter goes on."
 
-    def _heading(self, text: str) -> Pick:
-        return Pick("", "", self.palette.title, text, self.palette.title)
-
     def _line(self, text: str, mark: str = "·") -> Pick:
         return Pick("", mark, self.palette.quiet, text, self.palette.text)
 
     def _warnings(self, facts: Returning) -> Iterator[Pick]:
         if facts.warnings:
-            yield self._heading(f"Warnings since the last start ({len(facts.warnings)})")
+            yield heading(f"Warnings since the last start ({len(facts.warnings)})", self.palette)
         for notice in facts.warnings[:_SHOWN]:
             text = safe_line(notice.text) + (f" {safe_line(notice.fix)}" if notice.fix else "")
             key = f"#{notice.experiment}" if notice.experiment in self.history.by_number else ""
@@ -147,7 +143,7 @@ class ReturningScreen(SessionPage):
 
     def _ideas(self, facts: Returning) -> Iterator[Pick]:
         palette = self.palette
-        yield self._heading(f"Ideas to try, in this order ({len(facts.ideas)})")
+        yield heading(f"Ideas to try, in this order ({len(facts.ideas)})", self.palette)
         if not facts.ideas:
             yield self._line("None is waiting; i adds one.")
         for number, entry in enumerate(facts.ideas[:_SHOWN], 1):
@@ -157,8 +153,9 @@ class ReturningScreen(SessionPage):
     def _since(self, facts: Returning) -> Iterator[Pick]:
         palette = self.palette
         since = f" of {clock(facts.started_ms)}" if facts.started_ms else ""
-        yield self._heading(
-            f"Since the last start{since}: {plural(facts.finished, 'experiment')}, {len(facts.keeps)} kept"
+        yield heading(
+            f"Since the last start{since}: {plural(facts.finished, 'experiment')}, {len(facts.keeps)} kept",
+            self.palette,
         )
         for row in facts.keeps[:_SHOWN]:
             value = documents.metric_text(row.metric, self.history)
@@ -169,21 +166,12 @@ class ReturningScreen(SessionPage):
         for name, entries in facts.dead.items():
             if entries:
                 total = sum(len(entry.experiments) or 1 for entry in entries)
-                yield self._heading(f"{ideas.TITLES[name]} since then ({total})")
+                yield heading(f"{ideas.TITLES[name]} since then ({total})", self.palette)
             for entry in entries[:_SHOWN]:
-                yield self._dead(entry)
+                key = f"#{entry.experiments[0]}" if len(entry.experiments) == 1 else entry.id
+                yield dead_pick(key, entry, self.palette)
             if len(entries) > _SHOWN:
                 yield self._line(f"{len(entries) - _SHOWN} more; d shows all")
-
-    def _dead(self, entry: ideas.Entry) -> Pick:
-        status = entry.status or ("crash" if entry.where == "crashed" else "discard")
-        style = self.palette.status(status, "unproven" if entry.where == "unproven" else "")
-        cause = f" ({entry.cause.replace('_', ' ')})" if entry.where == "crashed" and entry.cause else ""
-        text = entry.text + cause + (f". {entry.reason}" if entry.reason else "")
-        text = f"{text.rstrip('.')}. Retry if {entry.retry_if}." if entry.retry_if else text
-        mark, lead = ("≡", "") if entry.kind == "knob" else (GLYPHS[status], entry.id)
-        key = f"#{entry.experiments[0]}" if len(entry.experiments) == 1 else entry.id
-        return Pick(key, mark, style, text, self.palette.text, lead, entry.estimate)
 
     # -- what takes a moment: git, and the brief
 
@@ -270,17 +258,11 @@ class ReturningScreen(SessionPage):
 
     def action_veto(self) -> None:
         picked = self.query_one("#picks", Picks).picked
-
-        def veto(reason: str) -> None:
-            self._ask("veto", f"{picked} goes off the list.", id=picked, reason=reason)
-
         known = self.history.ideas.get(picked) or self.history.dead_ends[picked]
-        self.ask_line(f"Veto {picked}", safe_line(known.text), "why; the agent reads it (may stay empty)", veto)
+        idea_acts.veto(self, picked, safe_line(known.text))
 
     def action_move(self, by: int) -> None:
-        args = ideas.moved(self.history, self.query_one("#picks", Picks).picked, by)
-        assert args is not None
-        self._ask("idea", "", **args)
+        idea_acts.move(self, self.query_one("#picks", Picks).picked, by)
 
     def action_limit(self) -> None:
         bounds = self.viewer.bounds()
@@ -310,7 +292,3 @@ class ReturningScreen(SessionPage):
             self.viewer.open_experiment(int(picked[1:]))
         else:
             self.viewer.open_ideas()
-
-    def _ask(self, kind: str, said: str, **args: Any) -> None:
-        self.viewer.ask(kind, said, **args)
-        self.look()

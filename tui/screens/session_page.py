@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -90,10 +90,10 @@ class SessionPage(Reasoned, LeftOnce[None]):
 
     @property
     def history(self) -> History:
-        return self.viewer.dashboard.history
+        return self.viewer.watched.history
 
     def pending(self) -> list[Pending]:
-        return pending(self.viewer.dashboard.inbox, self.history)
+        return pending(self.viewer.watched.inbox, self.history)
 
     def body(self) -> Iterable[Widget]:
         raise NotImplementedError
@@ -122,7 +122,7 @@ class SessionPage(Reasoned, LeftOnce[None]):
 
     def stamp(self) -> tuple[object, ...]:
         """Another one means that there is something new to show."""
-        engine, asked = self.viewer.dashboard.engine, [request.id for request in self.viewer.dashboard.inbox]
+        engine, asked = self.viewer.watched.engine, [request.id for request in self.viewer.watched.inbox]
         return (self.history.lines, id(self.history), asked, engine.state if engine else "", self.palette.text)
 
     def look(self) -> None:
@@ -137,10 +137,10 @@ class SessionPage(Reasoned, LeftOnce[None]):
         self.look()
 
     def show_keys(self) -> None:
-        dashboard = self.viewer.dashboard
+        watched = self.viewer.watched
         mark = self.history.score_mark if self.tells_gains else ""
         heading = f"{self.heading} · score {mark}" if mark else self.heading
-        self.query_one(TitleLine).show(dashboard.heading, heading, badge(dashboard.engine, dashboard.live))
+        self.query_one(TitleLine).show(watched.heading, heading, badge(watched.engine, watched.live))
         self.query_one(PauseBanner).show(self.viewer.pausing_words())
         self.query_one("#keys", KeyLine).show(line_of(self))
 
@@ -157,6 +157,11 @@ class SessionPage(Reasoned, LeftOnce[None]):
         self.dismiss(None)
 
     # -- asking
+
+    def request(self, kind: str, said: str, **args: Any) -> None:
+        """Put it into the inbox, and show that it waits there."""
+        self.viewer.ask(kind, said, **args)
+        self.look()
 
     def ask_line(self, title: str, text: str, hint: str, then: Callable[[str], None], value: str = "") -> None:
         """Ask for a line; `then` gets it, an empty one too. Escape asks for nothing."""

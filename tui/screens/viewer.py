@@ -10,38 +10,19 @@ from typing import Any, Protocol
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from autoresearch.state.journal import History
-from autoresearch.state.session import Heartbeat, Live, Place, Request, Session
+from autoresearch.state.session import Heartbeat, Place, Session
 from autoresearch.tui.actions.engines import Starter
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.live.bell import Bell
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.look.preferences import Preferences
+from autoresearch.tui.screens.watched import Watched
 
 READS_ONLY = "This screen only reads; leave out --read-only to change something."
 
 
-class Watched(Protocol):
-    """What is known of the shown session; the dashboard has it from the feed."""
-
-    heading: str
-    history: History
-    engine: Engine | None
-    live: Live | None
-    inbox: list[Request]
-    """What people asked for and the engine has not taken yet."""
-    opened: bool
-    """The journal is read."""
-    gone: bool
-    """The session's folder is not there any more."""
-
-    @property
-    def alive(self) -> bool: ...
-    def refresh_state(self) -> None: ...
-
-
 class Viewer(Protocol):
-    """The app. `session`, `dashboard` and what is asked about them need an open session: see `has_session`."""
+    """The app. `session`, `watched` and what is asked about them need an open session: see `has_session`."""
 
     place: Place
     repository: Place
@@ -61,7 +42,7 @@ class Viewer(Protocol):
     @property
     def session(self) -> Session: ...
     @property
-    def dashboard(self) -> Watched: ...
+    def watched(self) -> Watched: ...
 
     def ask(self, kind: str, said: str, **args: Any) -> None: ...
     def refusal(self, action: str, parameters: tuple[object, ...]) -> str: ...
@@ -74,6 +55,7 @@ class Viewer(Protocol):
     def session_gone(self) -> None: ...
     def watch_run(self, folder: Path) -> None: ...
     def look_again(self) -> None: ...
+    def refresh_state(self) -> None: ...
 
     def open_session(self, place: Place, session: Session, number: int | None = None) -> None: ...
     def open_home(self) -> None: ...

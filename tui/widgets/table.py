@@ -16,13 +16,13 @@ from autoresearch.tui.facts.rows import Filter
 from autoresearch.tui.look.keys import Reasoned
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets import table_columns
-from autoresearch.tui.widgets.line_view import LineView
+from autoresearch.tui.widgets.listing import Listing
 from autoresearch.tui.widgets.table_columns import WORDS, Column
 
 __all__ = ["WORDS", "Experiments"]
 
 
-class Experiments(Reasoned, LineView):
+class Experiments(Reasoned, Listing):
     """A header line that stays, then the open experiment, then the finished ones.
 
     What mends an earlier failure stands for it: one line for the whole chain, until a person unfolds them.
@@ -34,6 +34,8 @@ class Experiments(Reasoned, LineView):
         Binding("O", "turn", "turn", show=False, id="table.turn", tooltip="Sort the other way round"),
         Binding("c", "fold", "chains", show=False, id="table.fold", tooltip="Show or hide what was mended later"),
     ]
+
+    ABOVE = 1
 
     class Chosen(Message):
         def __init__(self, number: int) -> None:
@@ -48,8 +50,6 @@ class Experiments(Reasoned, LineView):
         self.history = History()
         self.live: Live | None = None
         self.running = False
-        self.cursor = 0
-        """Counted from the top: 0 is the open experiment, else the newest."""
         self.filter = Filter()
         self.sorting = ("#", True)
         """Column and whether backwards; the newest stand at the top."""
@@ -128,7 +128,8 @@ class Experiments(Reasoned, LineView):
         lead = int(self.history.open is not None)
         return next((lead + at for at, row in enumerate(self.rows) if row.number == number), None)
 
-    def count(self) -> int:
+    def entries(self) -> int:
+        """The open experiment is the first, if there is one."""
         return len(self.rows) + (self.history.open is not None)
 
     def extent(self) -> int:
@@ -212,7 +213,7 @@ class Experiments(Reasoned, LineView):
 
     def _rearranged(self, chosen: int | None) -> None:
         self._arrange(chosen)
-        self._into_sight()
+        self.into_sight()
         self.post_message(self.Arranged())
 
     def sort_by(self, key: str, backwards: bool) -> None:
@@ -244,40 +245,7 @@ class Experiments(Reasoned, LineView):
         """Put the cursor on an experiment, if it is shown."""
         line = self._line_of(number)
         if line is not None:
-            self._move(line)
-
-    # -- moving
-
-    def _move(self, to: int) -> None:
-        to = max(0, min(to, self.count() - 1))
-        if to == self.cursor:
-            return
-        before, self.cursor = self.cursor, to
-        self._into_sight()
-        self.refresh_lines(min(before, to) + 1, abs(before - to) + 1)
-
-    def _into_sight(self) -> None:
-        room = max(1, self.size.height - 1)
-        top = self.scroll_offset.y
-        if self.cursor < top:
-            self.to_line(self.cursor)
-        elif self.cursor >= top + room:
-            self.to_line(self.cursor - room + 1)
-
-    def action_down(self) -> None:
-        self._move(self.cursor + 1)
-
-    def action_up(self) -> None:
-        self._move(self.cursor - 1)
-
-    def action_page(self, pages: int) -> None:
-        self._move(self.cursor + pages * max(1, self.size.height - 2))
-
-    def action_first(self) -> None:
-        self._move(0)
-
-    def action_last(self) -> None:
-        self._move(self.count() - 1)
+            self.move(line)
 
     def action_open(self) -> None:
         if self.cursor < self.count():
@@ -287,13 +255,8 @@ class Experiments(Reasoned, LineView):
         offset = event.get_content_offset_capture(self)
         if offset.y == 0:
             self._click_header(offset.x)
-            return
-        line = offset.y - 1 + self.scroll_offset.y
-        if 0 <= line < self.count():
-            again = line == self.cursor
-            self._move(line)
-            if again:
-                self.action_open()
+        else:
+            super().on_click(event)
 
     def _click_header(self, x: int) -> None:
         at = 1

@@ -24,15 +24,23 @@ _MOST = 200
 class TextList(LineView):
     """Items with a mark each, wrapped to the width."""
 
-    def __init__(self, palette: Palette, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self,
+        palette: Palette,
+        id: str | None = None,
+        classes: str | None = None,
+        message: str = "",
+        most_lines: int = 4,
+    ) -> None:
+        """`message` is shown while there are no items; of an item more than `most_lines` are cut."""
         super().__init__(palette, id=id, classes=classes)
+        self.message = message
+        self.most_lines = most_lines
         self._items: list[Item] = []
         self._known: dict[Item, list[list[Segment]]] = {}
         """Items already wrapped to this width: most of a list stays when something is added."""
         self._lines: list[list[Segment]] = []
         self._width = 0
-        self.most_lines = 4
-        """Of one item; the rest is cut."""
 
     def show(self, items: list[Item]) -> None:
         if items != self._items:

@@ -30,8 +30,8 @@ async def test_a_veto_has_the_reason_that_was_typed(tmp_path: Path, reason: str)
     async with watching(night) as (app, pilot):
         await at(app, pilot, "i2")
         burst(pilot, "v", *reason, "enter")
-        await until(pilot, lambda: app.dashboard.history.ideas["i2"].state == "vetoed")
-        assert app.dashboard.history.ideas["i2"].reason == reason
+        await until(pilot, lambda: app.watched.history.ideas["i2"].state == "vetoed")
+        assert app.watched.history.ideas["i2"].reason == reason
 
 
 async def test_a_question_gets_all_that_follows_the_key_that_asks_it(tmp_path: Path) -> None:

@@ -21,14 +21,14 @@ async def test_a_live_engine_is_never_lost_and_a_dead_one_never_alive(tmp_path: 
             writer.now += 2_000
             reader_ms[0] += 2_000
             writer.live(experiment=writer.number, k=2, of=8)
-            await until(pilot, lambda: "RUNNING" in text(pilot) and app.dashboard.live.updated == writer.now)  # type: ignore[union-attr]
+            await until(pilot, lambda: "RUNNING" in text(pilot) and app.watched.live.updated == writer.now)  # type: ignore[union-attr]
             assert "12s  on gpu-box" in text(pilot), "by its own clock"
         reader_ms[0] += 9_000
         app.dashboard.refresh_state()
         await until(pilot, lambda: "No sign of the engine" in text(pilot))
         assert "go on here" not in text(pilot), "it only reads"
-        assert app.dashboard.engine is not None
-        assert app.dashboard.engine.state == "lost"
+        assert app.watched.engine is not None
+        assert app.watched.engine.state == "lost"
         writer.now += 11_000
         writer.live(experiment=writer.number, k=3, of=8)
         await until(pilot, lambda: app.screen is app.dashboard and "RUNNING" in text(pilot))

@@ -53,7 +53,7 @@ async def test_pause_asks_and_pressed_again_takes_it_back(tmp_path: Path) -> Non
             for path, _ in writer.session.requests():
                 path.unlink()
             writer.live(experiment=writer.number, pausing="pause", k=2)
-            await until(pilot, lambda: app.dashboard.live is not None and app.dashboard.live.pausing == "pause")
+            await until(pilot, lambda: app.watched.live is not None and app.watched.live.pausing == "pause")
             assert "PAUSING" in text(pilot)
             await pilot.press("p")
             assert [kind for kind, _ in asked(writer)] == ["unpause"]
@@ -166,8 +166,8 @@ async def test_resume_starts_an_engine_once_and_shows_that_it_comes(tmp_path: Pa
         assert started == [1]
         with sessions.engine(writer):
             writer.live(experiment=6)
-            await until(pilot, lambda: app.dashboard.engine.state == "running")
-        await until(pilot, lambda: app.dashboard.engine.state == "paused")
+            await until(pilot, lambda: app.watched.engine.state == "running")
+        await until(pilot, lambda: app.watched.engine.state == "paused")
 
 
 async def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
@@ -186,10 +186,10 @@ async def test_an_engine_that_never_takes_the_lock_is_given_up(tmp_path: Path) -
     writer = sessions.paused(tmp_path, experiments=5)
     async with watching(writer, start_engine=lambda: None) as (app, pilot):
         await pilot.press("r")
-        await until(pilot, lambda: app.dashboard.engine.state == "starting")
+        await until(pilot, lambda: app.watched.engine.state == "starting")
         writer.now += 16_000
         await until(pilot, lambda: "did not start" in text(pilot))
-        assert app.dashboard.engine.state == "paused"
+        assert app.watched.engine.state == "paused"
 
 
 async def test_a_watcher_without_an_engine_to_start_says_how(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ async def test_a_dead_and_a_silent_engine_are_told_apart(tmp_path: Path) -> None
     async with watching(writer) as (app, pilot):
         assert "ENGINE LOST" in text(pilot)
         with sessions.engine(writer):
-            await until(pilot, lambda: app.dashboard.engine.state == "running")
+            await until(pilot, lambda: app.watched.engine.state == "running")
             writer.now += 11_000
             await until(pilot, lambda: "NOT RESPONDING" in text(pilot))
 
@@ -240,7 +240,7 @@ async def test_new_lines_reach_every_widget_and_the_cursor_stays_on_its_experime
         assert chosen == 28
         writer.experiment()
         writer.flush()
-        await until(pilot, lambda: len(app.dashboard.history.rows) == 31)
+        await until(pilot, lambda: len(app.watched.history.rows) == 31)
         assert table.at(table.cursor).number == chosen
         assert "   31  " in text(pilot)
 
@@ -248,11 +248,11 @@ async def test_new_lines_reach_every_widget_and_the_cursor_stays_on_its_experime
 async def test_enter_opens_what_the_journal_knows(tmp_path: Path) -> None:
     writer = sessions.paused(tmp_path, experiments=30)
     async with watching(writer) as (app, pilot):
-        kept = max(row.number for row in app.dashboard.history.rows if row.status == "keep")
+        kept = max(row.number for row in app.watched.history.rows if row.status == "keep")
         await pilot.press(*["j"] * (30 - kept), "enter")
         await until(pilot, lambda: isinstance(app.screen, ExperimentScreen))
         shown = text(pilot)
-        line = app.dashboard.history.by_number[kept]
+        line = app.watched.history.by_number[kept]
         for words in (f"#{kept}  KEEP ✓", "Hypothesis", "train.py", "540 to 1", "fresh run, seed 5", line.sha[:12]):
             assert words in shown
         await pilot.press("escape", "g", "G", "enter")

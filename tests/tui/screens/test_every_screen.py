@@ -34,7 +34,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Session]:
 
 async def each_screen(app: ViewerApp, size: tuple[int, int], state: str) -> None:
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
+        await until(pilot, lambda: app.watched.opened and app.watched.engine is not None)
         for name, pressed in OF_SESSION.items():
             await quick(pilot, *pressed)
             await _look(app, pilot, name, state)
@@ -54,7 +54,7 @@ async def quick(pilot: Pilot[None], *pressed: str) -> None:
 
 async def _look(app: ViewerApp, pilot: Pilot[None], name: str, state: str) -> None:
     opened = OPENED.get(name, "DashboardScreen")
-    if opened == "ExperimentScreen" and not app.dashboard.history.rows:
+    if opened == "ExperimentScreen" and not app.watched.history.rows:
         opened = "DashboardScreen"  # there is none to open
     await until(pilot, lambda: type(app.screen).__name__ == opened)
     if opened == "HomeScreen":
@@ -92,7 +92,7 @@ async def test_a_low_terminal_shows_the_experiments_that_its_keys_are_for(tmp_pa
     writer = sessions.rich(tmp_path)
     app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now)
     async with app.run_test(size=(60, 15)) as pilot:
-        await until(pilot, lambda: app.dashboard.opened and "DISCARD ×" in text(pilot))
+        await until(pilot, lambda: app.watched.opened and "DISCARD ×" in text(pilot))
         await pilot.press("6")
         await until(pilot, lambda: "val_bpb in bits/byte" in text(pilot) and "DISCARD ×" not in text(pilot))
         await pilot.resize_terminal(80, 24)

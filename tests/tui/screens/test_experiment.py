@@ -43,7 +43,7 @@ async def shown(
 ) -> AsyncIterator[tuple[ViewerApp, Pilot[None]]]:
     app = ViewerApp(session.place, session.session, starter=sessions.Starts(), read_only=read_only)
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
+        await until(pilot, lambda: app.watched.opened and app.watched.engine is not None)
         app.open_experiment(number)
         await until(pilot, lambda: isinstance(app.screen, ExperimentScreen) and app.screen.facts is not None)
         yield app, pilot
@@ -208,7 +208,7 @@ async def test_retry_measure_again_and_overrule_are_on_record(session: Told) -> 
     async with shown(session, 4) as (app, pilot):
         await pilot.press("t")
         await until(pilot, lambda: isinstance(last(session), records.Retry))
-        await until(pilot, lambda: app.dashboard.history.retries == [4])
+        await until(pilot, lambda: app.watched.history.retries == [4])
         await pilot.press("o", "enter")
         await until(pilot, lambda: "needs a note" in text(pilot))
         await pilot.press("o", *"memory", "enter")
@@ -218,10 +218,10 @@ async def test_retry_measure_again_and_overrule_are_on_record(session: Told) -> 
         assert (line.experiment, line.action, line.note) == (4, "keep", "memory")
         await until(pilot, lambda: "decided to keep it, done next: memory" in text(pilot))
         await pilot.press("N", "N", "a")
-        await until(pilot, lambda: app.dashboard.history.again == 1)
+        await until(pilot, lambda: app.watched.history.again == 1)
         await pilot.press("o", *"no", "enter")
-        await until(pilot, lambda: app.dashboard.history.decisions.get(2) is not None)
-        assert app.dashboard.history.decisions[2].action == "discard"
+        await until(pilot, lambda: app.watched.history.decisions.get(2) is not None)
+        assert app.watched.history.decisions[2].action == "discard"
 
 
 async def test_a_reading_screen_offers_no_change(session: Told) -> None:
@@ -240,7 +240,7 @@ async def test_a_reading_screen_offers_no_change(session: Told) -> None:
 async def test_copying_says_so(session: Told) -> None:
     async with shown(session, 3) as (app, pilot):
         await until(pilot, lambda: app.screen.diff)  # type: ignore[attr-defined]
-        for key, wanted in (("1", app.screen.diff), ("2", "#3"), ("3", app.dashboard.history.by_number[3].sha)):  # type: ignore[attr-defined]
+        for key, wanted in (("1", app.screen.diff), ("2", "#3"), ("3", app.watched.history.by_number[3].sha)):  # type: ignore[attr-defined]
             await pilot.press("y", key)
             await until(pilot, lambda wanted=wanted: app.clipboard == wanted)
         await until(pilot, lambda: "Copied" in text(pilot))

@@ -44,7 +44,7 @@ async def test_enter_opens_and_ctrl_o_comes_back(tmp_path: Path) -> None:
     found = several(tmp_path)
     async with at_home(found) as (app, pilot):
         await pilot.press("j", "enter")
-        await until(pilot, lambda: app.has_session and app.dashboard.opened)
+        await until(pilot, lambda: app.has_session and app.watched.opened)
         assert app.session.name == "nov19"
         assert app.screen is app.dashboard
         assert "PAUSED" in text(pilot)
@@ -55,7 +55,7 @@ async def test_enter_opens_and_ctrl_o_comes_back(tmp_path: Path) -> None:
         await pilot.press("ctrl+o")
         await until(pilot, lambda: app.showing_home and "warmup" in text(pilot))
         await pilot.press("G", "enter")
-        await until(pilot, lambda: app.session.name == "warmup" and app.dashboard.opened)
+        await until(pilot, lambda: app.session.name == "warmup" and app.watched.opened)
         await pilot.press("ctrl+o")
         await until(pilot, lambda: app.showing_home and "nov20" in text(pilot))
         await pilot.press("g", "enter")

@@ -25,11 +25,11 @@ async def test_without_an_engine_a_change_is_in_the_journal_at_once(night: sessi
     async with watching(night) as (app, pilot):
         await at(app, pilot, "i2")
         await pilot.press("K")
-        await until(pilot, lambda: [i for i in app.dashboard.history.ideas][:2] == ["i2", "i1"])
+        await until(pilot, lambda: [i for i in app.watched.history.ideas][:2] == ["i2", "i1"])
         await pilot.press("J")
-        await until(pilot, lambda: [i for i in app.dashboard.history.ideas][:2] == ["i1", "i2"])
+        await until(pilot, lambda: [i for i in app.watched.history.ideas][:2] == ["i1", "i2"])
         await pilot.press("v", *"too slow", "enter")
-        await until(pilot, lambda: app.dashboard.history.ideas["i2"].state == "vetoed")
+        await until(pilot, lambda: app.watched.history.ideas["i2"].state == "vetoed")
         line = last(night)
         assert isinstance(line, records.Veto)
         assert (line.id, line.reason) == ("i2", "too slow")
@@ -64,9 +64,9 @@ async def test_an_idea_is_edited_given_up_and_put_back(night: sessions.Writer) -
     async with watching(night) as (app, pilot):
         await at(app, pilot, "i3")
         await pilot.press("e", "ctrl+u", *"tie them", "enter")
-        await until(pilot, lambda: app.dashboard.history.ideas["i3"].text == "tie them")
+        await until(pilot, lambda: app.watched.history.ideas["i3"].text == "tie them")
         await pilot.press("x", *"no gain", "enter", *"wider", "enter")
-        await until(pilot, lambda: app.dashboard.history.ideas["i3"].state == "vetoed")
+        await until(pilot, lambda: app.watched.history.ideas["i3"].state == "vetoed")
         line = last(night)
         assert isinstance(line, records.DeadEnd)
         assert (line.text, line.retry_if, line.idea, line.list) == ("tie them: no gain", "wider", "i3", "refuted")
@@ -75,7 +75,7 @@ async def test_an_idea_is_edited_given_up_and_put_back(night: sessions.Writer) -
         picks.to_key("i3")
         await until(pilot, lambda: picks.picked == "i3")
         await pilot.press("u")
-        await until(pilot, lambda: app.dashboard.history.ideas["i3"].state == "open")
+        await until(pilot, lambda: app.watched.history.ideas["i3"].state == "open")
 
 
 async def test_giving_up_needs_a_reason_and_escape_asks_for_nothing(night: sessions.Writer) -> None:
@@ -91,14 +91,14 @@ async def test_giving_up_needs_a_reason_and_escape_asks_for_nothing(night: sessi
 
 async def test_a_failed_experiment_is_written_down_or_tried_again(night: sessions.Writer) -> None:
     async with watching(night) as (app, pilot):
-        key = next(f"#{row.number}" for row in app.dashboard.history.rows if row.cause == "unproven")
+        key = next(f"#{row.number}" for row in app.watched.history.rows if row.cause == "unproven")
         await at(app, pilot, key, "2")
         await pilot.press("x", *"noise", "enter", "enter")
         await until(pilot, lambda: isinstance(last(night), records.DeadEnd))
         line = last(night)
         assert isinstance(line, records.DeadEnd)
         assert (line.list, f"#{line.experiment}", line.text.endswith(": noise")) == ("unproven", key, True)
-        key = next(f"#{row.number}" for row in reversed(app.dashboard.history.rows) if row.cause == "worse")
+        key = next(f"#{row.number}" for row in reversed(app.watched.history.rows) if row.cause == "worse")
         app.screen.query_one("#picks", Picks).to_key(key)
         await pilot.press("t")
         await until(pilot, lambda: isinstance(last(night), records.Retry))
@@ -168,7 +168,7 @@ async def test_a_search_in_one_of_the_three_lists_finds_all_that_is_on_it(
     async with watching(night) as (app, pilot):
         screen = await at(app, pilot, "i1")
         await pilot.press("4", "enter", "w", key)
-        wanted = {row.number for row in app.dashboard.history.rows if list_of(row) == where}
+        wanted = {row.number for row in app.watched.history.rows if list_of(row) == where}
         assert wanted
         await until(pilot, lambda: {hit["number"] for hit in screen._hits.values()} == wanted)
         await pilot.press("escape")

@@ -161,7 +161,7 @@ async def test_a_hang_names_the_process_and_ends_it_only_when_told(tmp_path: Pat
             await until(pilot, lambda: app.screen is app.dashboard)
             assert process.poll() is None
             assert starter.began == []
-            app._told = ""
+            app._watch._told = ""
             await until(pilot, lambda: "The engine does not respond" in text(pilot))
             await pilot.press("e")
             await until(pilot, lambda: len(starter.began) == 1)
@@ -224,7 +224,7 @@ async def test_an_archived_or_replaced_session_says_so(tmp_path: Path) -> None:
         other = sessions.paused(tmp_path / "other", experiments=9).session.journal
         assert other.stat().st_size > writer.session.journal.stat().st_size
         other.replace(writer.session.journal)  # as a pull does
-        await until(pilot, lambda: len(app.dashboard.history.rows) == 9 and "was replaced meanwhile" in text(pilot))
+        await until(pilot, lambda: len(app.watched.history.rows) == 9 and "was replaced meanwhile" in text(pilot))
 
 
 async def test_who_resumes_second_is_told_so_and_watches(tmp_path: Path) -> None:
@@ -236,8 +236,8 @@ async def test_who_resumes_second_is_told_so_and_watches(tmp_path: Path) -> None
     async with watching(writer, starter=sessions.Starts(held)) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "Somebody else has just started it" in text(pilot))
-        assert app.dashboard.engine is not None
-        assert app.dashboard.engine.state == "paused", "no longer said to be starting here"
+        assert app.watched.engine is not None
+        assert app.watched.engine.state == "paused", "no longer said to be starting here"
 
 
 async def test_a_yes_covers_only_what_was_shown(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ async def main():
     place = Place(top=common.parent, git_dir=common, common_dir=common, prefix="")
     app = ViewerApp(place, session, read_only=True)
     async with app.run_test(size=(120, 40)) as pilot:
-        await viewing.until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
+        await viewing.until(pilot, lambda: app.watched.opened and app.watched.engine is not None)
         print(viewing.text(pilot))
 
 asyncio.run(main())

@@ -29,7 +29,7 @@ def open_page(name: str) -> Callable[[ViewerApp], list[str]]:
     """What opens it, and the keys to press then."""
 
     def act(app: ViewerApp) -> list[str]:
-        history = app.dashboard.history
+        history = app.watched.history
         if name == "experiment":
             app.open_experiment(max(row.number for row in history.rows if row.status == "keep"))
         elif name == "crash":
@@ -56,7 +56,7 @@ def prepared(name: str) -> Any:
     async def prepare(pilot: Pilot[None]) -> None:
         app = pilot.app
         assert isinstance(app, ViewerApp)
-        await _until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
+        await _until(pilot, lambda: app.watched.opened and app.watched.engine is not None)
         keys = open_page(name)(app)
         await _until(pilot, lambda: app.screen is not app.dashboard and app.screen.is_mounted)
         await app.workers.wait_for_complete()

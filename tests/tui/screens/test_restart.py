@@ -157,7 +157,7 @@ async def test_a_running_session_opens_with_the_dashboard(tmp_path: Path) -> Non
     app.returning = True
     with sessions.engine(writer):
         async with app.run_test(size=(120, 40)) as pilot:
-            await until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
+            await until(pilot, lambda: app.watched.opened and app.watched.engine is not None)
             await pilot.pause()
             assert app.screen is app.dashboard
 
@@ -178,13 +178,13 @@ async def test_a_veto_a_new_order_an_idea_and_a_limit_are_in_the_journal(tmp_pat
         picks = app.screen.query_one("#picks", Picks)
         picks.to_key("i2")
         await pilot.press("K")
-        await until(pilot, lambda: next(iter(app.dashboard.history.ideas)) == "i2")
+        await until(pilot, lambda: next(iter(app.watched.history.ideas)) == "i2")
         await pilot.press("v", "enter")
-        await until(pilot, lambda: app.dashboard.history.ideas["i2"].state == "vetoed")
+        await until(pilot, lambda: app.watched.history.ideas["i2"].state == "vetoed")
         await pilot.press("i", *"mine", "enter")
-        await until(pilot, lambda: any(idea.text == "mine" for idea in app.dashboard.history.ideas.values()))
+        await until(pilot, lambda: any(idea.text == "mine" for idea in app.watched.history.ideas.values()))
         await pilot.press("l", "4", "ctrl+u", *"25", "enter")
-        await until(pilot, lambda: app.dashboard.history.settings.get("limits.dollars") == 25)
+        await until(pilot, lambda: app.watched.history.settings.get("limits.dollars") == 25)
         await until(pilot, lambda: "of $25" in text(pilot))
         await pilot.press("l", "4", "ctrl+u", *"many", "enter")
         await until(pilot, lambda: "limits.dollars" in text(pilot))
@@ -249,13 +249,13 @@ async def test_the_preview_is_the_brief_with_what_was_changed_here(tmp_path: Pat
     session.session.config.write_text((session.repo / "autoresearch.toml").read_text())
     app = ViewerApp(session.place, session.session, starter=sessions.Starts(lambda: None))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.dashboard.opened and app.dashboard.engine is not None)
+        await until(pilot, lambda: app.watched.opened and app.watched.engine is not None)
         app.open_returning()
         await until(pilot, lambda: isinstance(app.screen, ReturningScreen))
         await pilot.press("b")
         await until(pilot, lambda: "You are the researcher" in text(pilot))
         await pilot.press("escape", "i", *"a golden spring", "enter")
-        await until(pilot, lambda: any("golden" in idea.text for idea in app.dashboard.history.ideas.values()))
+        await until(pilot, lambda: any("golden" in idea.text for idea in app.watched.history.ideas.values()))
         await pilot.press("b")
         brief = app.screen.query_one("#brief")
         await until(pilot, lambda: any("golden spring" in item[2] for item in brief._items))  # type: ignore[attr-defined]

@@ -31,7 +31,7 @@ def once_read(*keys: str) -> Any:
         app = pilot.app
         assert isinstance(app, ViewerApp)
         deadline = time.monotonic() + 30
-        while not app.dashboard.opened or app.dashboard.engine is None:
+        while not app.watched.opened or app.watched.engine is None:
             assert time.monotonic() < deadline
             await pilot.pause(0.02)
         await pilot.pause()

@@ -130,7 +130,7 @@ async def test_what_arrives_goes_through_the_filter_and_the_sorting(tmp_path: Pa
         for _ in range(30):
             writer.experiment()
         writer.flush()
-        await until(pilot, lambda: len(app.dashboard.history.rows) == 70)
+        await until(pilot, lambda: len(app.watched.history.rows) == 70)
         assert table.chosen == chosen
         assert before < len(table.rows) < before + 30
         values = [each.metric for each in table.rows if each.metric is not None]
