@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from autoresearch.engine import sandbox, sessions, workspace
@@ -20,16 +20,8 @@ _NAMED = 5
 
 def scope_files(place: Place, config: Config, commit: str) -> list[str]:
     """The in-scope files of a commit, relative to the target's folder: those the command names first, then Python."""
-    scope = Scope(config.scope.edit)
-    prefix = f"{place.prefix}/" if place.prefix else ""
-    found = []
-    for entry in filter(None, Git(place.common_dir)("ls-tree", "-r", "-z", commit).split("\0")):
-        meta, _, path = entry.partition("\t")
-        inside = path.removeprefix(prefix)
-        if path.startswith(prefix) and meta.startswith("100") and scope.contains(inside):
-            found.append(inside)
-    commands = [getattr(config.measure, key) for key in ("run", "build", "evaluate")]
-    named = {Path(word).as_posix() for command in commands for word in workspace.words_of(command)}
+    scope, named = Scope(config.scope.edit), _named(config)
+    found = filter(scope.contains, _files_of(place, commit))
     return sorted(found, key=lambda name: (name not in named, not name.endswith(".py"), name.count("/"), name))
 
 
@@ -38,20 +30,30 @@ def protected_file(place: Place, config: Config, commit: str) -> str | None:
 
     None when everything but the fixed files (the toml) is in scope.
     """
-    scope = Scope(config.scope.edit)
-    prefix = f"{place.prefix}/" if place.prefix else ""
-    commands = [getattr(config.measure, key) for key in ("evaluate", "run", "build")]
-    named = {Path(word).as_posix() for command in commands for word in workspace.words_of(command)}
+    scope, named = Scope(config.scope.edit), _named(config)
     links = [link.strip("/") for link in config.scope.link]
-    found = []
-    for entry in filter(None, Git(place.common_dir)("ls-tree", "-r", "-z", commit).split("\0")):
-        meta, _, path = entry.partition("\t")
-        inside = path.removeprefix(prefix)
-        linked = any(inside == link or inside.startswith(f"{link}/") for link in links)
-        fixed = inside.rpartition("/")[2] in FIXED
-        if path.startswith(prefix) and meta.startswith("100") and not (scope.contains(inside) or linked or fixed):
-            found.append(inside)
+    found = [
+        name
+        for name in _files_of(place, commit)
+        if not scope.contains(name)
+        and name.rpartition("/")[2] not in FIXED
+        and not any(name == link or name.startswith(f"{link}/") for link in links)
+    ]
     return min(found, key=lambda name: (name not in named, name), default=None)
+
+
+def _files_of(place: Place, commit: str) -> Iterator[str]:
+    """The regular files of a commit in the target's folder, relative to it."""
+    prefix = f"{place.prefix}/" if place.prefix else ""
+    for facts, path in Git(place.common_dir).files_of(commit):
+        if path.startswith(prefix) and facts.startswith("100"):
+            yield path.removeprefix(prefix)
+
+
+def _named(config: Config) -> set[str]:
+    """What the commands name."""
+    commands = (config.measure.run, config.measure.build, config.measure.evaluate)
+    return {Path(word).as_posix() for command in commands for word in workspace.words_of(command)}
 
 
 def git_checks(place: Place, config: Config) -> list[Check]:

@@ -13,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch.engine import agents, process, sandbox, sessions
+from autoresearch.engine import sessions
 from autoresearch.engine.doctor import traps
 from autoresearch.engine.doctor import words as dryrun_words
+from autoresearch.engine.doctor.bench import Bench, own_trees
 from autoresearch.engine.doctor.checks import (
     agent_checks,
     confinement_checks,
@@ -32,15 +33,12 @@ from autoresearch.engine.doctor.checks import (
 from autoresearch.engine.doctor.kept import forget, keep
 from autoresearch.engine.doctor.machine import Check
 from autoresearch.engine.doctor.words import Around, Failure, Outlook
-from autoresearch.engine.files import remove
-from autoresearch.engine.measure import SPOILED, Job, LocalSlot, tail
-from autoresearch.engine.sandbox import Scratch
 from autoresearch.engine.sessions import header_for
 from autoresearch.engine.verdict import Settings
-from autoresearch.engine.workspace import Workspace, head_of, machine_name, trees_folder
+from autoresearch.engine.workspace import Workspace, head_of
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.journal.records import Sample
-from autoresearch.state.session import Command, Place, Session
+from autoresearch.state.session import Command, Place
 from autoresearch.state.text import clean_line, numbers
 
 Finding = Check
@@ -140,7 +138,7 @@ async def dry_run(
         tell(_unconfirmed(arrived))
         return Report(tuple(found))
     disturbed = any(check.name == "session" for check in found)
-    with _trees(place, config) as session:
+    with own_trees(place) as session:
         workspace = Workspace(place, session, config, warn=lambda text: tell(Finding("tree", "note", text)))
         try:
             dry = _DryRun(place, config, workspace, tell)
@@ -169,10 +167,9 @@ class _DryRun:
         self._config = config
         self._workspace = workspace
         self._tell = tell
-        self._logs = workspace.folder / "logs"
         self._head = head_of(place)
-        self._confinements: dict[str, sandbox.Confinement] = {}
-        self._slot = self._slot_for(config)
+        self._bench = Bench(place, config, workspace, self._head, self._told_again)
+        self.close = self._bench.close
         self.header = header_for(place, workspace.session, config, self._head)
         self.samples: list[Sample] = []
         self.outlook: Outlook | None = None
@@ -180,8 +177,6 @@ class _DryRun:
         """Of each good sample, from its start to its end."""
         self._noticed = False
         """The run came to no good end with one of the in-scope files broken; perhaps because of the machine."""
-        self._took_s = 0.0
-        """The last measurement, from its start to its end."""
 
     async def run(self, canaries: bool, runs: int, network: bool) -> None:
         await self._prepare()
@@ -205,9 +200,9 @@ class _DryRun:
         if not self._config.measure.setup:
             return
         self._tell(Progress("setup"))
-        exited = await self._slot.prepare(self._folder("setup"))
+        exited = await self._bench.slot.prepare(self._bench.folder("setup"))
         if exited.cause is not None:
-            self._fail(self._failure("setup", exited.cause, exited.detail, exited.code, "setup"))
+            self._fail(self._bench.failure("setup", exited.cause, exited.detail, exited.code, "setup"))
         tree.prepared("dry run")
         if evaluate is not None:
             evaluate.at(self._head)
@@ -219,7 +214,7 @@ class _DryRun:
         self._tell(Progress(f"the first run of `{command}`"))
         sample = await self._sample(1)
         if sample.cause is not None:
-            failure = self._failure_of(sample, "sample-1")
+            failure = self._bench.failure_of(sample, "sample-1")
             if network and dryrun_words.asks_network(failure) and self._config.measure.network != "on":
                 await self._prove_network(failure)
             self._fail(failure)
@@ -234,8 +229,8 @@ class _DryRun:
     async def _prove_network(self, failure: Failure) -> None:
         """One run with the network on says whether that was it. Raises _Over when it was."""
         self._tell(Progress("the same run with the network on"))
-        slot = self._slot_for(replace(self._config, measure=replace(self._config.measure, network="on")))
-        sample = await self._measured(self._job(1, "network"), slot)
+        slot = self._bench.slot_for(replace(self._config, measure=replace(self._config.measure, network="on")))
+        sample = await self._bench.measured(self._bench.job(1, "network"), slot)
         if sample.cause is None:
             text = f"`{failure.command}` needs the network: without it the run fails, with it on it gives its metric"
             fix = 'Set network = "on" under [measure], or fetch what it needs beforehand.'
@@ -250,11 +245,11 @@ class _DryRun:
             await self._guard(guard, command)
 
     async def _guard(self, guard: Guard, command: str) -> None:
-        result = await self._slot.guard(self._job(0, "guard"), guard)
+        result = await self._bench.slot.guard(self._bench.job(0, "guard"), guard)
         if result.passed:
             self._tell(Finding("guard", "ok", f"`{command}` passes in {numbers.duration(result.duration_s)}"))
             return
-        failure = self._failure("guard", result.cause or "nonzero_exit", result.detail, None, "guard")
+        failure = self._bench.failure("guard", result.cause or "nonzero_exit", result.detail, None, "guard")
         text = f"{result.detail}; so nothing could ever be kept"
         fix = "Make it pass at the last commit, or take this [[guard]] away."
         self._tell(Finding("guard", "fail", text, fix, dryrun_words.last_lines(failure.output)))
@@ -264,12 +259,14 @@ class _DryRun:
         if not self._config.holdout.run:
             return
         self._tell(Progress("the holdout", self._spent_s[0]))
-        sample = await self._measured(replace(self._job(1, "holdout"), arm="holdout", constraints=()))
+        sample = await self._bench.measured(replace(self._bench.job(1, "holdout"), arm="holdout", constraints=()))
         if sample.cause is None:
             self._tell(Finding("holdout", "ok", "its command gives the metric too"))
             return
         key = "evaluate" if self._workspace.evaluate is not None else "run"
-        said = dryrun_words.last_lines(self._failure(key, sample.cause, sample.detail, sample.exit, "holdout").output)
+        said = dryrun_words.last_lines(
+            self._bench.failure(key, sample.cause, sample.detail, sample.exit, "holdout").output
+        )
         fix = "Make its command print the metric as the run does, or take [holdout] away."
         self._tell(Finding("holdout", "fail", f"the holdout gives no value: {sample.detail}", fix, said))
 
@@ -278,7 +275,7 @@ class _DryRun:
             self._tell(Progress(f"run {k} of {runs}, for the noise", self._spent_s[0]))
             sample = await self._sample(k)
             if sample.cause is not None:
-                failure = self._failure_of(sample, f"sample-{k}")
+                failure = self._bench.failure_of(sample, f"sample-{k}")
                 text = f"run {k} failed where earlier ones did not: {sample.detail}"
                 seed = f"A baseline has to run every time; seed {k} may be what it cannot take (AUTORESEARCH_SEED)."
                 fix = dryrun_words.remedy(sample.cause, sample.detail) or seed
@@ -307,7 +304,9 @@ class _DryRun:
             if len(unnoticed) + len(undecided) >= MOST_LONG_CANARIES and self._spent_s[0] > LONG_S:
                 break
             self._tell(Progress(f"does a broken {file} break the run? ({tried + 1} of {len(files)})", self._spent_s[0]))
-            sample = await self._measured(self._job(1, f"canary-{tried}", self._broken(file), self._spent_s[0]))
+            sample = await self._bench.measured(
+                self._bench.job(1, f"canary-{tried}", self._broken(file), self._spent_s[0])
+            )
             tried += 1
             if sample.cause is None and sample.metric is not None:
                 unnoticed.append(_Unnoticed(file, sample.metric))
@@ -345,7 +344,9 @@ class _DryRun:
         if not unused:
             return
         shown = listed(unused)
-        why, fix = traps.reason(self._place, self._config, unused, self._environ(), self._workspace.measure.folder)
+        why, fix = traps.reason(
+            self._place, self._config, unused, self._bench.environ(), self._workspace.measure.folder
+        )
         if not changing and not self._noticed:
             text = (
                 f"the run gives its metric although {shown} is broken: what experiments change is not measured. {why}"
@@ -372,8 +373,8 @@ class _DryRun:
         self._tell(Progress(f"is a change to {file} during a run caught?"))
         writes = ("sh", "-c", 'printf "# changed by a dry run\\n" >> "$1"', "sh", file)
         measure = replace(self._config.measure, run=writes, build="", evaluate="", metrics_file="", artifacts=())
-        slot = self._slot_for(replace(self._config, measure=measure))
-        sample = await self._measured(self._job(1, "tampering"), slot)
+        slot = self._bench.slot_for(replace(self._config, measure=measure))
+        sample = await self._bench.measured(self._bench.job(1, "tampering"), slot)
         if sample.cause == "tampered":
             self._tell(Finding("protection", "ok", f"a run that changes {file} is caught"))
         elif sample.cause == "nonzero_exit":
@@ -387,63 +388,16 @@ class _DryRun:
 
     # -- measuring
 
-    def _slot_for(self, config: Config) -> LocalSlot:
-        return LocalSlot(
-            config,
-            machine_name(self._place, self._workspace.session.name),
-            self._workspace.measure,
-            self._workspace.evaluate if config.measure.evaluate else None,
-            user_folder=self._place.folder,
-            confinement=self._confined(config),
-        )
-
-    def _confined(self, config: Config) -> sandbox.Confinement:
-        if config.measure.network not in self._confinements:
-            ws = self._workspace
-            ground = sandbox.Ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
-            self._confinements[config.measure.network] = sandbox.Confinement(config, ground)
-        return self._confinements[config.measure.network]
-
-    def close(self) -> None:
-        for confinement in self._confinements.values():
-            confinement.close()
-
     async def _sample(self, k: int) -> Sample:
         """One of the target's commit, as the baseline would take it."""
-        sample = await self._measured(self._job(k, f"sample-{k}"))
+        sample = await self._bench.measured(self._bench.job(k, f"sample-{k}"))
         if sample.cause is None:
             self.samples.append(sample)
-            self._spent_s.append(self._took_s)
+            self._spent_s.append(self._bench.took_s)
         return sample
 
-    async def _measured(self, job: Job, slot: LocalSlot | None = None) -> Sample:
-        """A sample; again where something beside the commit spoiled it, as often as a session would."""
-        for _ in range(SPOILED):
-            began = time.monotonic()
-            sample = await (slot or self._slot).sample(job)
-            self._took_s = time.monotonic() - began
-            if not sample.again:
-                break
-            self._tell(Progress(f"it is measured again: {sample.detail}"))
-        return sample
-
-    def _job(self, seed: int, name: str, sha: str = "", expected_s: float | None = None) -> Job:
-        return Job(
-            experiment=None, sha=sha or self._head, arm="candidate", k=seed, seed=seed, folder=self._folder(name),
-            metric=self._config.metric.name, constraints=tuple(self._config.constraints), expected_s=expected_s,
-        )  # fmt: skip
-
-    def _folder(self, name: str) -> Path:
-        folder = self._logs / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def _environ(self) -> dict[str, str]:
-        measure = self._workspace.measure
-        return sandbox.clean_environment(
-            folder=measure.folder, user_folder=self._place.folder, scratch=Scratch(measure.root.parent / "scratch"),
-            session="", names=self._config.measure.env,
-        )  # fmt: skip
+    def _told_again(self, sample: Sample) -> None:
+        self._tell(Progress(f"it is measured again: {sample.detail}"))
 
     # -- failing
 
@@ -451,58 +405,7 @@ class _DryRun:
         tree = self._workspace.measure.folder
         if failure.key == "evaluate" and self._workspace.evaluate is not None:
             tree = self._workspace.evaluate.folder
-        path = self._environ()["PATH"].split(os.pathsep)
+        path = self._bench.environ()["PATH"].split(os.pathsep)
         python = next((str(Path(p) / "python") for p in path if (Path(p) / "python").exists()), "python")
         self._tell(dryrun_words.explain(failure, self._config, Around(self._place.folder, tree, python)))
         raise _Over
-
-    def _failure_of(self, sample: Sample, name: str) -> Failure:
-        key = "evaluate" if self._config.measure.evaluate and sample.cause in ("no_metric", "not_finite") else "run"
-        if "artifact" in sample.detail and sample.cause == "no_metric":
-            key = "run"
-        for stage, words in (("build", "the build"), ("evaluate", "the evaluation"), ("setup", "setup failed")):
-            if sample.detail.startswith(words):
-                key = stage
-        return self._failure(key, sample.cause or "", sample.detail, sample.exit, name)
-
-    def _failure(self, key: str, cause: str, detail: str, code: int | None, name: str) -> Failure:
-        log = self._logs / name / ("output.log" if key == "run" else f"{key}.log")
-        size = log.stat().st_size if log.is_file() else 0
-        output = tail(log, 0, size, lines=2000, chars=_LOG_CHARS) if size else ""
-        for tree in (self._workspace.measure, self._workspace.evaluate):
-            output = output.replace(f"{tree.folder}/", "") if tree is not None else output
-        command = getattr(self._config.measure, key, "") if key != "guard" else ""
-        return Failure(key, dryrun_words.command_text(command), cause, detail, code, output)
-
-
-# -- trees of its own
-
-
-@contextlib.contextmanager
-def _trees(place: Place, config: Config) -> Iterator[Session]:
-    """A name for trees that nobody else has, held by a lock for as long as they are used; then they are removed.
-
-    Those of a dry run that was killed are removed first, with what still runs in them.
-    """
-    for folder in trees_folder(place, _PREFIX).parent.glob(f"{_PREFIX}*"):
-        if Session(folder).engine_pid() is None:
-            _remove(place, folder)
-    session = Session(place.sessions_dir / f"{_PREFIX}{os.getpid()}")
-    folder = trees_folder(place, session.name)
-    folder.mkdir(parents=True, mode=0o700)
-    try:
-        with Session(folder).lock():
-            yield session
-    finally:
-        _remove(place, folder)
-
-
-def _remove(place: Place, folder: Path) -> None:
-    process.end_leftovers(machine_name(place, folder.name), [folder], sorted(folder.glob("logs/*/pid")))
-    for admin in (place.common_dir / "worktrees").glob(f"autoresearch-{folder.name}-*"):
-        remove(admin)
-    scratch = Scratch(folder / "scratch")
-    for path in (scratch.tmp, folder):
-        remove(path)
-    with contextlib.suppress(OSError):
-        (place.common_dir / "worktrees").rmdir()  # git does the same when the last one goes

@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from autoresearch.engine.process import claim, release, starting_child
@@ -101,6 +101,22 @@ class Git:
         if code:
             raise GitError(args, code, err)
         return out
+
+    def resolve(self, name: str) -> str | None:
+        """The object that a name means; None when there is none. For those who ask often there is `Refs`."""
+        code, out, _ = self.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+        return None if code else out.decode().split()[-1]
+
+    def refs(self, *places: str) -> dict[str, str]:
+        """The refs at or below these places, and the objects that they name."""
+        listed = self("for-each-ref", "--format=%(refname) %(objectname)", *(place.rstrip("/") for place in places))
+        return dict(line.split(" ") for line in listed.splitlines())
+
+    def files_of(self, commit: str) -> Iterator[tuple[str, str]]:
+        """("mode kind object", path) of every file of a commit."""
+        for entry in filter(None, self("ls-tree", "-r", "-z", commit).split("\0")):
+            facts, _, path = entry.partition("\t")
+            yield facts, path
 
     def attempt(
         self, *args: str, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None

@@ -12,12 +12,5 @@ def fixed_range(git: Git, source: str) -> str:
     if Path(source).is_dir() or ".." not in source:
         return source
     base, _, tip = source.partition("..")
-    shas = []
-    for name in (base, tip):
-        code, out, _ = git.attempt(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name or 'HEAD'}^{{commit}}"
-        )
-        if code:
-            return source
-        shas.append(out.decode().strip().splitlines()[-1])
-    return "..".join(shas)
+    shas = [git.resolve(f"{name or 'HEAD'}^{{commit}}") for name in (base, tip)]
+    return source if None in shas else "..".join(filter(None, shas))

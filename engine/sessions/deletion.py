@@ -62,7 +62,7 @@ def loss_of(place: Place, session: Session) -> Loss:
         best=sha,
         best_number=best.number if best is not None else 0,
         in_head=in_head,
-        branch_stays=_branch(git, session, history) is None and _resolve(git, session.branch) != "",
+        branch_stays=_branch(git, session, history) is None and git.resolve(session.branch) is not None,
         folder_bytes=size_of(session.folder),
         tree_bytes=sum(size_of(tree) for tree in _trees(place, session.name)),
     )
@@ -122,9 +122,7 @@ def _finish(place: Place, name: str, hidden: Session) -> None:
 def _drop_refs(place: Place, session: Session, history: History) -> None:
     git = Git(place.common_dir)
     branch = _branch(git, session, history)
-    places = (session.refs.rstrip("/"), f"{INCOMING}{session.name}")
-    listed = git("for-each-ref", "--format=%(refname)", *places).splitlines()
-    lines = [f"delete {name}\n" for name in listed]
+    lines = [f"delete {name}\n" for name in git.refs(session.refs, f"{INCOMING}{session.name}")]
     if branch is not None:
         lines.append(f"delete {session.branch} {branch}\n")
     git("update-ref", "--no-deref", "--stdin", stdin="".join(lines))
@@ -132,16 +130,11 @@ def _drop_refs(place: Place, session: Session, history: History) -> None:
 
 def _branch(git: Git, session: Session, history: History) -> str | None:
     """Where the session's branch stands, if that is a commit of the session's; None when it is missing or not ours."""
-    at = _resolve(git, session.branch)
+    at = git.resolve(session.branch)
     ours = {row.sha for row in history.rows} | {history_base(history)}
     ours |= {history.open.sha} if history.open is not None else set()
     ours |= {history.header.base} if history.header is not None else set()
     return at if at and at in ours else None
-
-
-def _resolve(git: Git, name: str) -> str:
-    code, out, _ = git.attempt("rev-parse", "--verify", "--quiet", name)
-    return "" if code else out.decode().strip()
 
 
 def _forget(place: Place, session: Session, hidden: Session) -> None:

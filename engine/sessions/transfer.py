@@ -106,8 +106,7 @@ def _wanted(git: Git, session: Session, history: History) -> tuple[dict[str, str
     if history.open is not None:
         wanted[f"{session.refs}{history.open.number}"] = history.open.sha
     wanted |= {f"{session.refs}p{waiting.id}": waiting.sha for waiting in history.waiting.values() if waiting.sha}
-    listed = git("for-each-ref", "--format=%(objectname) %(refname)", session.refs.rstrip("/"), session.branch)
-    held = {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
+    held = git.refs(session.refs, session.branch)
     wanted |= {name: sha for name, sha in held.items() if name.startswith(f"{session.refs}lost-")}
     if history.incumbent is not None:
         wanted[session.branch] = history.incumbent.sha
@@ -138,8 +137,7 @@ def _save(place: Place, git: Git, session: Session, journal: bytes) -> str:
     """A state commit with this journal, under the state ref too unless an engine moves that at this moment."""
     tree = workspace.StateTrees(git).write(session, BytesIO(journal))
     ref = f"{session.refs}state"
-    code, out, _ = git.attempt("rev-parse", "--verify", "--quiet", ref)
-    old = "" if code else out.decode().strip()
+    old = git.resolve(ref) or ""
     if _tree(git, old) == tree:
         return old
     identity = workspace.identity_of(place)
@@ -149,8 +147,8 @@ def _save(place: Place, git: Git, session: Session, journal: bytes) -> str:
     return commit
 
 
-def _tree(git: Git, commit: str | None) -> str:
-    return git.attempt("rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}")[1].decode().strip() if commit else ""
+def _tree(git: Git, commit: str | None) -> str | None:
+    return git.resolve(f"{commit}^{{tree}}") if commit else None
 
 
 # -- pull
@@ -238,8 +236,7 @@ def _take_refs(git: Git, session: Session, history: History, state: str) -> tupl
     incoming = f"{INCOMING}{session.name}/"
     wanted, missing = _wanted(git, session, history)
     wanted[f"{session.refs}state"] = state
-    listed = git("for-each-ref", "--format=%(refname) %(objectname)", incoming.rstrip("/"), session.refs.rstrip("/"))
-    held = dict(line.split(" ") for line in listed.splitlines())
+    held = git.refs(incoming, session.refs)
     for name, sha in held.items():
         if name.startswith(f"{incoming}lost-") and _OURS.fullmatch(name.removeprefix(incoming)):
             wanted[session.refs + name.removeprefix(incoming)] = sha
@@ -256,23 +253,21 @@ def _take_refs(git: Git, session: Session, history: History, state: str) -> tupl
 
 
 def _drop_incoming(git: Git, session: Session) -> None:
-    names = git("for-each-ref", "--format=%(refname)", f"{INCOMING}{session.name}").splitlines()
+    names = git.refs(f"{INCOMING}{session.name}")
     git("update-ref", "--no-deref", "--stdin", stdin="".join(f"delete {name}\n" for name in names))
 
 
 def _saved_here(git: Git, session: Session) -> bytes:
     """The journal of a session whose folder is lost here."""
     state = f"{session.refs}state"
-    if git.attempt("rev-parse", "--verify", "--quiet", state)[0]:
-        return b""
-    return workspace.saved_files(git, state).get(_JOURNAL, b"")
+    return workspace.saved_files(git, state).get(_JOURNAL, b"") if git.resolve(state) else b""
 
 
 def _refuse_users_branch(git: Git, session: Session, history: History, incoming: str) -> None:
     """A branch of that name that is not the session's must not be moved away under the user."""
-    code, out, _ = git.attempt("rev-parse", "--verify", "--quiet", session.branch)
+    at = git.resolve(session.branch)
     goal = history.incumbent.sha if history.incumbent is not None else f"{incoming}branch"
-    if code == 0 and git.attempt("merge-base", "--is-ancestor", out.decode().strip(), goal)[0]:
+    if at is not None and git.attempt("merge-base", "--is-ancestor", at, goal)[0]:
         name = session.branch.removeprefix("refs/heads/")
         raise SessionError(
             f"The branch {name} here holds commits that are not the session's; "

@@ -30,10 +30,10 @@ def check_git() -> None:
 
 def head_of(place: Place) -> str:
     """The user's HEAD commit. Raises SessionError when there is none yet."""
-    code, out, _ = Git(place.git_dir).attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    if code:
+    head = Git(place.git_dir).resolve("HEAD^{commit}")
+    if head is None:
         raise SessionError(f"{place.top} has no commit yet; make one with `git add -A && git commit -m start`.")
-    return out.decode().strip()
+    return head
 
 
 def uncommitted(place: Place) -> tuple[list[str], list[str]]:
@@ -54,13 +54,10 @@ def tracked_hash(place: Place, commit: str, scope: Scope) -> str:
     """
     digest = hashlib.sha256()
     prefix = f"{place.prefix}/" if place.prefix else ""
-    for entry in filter(None, Git(place.common_dir).raw("ls-tree", "-r", "-z", commit).split(b"\0")):
-        meta, _, name = entry.partition(b"\t")
-        path = name.decode("utf-8", "surrogateescape")
-        inside = path[len(prefix) :] if path.startswith(prefix) else ""
-        if inside and (inside == CONFIG_FILE or scope.contains(inside)):
-            continue
-        digest.update(meta + b"\t" + name + b"\0")
+    for facts, path in Git(place.common_dir).files_of(commit):
+        inside = path.removeprefix(prefix) if path.startswith(prefix) else ""
+        if not (inside and (inside == CONFIG_FILE or scope.contains(inside))):
+            digest.update(f"{facts}\t{path}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

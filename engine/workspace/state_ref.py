@@ -57,8 +57,7 @@ def restore_state(place: Place, name: str) -> Session | None:
     session = Session(place.sessions_dir / name)
     git = Git(place.common_dir)
     state = f"{session.refs}state"
-    code, _, _ = git.attempt("rev-parse", "--verify", "--quiet", state)
-    if code:
+    if git.resolve(state) is None:
         return None
     place.sessions_dir.mkdir(mode=0o700, exist_ok=True)
     folder = place.sessions_dir / f".new-{name}-{os.getpid()}"
@@ -78,10 +77,9 @@ def saved_files(git: Git, state: str) -> dict[str, bytes]:
     A long journal is a folder of parts there, in the order of their names.
     """
     parts: dict[str, list[tuple[str, str]]] = {}
-    for entry in filter(None, git.raw("ls-tree", "-r", "-z", state).split(b"\0")):
-        facts, _, path = entry.partition(b"\t")
-        mode, kind, oid = facts.decode().split(" ")
-        name, _, part = path.decode("utf-8", "replace").partition("/")
+    for facts, path in git.files_of(state):
+        mode, kind, oid = facts.split(" ")
+        name, _, part = path.partition("/")
         if kind == "blob" and mode != "120000" and name in SAVED:
             parts.setdefault(name, []).append((part, oid))
     return {

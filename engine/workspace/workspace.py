@@ -299,12 +299,8 @@ class Workspace:
 
     def list_refs(self) -> dict[str, str]:
         """Every ref of the session, by its name below the session's prefix (`7`, `p9`, `state`), and its commit."""
-        answer = self.git("for-each-ref", "--format=%(refname) %(objectname)", self.session.refs.rstrip("/"))
-        found = {}
-        for line in answer.splitlines():
-            name, _, sha = line.partition(" ")
-            found[name.removeprefix(self.session.refs)] = sha
-        return found
+        found = self.git.refs(self.session.refs)
+        return {name.removeprefix(self.session.refs): sha for name, sha in found.items()}
 
     def branch_holder(self) -> Path | None:
         return repository.branch_holder(self.place, self.session)

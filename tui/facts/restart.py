@@ -191,12 +191,9 @@ def planned(place: Place, session: Session, history: History) -> list[str]:
     from autoresearch.engine.git import Git, GitError
 
     try:
-        listed = Git(place.common_dir)(
-            "for-each-ref", "--format=%(objectname) %(refname)", session.refs, session.branch
-        )
+        found = Git(place.common_dir).refs(session.refs, session.branch)
     except (GitError, OSError):
         return []  # whoever starts the engine is told
-    found = {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
     refs = {name.removeprefix(session.refs): sha for name, sha in found.items() if name.startswith(session.refs)}
     return steps_in_words(record.plan(history, refs, found.get(session.branch), session.branch))
 

@@ -1,0 +1,136 @@
+"""Measures a target for a dry run: as a session would, in trees and logs that go with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from autoresearch.engine import agents, process, sandbox
+from autoresearch.engine.doctor.words import Failure, command_text
+from autoresearch.engine.files import remove
+from autoresearch.engine.measure import SPOILED, Job, LocalSlot, tail
+from autoresearch.engine.sandbox import Scratch
+from autoresearch.engine.workspace import Workspace, machine_name, trees_folder
+from autoresearch.state.config import Config
+from autoresearch.state.journal.records import Sample
+from autoresearch.state.session import Place, Session
+
+_LOG_CHARS = 40_000
+_PREFIX = ".dryrun-"
+
+
+class Bench:
+    def __init__(
+        self, place: Place, config: Config, workspace: Workspace, head: str, on_again: Callable[[Sample], None]
+    ) -> None:
+        """`on_again` is told of a sample that is measured again, because something beside the commit spoiled it."""
+        self._place = place
+        self._config = config
+        self._workspace = workspace
+        self._head = head
+        self._on_again = on_again
+        self._logs = workspace.folder / "logs"
+        self._confinements: dict[str, sandbox.Confinement] = {}
+        self.slot = self.slot_for(config)
+        self.took_s = 0.0
+        """The last measurement, from its start to its end."""
+
+    def slot_for(self, config: Config) -> LocalSlot:
+        return LocalSlot(
+            config,
+            machine_name(self._place, self._workspace.session.name),
+            self._workspace.measure,
+            self._workspace.evaluate if config.measure.evaluate else None,
+            user_folder=self._place.folder,
+            confinement=self._confined(config),
+        )
+
+    def _confined(self, config: Config) -> sandbox.Confinement:
+        if config.measure.network not in self._confinements:
+            ws = self._workspace
+            ground = sandbox.Ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
+            self._confinements[config.measure.network] = sandbox.Confinement(config, ground)
+        return self._confinements[config.measure.network]
+
+    def close(self) -> None:
+        for confinement in self._confinements.values():
+            confinement.close()
+
+    async def measured(self, job: Job, slot: LocalSlot | None = None) -> Sample:
+        """A sample; again where something beside the commit spoiled it, as often as a session would."""
+        for _ in range(SPOILED):
+            began = time.monotonic()
+            sample = await (slot or self.slot).sample(job)
+            self.took_s = time.monotonic() - began
+            if not sample.again:
+                break
+            self._on_again(sample)
+        return sample
+
+    def job(self, seed: int, name: str, sha: str = "", expected_s: float | None = None) -> Job:
+        return Job(
+            experiment=None, sha=sha or self._head, arm="candidate", k=seed, seed=seed, folder=self.folder(name),
+            metric=self._config.metric.name, constraints=tuple(self._config.constraints), expected_s=expected_s,
+        )  # fmt: skip
+
+    def folder(self, name: str) -> Path:
+        folder = self._logs / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def environ(self) -> dict[str, str]:
+        measure = self._workspace.measure
+        return sandbox.clean_environment(
+            folder=measure.folder, user_folder=self._place.folder, scratch=Scratch(measure.root.parent / "scratch"),
+            session="", names=self._config.measure.env,
+        )  # fmt: skip
+
+    def failure_of(self, sample: Sample, name: str) -> Failure:
+        key = "evaluate" if self._config.measure.evaluate and sample.cause in ("no_metric", "not_finite") else "run"
+        if "artifact" in sample.detail and sample.cause == "no_metric":
+            key = "run"
+        for stage, words in (("build", "the build"), ("evaluate", "the evaluation"), ("setup", "setup failed")):
+            if sample.detail.startswith(words):
+                key = stage
+        return self.failure(key, sample.cause or "", sample.detail, sample.exit, name)
+
+    def failure(self, key: str, cause: str, detail: str, code: int | None, name: str) -> Failure:
+        log = self._logs / name / ("output.log" if key == "run" else f"{key}.log")
+        output = tail(log, lines=2000, chars=_LOG_CHARS)
+        for tree in (self._workspace.measure, self._workspace.evaluate):
+            output = output.replace(f"{tree.folder}/", "") if tree is not None else output
+        command = getattr(self._config.measure, key, "") if key != "guard" else ""
+        return Failure(key, command_text(command), cause, detail, code, output)
+
+
+@contextlib.contextmanager
+def own_trees(place: Place) -> Iterator[Session]:
+    """A name for trees that nobody else has, held by a lock for as long as they are used; then they are removed.
+
+    Those of a dry run that was killed are removed first, with what still runs in them.
+    """
+    for folder in trees_folder(place, _PREFIX).parent.glob(f"{_PREFIX}*"):
+        if Session(folder).engine_pid() is None:
+            _remove(place, folder)
+    session = Session(place.sessions_dir / f"{_PREFIX}{os.getpid()}")
+    folder = trees_folder(place, session.name)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        with Session(folder).lock():
+            yield session
+    finally:
+        _remove(place, folder)
+
+
+def _remove(place: Place, folder: Path) -> None:
+    process.end_leftovers(machine_name(place, folder.name), [folder], sorted(folder.glob("logs/*/pid")))
+    for admin in (place.common_dir / "worktrees").glob(f"autoresearch-{folder.name}-*"):
+        remove(admin)
+    scratch = Scratch(folder / "scratch")
+    for path in (scratch.tmp, folder):
+        remove(path)
+    with contextlib.suppress(OSError):
+        (place.common_dir / "worktrees").rmdir()  # git does the same when the last one goes
