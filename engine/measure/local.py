@@ -8,28 +8,22 @@ that sees only the artifacts. What cannot be measured is a sample with a cause a
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch.engine import files, process, sandbox
-from autoresearch.engine.files import remove
+from autoresearch.engine import files
 from autoresearch.engine.measure import metrics
+from autoresearch.engine.measure.commands import Commands, write_line
 from autoresearch.engine.measure.gpu import GpuWatch
 from autoresearch.engine.measure.slot import GuardResult, Job
-from autoresearch.engine.process import Command, Exit
-from autoresearch.engine.sandbox import EVALUATORS, Confinement, Role, Scratch
+from autoresearch.engine.process import Exit
+from autoresearch.engine.sandbox import Confinement, Role, Scratch
 from autoresearch.engine.workspace import Linked, Tree
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.journal.records import Sample
 from autoresearch.state.text import clean_line
 
-FIRST_TIMEOUT_S = 3600.0
-"""For a command of which no duration is known yet."""
-LEAST_TIMEOUT_S = 30.0
-BUDGET_SLACK = 0.2
-"""A run may take the baseline's time and this part of the budget."""
 KEEP_MB = 100.0
 FEEDBACK_MB = 1.0
 GPU_BACK_S = 10.0
@@ -74,36 +68,17 @@ class LocalSlot:
         are started as they are.
         """
         self._config = config
-        self._session = session
         self._measure = measure
         self._evaluate = evaluate
-        self._user_folder = user_folder
         self._on_phase = on_phase
         self._linked = linked
         self.changed_inputs: tuple[str, ...] = ()
         self._warn = warn
-        self._confinement = confinement
-        self._scratch = Scratch(measure.root.parent / "scratch")
-        self._progress = {name: re.compile(pattern) for name, pattern in config.measure.progress.items()}
-        self._environments: dict[tuple[Path, Role], dict[str, str]] = {}
-        self._took_s: dict[str, float] = {}
-        """How long `build` and `evaluate` took when they first succeeded."""
+        scratch = Scratch(measure.root.parent / "scratch")
+        self._commands = Commands(config, session, user_folder, scratch, confinement)
 
     async def prepare(self, folder: Path) -> Exit:
-        self._scratch.make_empty()
-        return await self._run(
-            Command(
-                argv=sandbox.argv_of(self._config.measure.setup),
-                cwd=self._measure.folder,
-                env=self._environment(self._measure, "setup"),
-                output=folder / "setup.log",
-                timeout_s=self._config.measure.timeout_s or FIRST_TIMEOUT_S,
-                output_mb=self._config.measure.output_mb,
-                free_mb=files.least_free_mb(),
-                pid_file=folder / "pid",
-            ),
-            "setup",
-        )
+        return await self._commands.set_up(self._measure, folder)
 
     async def sample(self, job: Job) -> Sample:
         ran: Exit | None = None
@@ -162,14 +137,12 @@ class LocalSlot:
 
     async def _guarded(self, job: Job, guard: Guard) -> GuardResult:
         """The guard's command on what is there. Raises _Crash."""
-        command = self._command(
-            job, self._measure, guard.run, "guard.log", f"guard · {_short(guard.run)}", guard.timeout_s
-        )
-        exited = await self._run(command)
+        what = f"guard · {_short(guard.run)}"
+        exited = await self._commands.run(job, self._measure, guard.run, "guard.log", what, guard.timeout_s)
         self._refuse_tampering(self._measure, exited, "the guard")
         if exited.cause is None:
             return GuardResult(True, duration_s=exited.duration_s)
-        detail = f"the guard `{_short(guard.run)}` failed: {self._explain(exited, command.output)}"
+        detail = f"the guard `{_short(guard.run)}` failed: {self._commands.explain(exited, job.folder / 'guard.log')}"
         if exited.cause not in _REFUSALS:
             raise _Crash(exited.cause, detail, exited)
         return GuardResult(False, exited.cause, detail, exited.duration_s)
@@ -178,7 +151,7 @@ class LocalSlot:
         """After a command that filled the disk, at once: what it wrote would keep the session from going on."""
         if exited is None or exited.cause != "disk_limit":
             return
-        self._scratch.make_empty()
+        self._commands.scratch.make_empty()
         for tree in (self._measure, self._evaluate):
             if tree is not None:
                 tree.distrust()
@@ -192,7 +165,9 @@ class LocalSlot:
         self._measure.at(sha)
         exited = await self.prepare(job.folder)
         if exited.cause is not None:
-            raise _Crash(exited.cause, f"setup failed: {self._explain(exited, job.folder / 'setup.log')}", exited)
+            raise _Crash(
+                exited.cause, f"setup failed: {self._commands.explain(exited, job.folder / 'setup.log')}", exited
+            )
         self._measure.prepared()
 
     async def _build(self, job: Job) -> None:
@@ -201,14 +176,14 @@ class LocalSlot:
         if not build or self._measure.is_settled(job.sha):
             return
         self._on_phase("building")
-        command = self._command(
-            job, self._measure, build, "build.log", f"build {job.sha[:7]}", self._timeout_s("build")
-        )
-        exited = await self._run(command)
+        timeout_s = self._commands.timeout_s("build")
+        exited = await self._commands.run(job, self._measure, build, "build.log", f"build {job.sha[:7]}", timeout_s)
         self._refuse_tampering(self._measure, exited, "the build")
         if exited.cause is not None:
-            raise _Crash(exited.cause, f"the build failed: {self._explain(exited, command.output)}", exited)
-        self._took_s.setdefault("build", exited.duration_s)
+            raise _Crash(
+                exited.cause, f"the build failed: {self._commands.explain(exited, job.folder / 'build.log')}", exited
+            )
+        self._commands.took_s.setdefault("build", exited.duration_s)
         self._measure.settle()
         self._on_phase("measuring")
 
@@ -218,8 +193,8 @@ class LocalSlot:
         role = self._role_of_run(job)
         if settings.metrics_file and not self._evaluate:
             files.remove_regular(self._measure.folder, settings.metrics_file)
-        timeout_s, budget_s = self._limits_s(job.expected_s)
-        command = self._command(
+        timeout_s, budget_s = self._commands.limits_s(job.expected_s)
+        exited = await self._commands.run(
             job,
             self._measure,
             self._config.holdout.run if role == "holdout" else settings.run,
@@ -229,7 +204,6 @@ class LocalSlot:
             role=role,
             gpu=gpu,
         )
-        exited = await self._run(command, role)
         await self._wait_for_gpu(gpu, "a run")
         return exited
 
@@ -240,12 +214,12 @@ class LocalSlot:
         """Raises _Crash for a run that did not come to a good end, and for one that had no GPU to itself."""
         self._refuse_tampering(self._measure, exited, "the run")
         self._refuse_foreign(gpu, exited)
-        timeout_s, budget_s = self._limits_s(job.expected_s)
+        timeout_s, budget_s = self._commands.limits_s(job.expected_s)
         if exited.cause == "timeout" and budget_s < timeout_s:
             allowed = f"{budget_s:.4g} s are allowed: the baseline's {job.expected_s:.4g} s and 20% of the budget"
             raise _Crash("over_budget", f"not finished when {allowed}", exited)
         if exited.cause is not None:
-            raise _Crash(exited.cause, self._explain(exited, job.folder / "output.log"), exited)
+            raise _Crash(exited.cause, self._commands.explain(exited, job.folder / "output.log"), exited)
 
     def _refuse_foreign(self, gpu: GpuWatch, exited: Exit) -> None:
         if gpu.foreign:
@@ -272,21 +246,20 @@ class LocalSlot:
             try:
                 files.copy(self._measure.folder, artifact, tree.folder)
             except files.NotTaken as error:
-                lacking = self._lacking_network(ran, job.folder / "output.log", "run")
+                lacking = self._commands.lacking_network(ran, job.folder / "output.log", "run")
                 raise _Crash("no_metric", f"the artifact {error}{lacking}") from None
         if settings.metrics_file:
             files.remove_regular(tree.folder, settings.metrics_file)
         what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
-        timeout_s = self._timeout_s(name)
-        command = self._command(job, tree, held, "evaluate.log", what, timeout_s, role="evaluate", gpu=gpu)
-        exited = await self._run(command, "evaluate")
+        timeout_s = self._commands.timeout_s(name)
+        exited = await self._commands.run(job, tree, held, "evaluate.log", what, timeout_s, role="evaluate", gpu=gpu)
         await self._wait_for_gpu(gpu, "an evaluation")
         self._refuse_tampering(tree, exited, "the evaluation")
         self._refuse_foreign(gpu, exited)
         if exited.cause is not None:
-            how = self._explain(exited, command.output, "evaluate")
+            how = self._commands.explain(exited, job.folder / "evaluate.log", "evaluate")
             raise _Crash(exited.cause, f"the evaluation failed: {how}", exited)
-        self._took_s.setdefault(name, exited.duration_s)
+        self._commands.took_s.setdefault(name, exited.duration_s)
         return self._reading(job, tree, exited)
 
     def _reading(self, job: Job, tree: Tree, exited: Exit) -> metrics.Reading:
@@ -301,7 +274,7 @@ class LocalSlot:
             reading = metrics.read_metrics(log, start, end, primary=job.metric, others=job.constraints)
         if reading.cause != "no_metric":
             return reading
-        return replace(reading, detail=reading.detail + self._lacking_network(exited, log, role))
+        return replace(reading, detail=reading.detail + self._commands.lacking_network(exited, log, role))
 
     def _refuse_tampering(self, tree: Tree, exited: Exit, what: str) -> None:
         changed = tree.check()
@@ -337,108 +310,8 @@ class LocalSlot:
                 files.copy(tree.folder, path, job.folder / "kept", limit_mb)
             except files.NotTaken as error:
                 if not error.missing:
-                    _write_line(job.folder / "output.log", f"not kept: {error}")
-
-    # -- commands
-
-    async def _run(self, command: Command, role: Role = "run") -> Exit:
-        spawn = process.spawn if self._confinement is None else self._confinement.spawn(role)
-        return await process.run_async(command, spawn)
-
-    def _network(self, role: Role) -> sandbox.Network:
-        if self._confinement is not None:
-            return self._confinement.network(role)
-        return "on" if role == "setup" else self._config.measure.network
-
-    def _explain(self, exited: Exit, log: Path, role: Role = "run") -> str:
-        """How it ended, with the last line it wrote: mostly that is the exception. And when it lacked the network."""
-        said = clean_line(_last_words(exited, log).rpartition("\n")[2][-300:], 200)
-        lacking = self._lacking_network(exited, log, role) if exited.cause in ("nonzero_exit", "timeout") else ""
-        return f"{exited.detail}{': ' if said else ''}{said}{lacking}"
-
-    def _lacking_network(self, exited: Exit, log: Path, role: Role) -> str:
-        """The end of a sentence when its last words say so. A program may catch that error, and end with 0."""
-        hint = sandbox.network_hint(_last_words(exited, log), self._network(role))
-        return hint and f"; {hint}"
-
-    def _command(
-        self,
-        job: Job,
-        tree: Tree,
-        command: str | tuple[str, ...],
-        log: str,
-        what: str,
-        timeout_s: float,
-        *,
-        role: Role = "run",
-        gpu: GpuWatch | None = None,
-    ) -> Command:
-        """A command in a tree with all limits; a line with `what` goes into the log before it."""
-        settings = self._config.measure
-        self._scratch.make_empty()
-        _write_line(job.folder / log, what)
-        run = sandbox.run_variables(experiment=job.experiment, budget_s=settings.budget_s, seed=job.seed)
-        return Command(
-            argv=sandbox.argv_of(command),
-            cwd=tree.folder,
-            env=self._environment(tree, role) | run,
-            output=job.folder / log,
-            timeout_s=timeout_s,
-            stall_s=settings.stall_s,
-            memory_mb=settings.memory_mb,
-            output_mb=settings.output_mb,
-            free_mb=files.least_free_mb(),
-            pid_file=job.folder / "pid",
-            label={"arm": job.arm, "k": job.k},
-            progress=self._progress if gpu is not None and role != "evaluate" else {},
-            progress_file=job.folder / "progress.jsonl",
-            watch=gpu.look if gpu is not None and gpu.active else None,
-        )
-
-    def _environment(self, tree: Tree, role: Role) -> dict[str, str]:
-        key = (tree.folder, role)
-        if key not in self._environments:
-            self._environments[key] = sandbox.clean_environment(
-                folder=tree.folder,
-                user_folder=self._user_folder,
-                scratch=self._scratch.for_evaluators() if role in EVALUATORS else self._scratch,
-                session=self._session,
-                names=(*self._config.measure.env, *(self._config.measure.evaluate_env if role in EVALUATORS else ())),
-                online=self._network(role) == "on",
-            )
-        return self._environments[key]
-
-    def _limits_s(self, expected_s: float | None) -> tuple[float, float]:
-        """The time limit of `run`, and what the budget allows (infinite while the baseline is not known)."""
-        settings = self._config.measure
-        known = max(3 * expected_s, LEAST_TIMEOUT_S) if expected_s else FIRST_TIMEOUT_S
-        budget_s = float("inf")
-        if settings.budget_s and expected_s:
-            budget_s = expected_s + BUDGET_SLACK * settings.budget_s
-        return settings.timeout_s or known, budget_s
-
-    def _timeout_s(self, name: str) -> float:
-        """The time limit of `build`, `evaluate` or the holdout."""
-        if self._config.measure.timeout_s:
-            return self._config.measure.timeout_s
-        took_s = self._took_s.get(name)
-        return FIRST_TIMEOUT_S if took_s is None else max(3 * took_s, LEAST_TIMEOUT_S)
-
-
-def _last_words(exited: Exit, log: Path) -> str:
-    return metrics.tail(log, exited.output_from, exited.output_to, lines=12, chars=3000).strip()
+                    write_line(job.folder / "output.log", f"not kept: {error}")
 
 
 def _short(command: str | tuple[str, ...]) -> str:
     return clean_line(command if isinstance(command, str) else " ".join(command), 60)
-
-
-def _write_line(log: Path, what: str) -> None:
-    """A line of ours in a log, after whatever stands there; a run before may have left something else in its place."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.is_symlink() or (log.exists() and not log.is_file()):
-        remove(log)
-    with log.open("ab+", buffering=0) as file:
-        size = file.seek(0, 2)
-        file.seek(max(size - 1, 0))
-        file.write((b"" if file.read(1) in (b"", b"\n") else b"\n") + f"=== {what} ===\n".encode())
