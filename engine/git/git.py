@@ -164,21 +164,69 @@ class Git:
             taken.seek(0)
             return child.returncode, taken.read().decode("utf-8", "surrogateescape"), "".join(said)
 
-    def start(self, *args: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
-        """A long-lived batch process, known as ours so that no clean-up takes it for a leftover."""
-        # A sweep after a command would take it for a leftover between its start and its name.
-        with starting_child():
+    def start(self, *args: str) -> subprocess.Popen[bytes]:
+        """A long-lived process, known as ours so that no clean-up takes it for a leftover."""
+        with starting_child():  # a sweep would take it for a leftover between its start and its claim
             child = subprocess.Popen(
                 (*self._prefix, *args),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                cwd=cwd or self.git_dir,
+                cwd=self.work_tree or self.git_dir,
                 env=self._env,
                 start_new_session=True,
             )
             claim(child.pid)
         return child
+
+
+class Batch:
+    """A process of git that answers one question after another; started when first asked, and again when it ended."""
+
+    def __init__(self, git: Git, *args: str) -> None:
+        self._git = git
+        self._args = args
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def ask(self, said: bytes) -> str:
+        """The first line of the answer; "" when the process ended instead."""
+        if self._child is None or self._child.poll() is not None:
+            self.close()
+            self._child = self._git.start(*self._args)
+        assert self._child.stdin is not None
+        answer = b""
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.write(said)
+            self._child.stdin.flush()
+            answer = self.line()
+        if not answer:
+            self.close()
+        return answer.decode("utf-8", "replace").rstrip("\n")
+
+    def line(self) -> bytes:
+        """The next line of the answer; b"" when the process has ended."""
+        return self._child.stdout.readline() if self._child is not None and self._child.stdout is not None else b""
+
+    def read(self, size: int) -> bytes:
+        return self._child.stdout.read(size) if self._child is not None and self._child.stdout is not None else b""
+
+    def ended(self) -> GitError:
+        return GitError(self._args, 1, "it ended instead of answering")
+
+    def close(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        for stream in (child.stdin, child.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        try:
+            child.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        release(child.pid)
 
 
 _PATCH_BYTES = 4 << 20
@@ -189,55 +237,46 @@ class Refs:
 
     def __init__(self, git: Git) -> None:
         self._git = git
-        self._updates: subprocess.Popen[bytes] | None = None
-        self._reads: subprocess.Popen[bytes] | None = None
-        self._diffs: subprocess.Popen[bytes] | None = None
-        self._patches: subprocess.Popen[bytes] | None = None
+        flags = ("-r", "--no-renames")
+        shown = ("-p", "-U0", "--no-color", "--no-ext-diff", "--no-textconv")
+        self._updates = Batch(git, "update-ref", "--no-deref", "--stdin")
+        self._reads = Batch(git, "cat-file", "--batch-check=%(objectname) %(objecttype)")
+        self._diffs = Batch(git, "diff-tree", "--stdin", *flags, "--numstat")
+        self._patches = Batch(git, "diff-tree", "--stdin", *flags, *shown)
 
     def lines_between(self, before: str, after: str) -> tuple[int, int]:
         """(lines added, lines removed) between two trees; binary files count none."""
-        self._diffs = self._alive(self._diffs, "diff-tree", "--stdin", "-r", "--numstat", "--no-renames")
-        # A line that names no object is handed back as it is, after all that came before it: the end mark.
-        answer = _ask(self._diffs, f"{before} {after}\nend\n".encode())
         added = removed = 0
-        while answer != "end":
-            plus, minus, path = (*answer.split("\t", 2), "", "")[:3]
-            if path:
-                added += int(plus) if plus.isdigit() else 0
-                removed += int(minus) if minus.isdigit() else 0
-            elif not answer:
-                raise GitError(("diff-tree",), 1, "the comparing process ended")
-            answer = _ask(self._diffs, b"")
+        for line in self._compared(self._diffs, before, after):
+            plus, minus, _ = line.split(b"\t", 2)
+            added += int(plus) if plus.isdigit() else 0
+            removed += int(minus) if minus.isdigit() else 0
         return added, removed
 
     def patch_between(self, before: str, after: str) -> str:
         """The unified diff of two trees without context lines, its beginning at least; binary files are only named."""
-        flags = ("-r", "-p", "-U0", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
-        self._patches = self._alive(self._patches, "diff-tree", "--stdin", *flags)
-        _ask(self._patches, f"{before} {after}\nend\n".encode())
-        assert self._patches.stdout is not None
         lines, room = list[bytes](), _PATCH_BYTES
-        while (line := self._patches.stdout.readline()) != b"end\n":
-            if not line:
-                raise GitError(("diff-tree",), 1, "the comparing process ended")
+        for line in self._compared(self._patches, before, after):
             if room > 0:
                 lines.append(line)
                 room -= len(line)
         return b"".join(lines).decode("utf-8", "replace")
 
+    def _compared(self, batch: Batch, before: str, after: str) -> Iterator[bytes]:
+        """The lines of a comparison, without the first, which repeats the question."""
+        # A line that names no object is handed back as it is, after all that came before it: the end mark.
+        batch.ask(f"{before} {after}\nend\n".encode())
+        while (line := batch.line()) != b"end\n":
+            if not line:
+                raise batch.ended()
+            yield line
+
     def resolve(self, name: str) -> str | None:
         """The commit a name points at, None when it does not exist."""
-        answer = ""
-        for _ in range(2):  # a process that has just died says nothing, which is no answer: ask another
-            self._reads = self._alive(self._reads, "cat-file", "--batch-check=%(objectname) %(objecttype)")
-            with contextlib.suppress(BrokenPipeError):
-                answer = _ask(self._reads, f"{name}\n".encode())
-            if answer:
-                break
-            end_batch(self._reads)
-            self._reads = None
-        else:
-            raise GitError(("cat-file",), 1, "it ended instead of answering")
+        # A process that has just died says nothing, which is no answer: ask another.
+        answer = self._reads.ask(f"{name}\n".encode()) or self._reads.ask(f"{name}\n".encode())
+        if not answer:
+            raise self._reads.ended()
         word, _, kind = answer.partition(" ")
         return None if kind in ("missing", "ambiguous") or not kind else word
 
@@ -254,53 +293,12 @@ class Refs:
                 lines.append(f"delete {ref}" + (f" {old}" if old else ""))
         lines += ["prepare", "commit", ""]
         script = "\n".join(lines).encode()
-        self._updates = self._alive(self._updates, "update-ref", "--no-deref", "--stdin")
-        try:
-            answers = [_ask(self._updates, script)] + [_ask(self._updates, b"") for _ in range(2)]
-        except BrokenPipeError:
-            answers = [""]
+        answers = [self._updates.ask(script), *(self._updates.line().decode().rstrip("\n") for _ in range(2))]
         if answers != ["start: ok", "prepare: ok", "commit: ok"]:
-            self.close_updates()
+            self._updates.close()
             # Ask once more in a process of its own, whose words a person can be told.
             self._git("update-ref", "--no-deref", "--stdin", stdin=script)
 
-    def _alive(self, child: subprocess.Popen[bytes] | None, *args: str) -> subprocess.Popen[bytes]:
-        if child is not None and child.poll() is None:
-            return child
-        if child is not None:
-            end_batch(child)
-        return self._git.start(*args)
-
-    def close_updates(self) -> None:
-        if self._updates is not None:
-            end_batch(self._updates)
-            self._updates = None
-
     def close(self) -> None:
-        self.close_updates()
-        for child in (self._reads, self._diffs, self._patches):
-            if child is not None:
-                end_batch(child)
-        self._reads = self._diffs = self._patches = None
-
-
-def _ask(child: subprocess.Popen[bytes], line: bytes) -> str:
-    assert child.stdin is not None
-    assert child.stdout is not None
-    if line:
-        child.stdin.write(line)
-        child.stdin.flush()
-    return child.stdout.readline().decode("utf-8", "replace").rstrip("\n")
-
-
-def end_batch(child: subprocess.Popen[bytes]) -> None:
-    for stream in (child.stdin, child.stdout):
-        if stream is not None:
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
-    try:
-        child.wait(timeout=2)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-    release(child.pid)
+        for batch in (self._updates, self._reads, self._diffs, self._patches):
+            batch.close()

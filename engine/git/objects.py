@@ -11,13 +11,12 @@ import contextlib
 import hashlib
 import os
 import stat
-import subprocess
 import time
 import zlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from autoresearch.engine.git.git import Git, GitError, end_batch
+from autoresearch.engine.git.git import Batch, Git, GitError
 
 _FOLDER = "40000"
 _Change = tuple[str, str] | None
@@ -28,13 +27,15 @@ class Objects:
     def __init__(self, common: Git, identity: Mapping[str, str]) -> None:
         self._git = common
         self._identity = identity
-        self._batches: dict[str, subprocess.Popen[bytes]] = {}
+        self._hashes: Batch | None = None
         self._hashing_for: tuple[object, ...] = ()
+        self._reads = Batch(common, "cat-file", "--batch")
+        self._trees = Batch(common, "mktree", "-z", "--batch")
 
     def close(self) -> None:
-        for child in self._batches.values():
-            end_batch(child)
-        self._batches.clear()
+        for batch in (self._hashes, self._reads, self._trees):
+            if batch is not None:
+                batch.close()
 
     def tree_with(self, base: str, base_tree: str, tree: Git, paths: Iterable[str]) -> str | None:
         """`base_tree` with `paths` as they are in the work tree of `tree`; None when git's index must do it."""
@@ -77,11 +78,12 @@ class Objects:
         """Through the filters of the tree's attributes, which may change with each commit that it stands at."""
         assert tree.work_tree is not None
         now = (base, tree.work_tree.stat().st_ino)
-        if now != self._hashing_for and "hash" in self._batches:
-            end_batch(self._batches.pop("hash"))
-        self._hashing_for = now
-        child = self._batch("hash", tree, "hash-object", "-w", "--stdin-paths")
-        return _line(child, os.fsencode(path) + b"\n")
+        if self._hashes is None or now != self._hashing_for:
+            if self._hashes is not None:
+                self._hashes.close()
+            self._hashes = Batch(tree, "hash-object", "-w", "--stdin-paths")
+            self._hashing_for = now
+        return _told(self._hashes, os.fsencode(path) + b"\n")
 
     # -- trees
 
@@ -117,12 +119,10 @@ class Objects:
         return self._write_tree(entries) if entries else ""
 
     def _read_tree(self, oid: str) -> dict[str, tuple[str, str]]:
-        child = self._batch("cat", self._git, "cat-file", "--batch")
-        head = _line(child, oid.encode() + b"\n").split()
+        head = _told(self._reads, oid.encode() + b"\n").split()
         if len(head) != 3 or head[1] != "tree":
             raise GitError(("cat-file",), 1, f"{oid} is no tree")
-        assert child.stdout is not None
-        data = child.stdout.read(int(head[2]) + 1)[:-1]
+        data = self._reads.read(int(head[2]) + 1)[:-1]
         entries, at, size = {}, 0, len(oid) // 2
         while at < len(data):
             space, end = data.index(b" ", at), data.index(b"\0", at)
@@ -132,12 +132,11 @@ class Objects:
         return entries
 
     def _write_tree(self, entries: Mapping[str, tuple[str, str]]) -> str:
-        child = self._batch("tree", self._git, "mktree", "-z", "--batch")
         kinds = {_FOLDER: "tree", "160000": "commit"}
         text = "".join(
             f"{mode.zfill(6)} {kinds.get(mode, 'blob')} {oid}\t{name}\0" for name, (mode, oid) in entries.items()
         )
-        return _line(child, text.encode("utf-8", "surrogateescape") + b"\0")
+        return _told(self._trees, text.encode("utf-8", "surrogateescape") + b"\0")
 
     # -- writing
 
@@ -164,26 +163,12 @@ class Objects:
             os.close(fd)
         return name
 
-    def _batch(self, name: str, git: Git, *args: str) -> subprocess.Popen[bytes]:
-        child = self._batches.get(name)
-        if child is None or child.poll() is not None:
-            cwd: Path | None = git.work_tree if git.work_tree is not None else None
-            child = self._batches[name] = git.start(*args, cwd=cwd)
-        return child
 
-
-def _line(child: subprocess.Popen[bytes], said: bytes) -> str:
-    """What a batch process answers to one question. Raises GitError when it ended instead."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        child.stdin.write(said)
-        child.stdin.flush()
-    except BrokenPipeError:
-        raise GitError(("batch",), 1, "a batch process of git ended") from None
-    answer = child.stdout.readline().decode("utf-8", "replace").rstrip("\n")
+def _told(batch: Batch, said: bytes) -> str:
+    """What it answers to one question. Raises GitError when it ended instead."""
+    answer = batch.ask(said)
     if not answer:
-        raise GitError(("batch",), 1, "a batch process of git ended")
+        raise batch.ended()
     return answer
 
 

@@ -664,7 +664,7 @@ def test_a_batch_process_that_died_under_us_is_not_taken_for_a_missing_ref(
     workspace = open_workspace(repo)
     for script in ("exec <&- >&-; sleep 60", "read line"):  # it closed its ends; it ended while we asked
         with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dying:
-            workspace.refs._reads = dying  # no process of git's can be made to die at that moment
+            workspace.refs._reads._child = dying  # no process of git's can be made to die at that moment
             assert workspace.refs.resolve("refs/heads/main") == head_of(workspace.place)
             dying.kill()
 
