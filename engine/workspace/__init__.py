@@ -2,6 +2,7 @@
 
 from autoresearch.engine.workspace.linked import Inputs, Linked, fingerprint
 from autoresearch.engine.workspace.places import machine_name, trees_folder, trees_root
+from autoresearch.engine.workspace.reading import commits_named, diff_of
 from autoresearch.engine.workspace.repository import (
     check_git,
     head_of,

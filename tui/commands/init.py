@@ -82,7 +82,7 @@ def init(
     has_repository = _in_repository(folder)
     if not has_repository and not git_init and not (asking and _ask_for_repository(folder)):
         raise SessionError(f"{folder} is not in a git repository; say --git-init to make one there.")
-    tracked = tracked_in(folder) if has_repository else _to_betracked_in(folder)
+    tracked = tracked_in(folder) if has_repository else _to_be_tracked(folder)
     found = target_layout.detect(folder, tracked)
     console = Console()
     for sentence in found.sentences:
@@ -192,7 +192,7 @@ def _ask_for_repository(folder: Path) -> bool:
     return click.confirm("Make a repository here (git init) and commit what is in it?", default=True)
 
 
-def _to_betracked_in(folder: Path) -> set[str]:
+def _to_be_tracked(folder: Path) -> set[str]:
     """The same for a folder that becomes a repository. Raises SessionError when that would commit an environment."""
     with tempfile.TemporaryDirectory() as empty:
         git_in(folder, "init", "--quiet", "--bare", "--template=", empty)

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from autoresearch.engine import files
+from autoresearch.engine.workspace import diff_of
 from autoresearch.state.journal import History, read_line, read_objects, records
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text import numbers
 from autoresearch.tui.facts import documents
-from autoresearch.tui.facts.diff import diff_of
 from autoresearch.tui.facts.evidence import because
 from autoresearch.tui.facts.text import GLYPHS, fitted
 from autoresearch.tui.terminal.console import Console, emit_json

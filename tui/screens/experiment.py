@@ -154,7 +154,7 @@ class ExperimentScreen(SessionPage):
         place, session, number = self.viewer.place, self.viewer.session, found.number
 
         def ask() -> None:
-            from autoresearch.tui.facts.diff import diff_of
+            from autoresearch.engine.workspace import diff_of
 
             text, why = None, "Its commit is no longer in this repository, so there is no diff to show."
             try:

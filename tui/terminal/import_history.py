@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from autoresearch.state import foreign, session
 from autoresearch.state.config import dumps, load
-from autoresearch.state.foreign import Commit, Imported
+from autoresearch.state.foreign import Imported
 from autoresearch.state.journal import History
 from autoresearch.state.journal.records import now_ms
 from autoresearch.state.session import Place, Session, SessionError
 from autoresearch.state.text import numbers
 from autoresearch.state.text.numbers import plural
-
-if TYPE_CHECKING:
-    from autoresearch.engine.git import Git
-
 
 _SHOWN_PROBLEMS = 10
 
@@ -45,7 +40,7 @@ def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     name = name or session.free_name(place, datetime.now(), branches)
     if name in branches:
         raise SessionError(f"The branch autoresearch/{name} exists; choose another name with --session.")
-    imported = imported.with_commits(_commits(git, imported))
+    imported = imported.with_commits(workspace.commits_named(place, imported.commits()))
     header = header_for(place, Session(place.sessions_dir / name), config, head)
     own = replace(header, reason="measured here, after the imported history", timestamp=now_ms())
     first = foreign.first_header(imported, header, file.name)
@@ -54,22 +49,6 @@ def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     # The engine moves a branch from where it stands, and only a session's very first baseline makes it.
     git("update-ref", made.branch, head, "0" * len(head))
     return [_told(made.history(), imported, file.name), *_limited(problems)]
-
-
-def _commits(git: Git, imported: Imported) -> dict[str, Commit]:
-    """Which of the named commits this repository has, by the name the file has for them."""
-    names = imported.commits()
-    asked = "".join(f"{name}^{{commit}}\n" for name in names)
-    answers = git("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked).splitlines() if names else []
-    full = {name: answer.split()[0] for name, answer in zip(names, answers, strict=True) if answer.endswith(" commit")}
-    if not full:
-        return {}
-    listed = git("log", "--no-walk=unsorted", "--format=%H %ct %P", "--stdin", stdin="\n".join(full.values()) + "\n")
-    facts = {}
-    for line in listed.splitlines():
-        sha, seconds, *parents = line.split()
-        facts[sha] = Commit(sha, parents[0] if parents else "", int(seconds) * 1000)
-    return {name: facts[sha] for name, sha in full.items() if sha in facts}
 
 
 def _told(history: History, imported: Imported, source: str) -> str:
