@@ -10,7 +10,9 @@ import shutil
 import stat
 from pathlib import Path, PurePosixPath
 
-from autoresearch.engine.files import disk, removal
+from autoresearch.engine.files import removal
+
+LEAST_FREE_MB = 2000.0
 
 
 class NotTaken(Exception):
@@ -75,7 +77,7 @@ def copy(root: Path, path: str, into: Path, limit_mb: float = 0) -> Path:
         if limit_mb and size > limit_mb * 2**20:
             raise NotTaken(path, f"has {size / 2**20:.0f} MB, more than the {limit_mb:g} MB that are copied")
         # A file of a terabyte may be nothing but a hole: copied, it would fill the disk.
-        room = shutil.disk_usage(into if into.is_dir() else root).free - disk.least_free_mb() * 1e6
+        room = shutil.disk_usage(into if into.is_dir() else root).free - least_free_mb() * 1e6
         if size > max(room, 0):
             raise NotTaken(path, f"has {size / 2**20:,.0f} MB, more than the disk has room for")
         target = into / path
@@ -97,3 +99,8 @@ def remove_regular(root: Path, path: str) -> None:
     if any((root / folder).is_symlink() for folder in PurePosixPath(path).parents if folder.parts):
         return  # elsewhere: nothing there is ours to remove, and opening it will be refused
     removal.remove(target)
+
+
+def least_free_mb() -> float:
+    """Less free disk than this ends a command and pauses the session; AUTORESEARCH_MIN_FREE_MB is for small disks."""
+    return float(os.environ.get("AUTORESEARCH_MIN_FREE_MB", LEAST_FREE_MB))

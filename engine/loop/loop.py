@@ -32,7 +32,7 @@ from autoresearch.engine.verdict import (
     usable,
     values_of,
 )
-from autoresearch.engine.workspace import Workspace
+from autoresearch.engine.workspace import Workspace, branch_holder
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
 from autoresearch.state.journal import History, Open, Waiting, records
@@ -312,7 +312,7 @@ class Loop:
         line = experiment_line(opened, waiting, reached, touched, self._history.segment)
         self._recorder.write(line)
         if line.status == "keep":
-            holder = self._workspace.branch_holder()
+            holder = branch_holder(self._workspace.place, self._workspace.session)
             if holder is not None:
                 fix = f"Switch {holder} to another branch (`git switch -`), then `autoresearch resume`."
                 raise Ended(records.Pause(reason=f"the session's branch is checked out in {holder}", fix=fix), code=1)

@@ -1,8 +1,4 @@
-"""The machine and its accelerator: what the header says of them, and GPU memory during a run.
-
-NVML is asked through nvidia-ml-py, imported only here and only when first needed; without a driver everything is None
-and costs nothing. torch is never imported: it would be the engine's largest part by far.
-"""
+"""The accelerator, as the header says it. torch is never imported: it would be the engine's largest part by far."""
 
 from __future__ import annotations
 
@@ -10,14 +6,9 @@ import contextlib
 import os
 import platform
 import re
-import socket
 from pathlib import Path
 
 from autoresearch.engine.measure.gpu import gpus, library, text_of
-
-
-def host_name() -> str:
-    return socket.gethostname()
 
 
 def accelerator() -> str:

@@ -1,4 +1,8 @@
-"""The GPU while a command runs: memory, use, and whether another process computes on it."""
+"""The GPU while a command runs: memory, use, and whether another process computes on it.
+
+NVML is asked through nvidia-ml-py, imported only here and only when first needed; without a driver everything is None
+and costs nothing.
+"""
 
 from __future__ import annotations
 

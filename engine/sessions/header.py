@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -75,7 +76,7 @@ def header_for(place: Place, opened: Session, config: Config, base: str) -> reco
         config_sha=configs.sha(config),
         evaluator_sha=tracked_hash(place, base, scope),
         linked_sha=fingerprint(linked_inputs(place, config)),
-        host=measure.host_name(),
+        host=socket.gethostname(),
         accelerator=measure.accelerator(),
         protection=str(sandbox.level(config.measure.confine, config.measure.network)),
         verdict=verdict.Settings.from_config(config).for_header(),

@@ -4,6 +4,7 @@ from autoresearch.engine.workspace.linked import Inputs, Linked, fingerprint
 from autoresearch.engine.workspace.places import machine_name, trees_folder, trees_root
 from autoresearch.engine.workspace.reading import commits_named, diff_of
 from autoresearch.engine.workspace.repository import (
+    branch_holder,
     check_git,
     head_of,
     identity_of,

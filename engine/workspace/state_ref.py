@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import BinaryIO
 
 from autoresearch.engine.git import Git
@@ -27,12 +26,10 @@ class StateTrees:
     def write(self, session: Session, journal: BinaryIO) -> str:
         """The tree of the session's files as they are now, with this journal."""
         files = [path for path in (session.notebook, session.config) if path.is_file()]
-        names = "".join(f"{_quoted(path)}\n" for path in files)
-        blobs = self._git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names)
-        entries = [f"100644 blob {blob}\t{path.name}\n" for blob, path in zip(blobs.split(), files, strict=True)]
-        return self._git(
-            "mktree", stdin="".join([*entries, self._journal_entry(session.journal.name, journal)])
-        ).strip()
+        blobs = self._git("hash-object", "-w", "--no-filters", "--", *map(str, files)).split() if files else []
+        entries = [f"100644 blob {blob}\t{path.name}\n" for blob, path in zip(blobs, files, strict=True)]
+        journals = self._journal_entry(session.journal.name, journal)
+        return self._git("mktree", stdin="".join([*entries, journals])).strip()
 
     def _journal_entry(self, name: str, journal: BinaryIO) -> str:
         """The journal for a state's tree: a blob, and from PART bytes on a folder of parts of that size.
@@ -85,11 +82,3 @@ def saved_files(git: Git, state: str) -> dict[str, bytes]:
     return {
         name: b"".join(git.raw("cat-file", "blob", oid) for _, oid in sorted(found)) for name, found in parts.items()
     }
-
-
-def _quoted(path: Path) -> str:
-    """A path as a line for git; one with a line break in C's quotes."""
-    text = str(path)
-    if "\n" not in text:
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

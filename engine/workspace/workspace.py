@@ -302,9 +302,6 @@ class Workspace:
         found = self.git.refs(self.session.refs)
         return {name.removeprefix(self.session.refs): sha for name, sha in found.items()}
 
-    def branch_holder(self) -> Path | None:
-        return repository.branch_holder(self.place, self.session)
-
     # -- housekeeping
 
     def save_state(self, message: str) -> None:
@@ -324,9 +321,7 @@ class Workspace:
     def remove_stale_locks(self) -> list[Path]:
         """Lock files that a killed git of ours left behind: in our trees' git directories and on our refs only."""
         removed = []
-        candidates: list[Path] = []
-        for tree in self.trees:
-            candidates += tree.admin.lock_files()
+        candidates = [lock for tree in self.trees for lock in tree.admin.lock_files()]
         for folder in (self.place.common_dir / self.session.refs, (self.place.common_dir / self.session.branch).parent):
             if folder.is_dir():
                 candidates += folder.glob("*.lock")

@@ -8,8 +8,7 @@ import pytest
 from repos import git, make_target, snapshot, write
 from workspaces import Open
 
-from autoresearch.engine.workspace import head_of, uncommitted
-from autoresearch.engine.workspace.repository import branch_holder
+from autoresearch.engine.workspace import branch_holder, head_of, uncommitted
 from autoresearch.state.session import SessionError, find_place
 
 
