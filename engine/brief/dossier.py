@@ -17,6 +17,7 @@ from autoresearch.engine.brief.asked import Mend
 from autoresearch.engine.files import NotTaken, open_regular, tail
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.workspace import Scope, trees_folder
+from autoresearch.state import journal
 from autoresearch.state.config import Config, Limits
 from autoresearch.state.journal import History, Row, Text, read_line, records
 from autoresearch.state.session import Place, Session, logs_of
@@ -118,7 +119,7 @@ def recent(history: History) -> list[Row]:
     mended = {row.mends for row in history.rows if row.mends is not None}
     rows: list[Row] = []
     for row in reversed(history.rows):
-        if row.cause != "baseline" and row.number not in mended:
+        if not row.baseline and row.number not in mended:
             rows.append(row)
             if len(rows) == RECENT:
                 break
@@ -229,7 +230,8 @@ def _diff(git: Git, row: Row, prefix: str) -> str:
 
 
 def _words(session: Session, history: History, hidden: _Hidden, mend: Mend | None) -> dict[int, Words]:
-    rows = {row.number: row for name in history.lists for row in history.lists[name]}
+    listed = (journal.worked(history), journal.unwritten(journal.dead_ends(history)))
+    rows = {row.number: row for each in listed for row in journal.newest(history, each)[0]}
     rows |= {row.number: row for row in recent(history)}
     if mend is not None and mend.experiment in history.by_number:
         rows[mend.experiment] = history.by_number[mend.experiment]

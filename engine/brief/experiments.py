@@ -9,7 +9,8 @@ from dataclasses import asdict
 from autoresearch.engine.brief.dossier import WITHOUT_MODEL, Dossier, Words, recent
 from autoresearch.engine.brief.quotes import printed, said
 from autoresearch.engine.limits import left_words, stagnant
-from autoresearch.state.journal import History, Row, list_of
+from autoresearch.state import journal
+from autoresearch.state.journal import LISTS, History, Row, list_of
 from autoresearch.state.text import numbers
 
 MIX = 20
@@ -54,13 +55,7 @@ def stand(dossier: Dossier) -> Iterator[str]:
             )
         yield f"{line}. Your tree holds it." if dossier.mend is None else f"{line}."
     if history.rows:
-        counts = history.counts
-        kept = sum(row.status == "keep" and row.cause != "baseline" for row in history.rows)
-        yield (
-            f"{numbers.plural(len(history.rows), 'experiment')} so far, baselines included: {kept} kept, "
-            f"{counts['discard']} discarded, {counts['crash']} crashed, {counts['checks_failed']} failed a guard; "
-            f"{history.since_keep} since the last keep."
-        )
+        yield f"{numbers.plural(len(history.rows), 'experiment')} so far, baselines included: {history.tally}"
     if history.segment and history.header is not None:
         why = f" ({said(history.header.reason, 160)})" if history.header.reason else ""
         since = f" before #{base.number}" if base is not None else " measured so far"
@@ -84,7 +79,7 @@ def _stagnant(history: History, mix: Counter[str]) -> str:
 
 
 def _mix(history: History) -> Counter[str]:
-    rows = [row for row in history.rows if row.cause != "baseline" and not row.bundle]
+    rows = [row for row in history.rows if not row.baseline and not row.bundle]
     return Counter(said(row.category, 30) or "other" for row in rows[-MIX:])
 
 
@@ -120,35 +115,31 @@ def last(dossier: Dossier) -> Iterator[str]:
 
 
 def worked(dossier: Dossier) -> Iterator[str]:
-    yield from (_entry(row, dossier) for row in reversed(dossier.history.lists["worked"]))
-    yield from _families("worked", dossier.history, set())
+    history = dossier.history
+    shown, older = journal.newest(history, journal.worked(history))
+    yield from (_entry(row, dossier) for row in shown)
+    yield from _families(older, history)
 
 
 def dead_ends(dossier: Dossier) -> Iterator[str]:
     """Written dead ends, then failed experiments newest first, then families of what is older."""
     history = dossier.history
-    for dead in reversed(history.dead_ends.values()):
-        number = f"#{dead.experiment}: " if dead.experiment is not None else ""
-        kind = _DEAD.get(dead.list, "refuted")
-        yield f"- ({kind}) {number}{_sentence(said(dead.text))}{_retry(dead.retry_if)}"
+    ends = journal.dead_ends_in(history)
+    for where, dead, _ in ends:
+        if dead is not None:
+            number = f"#{dead.experiment}: " if dead.experiment is not None else ""
+            yield f"- ({_DEAD[where]}) {number}{_sentence(said(dead.text))}{_retry(dead.retry_if)}"
     told = {row.number for row in recent(history)}
-    mended = {row.mends for row in history.rows if row.mends is not None}
-    rows = [row for name in _DEAD for row in history.lists[name] if row.number not in told | mended]
-    for row in sorted(rows, key=lambda row: -row.number):
-        yield _entry(row, dossier)
-    for name in _DEAD:
-        yield from _families(name, history, mended)
+    shown, older = journal.newest(history, journal.unwritten(ends))
+    yield from (_entry(row, dossier) for row in shown if row.number not in told)
+    yield from _families(older, history)
 
 
-def _families(name: str, history: History, mended: set[int]) -> Iterator[str]:
-    """Of each family in a list, what the list no longer shows one by one."""
-    shown = Counter(row.family or "other" for row in history.lists[name])
-    for (where, family), counted in sorted(history.families.items()):
-        older = counted.count - shown[family]
-        if where == name and older > 0:
-            best = f", the best {value(counted.best, history)}" if counted.best is not None else ""
-            what = _DEAD.get(name, "kept")
-            yield f"- {older} older of the family {said(family, 80)}, from #{counted.first} on ({what}{best})"
+def _families(older: dict[tuple[str, str], journal.Older], history: History) -> Iterator[str]:
+    for (where, family), each in sorted(older.items(), key=lambda item: (LISTS.index(item[0][0]), item[0][1])):
+        best = f", the best {value(each.best, history)}" if each.best is not None else ""
+        what = _DEAD.get(where, "kept")
+        yield f"- {each.count} older of the family {said(family, 80)}, from #{each.first} on ({what}{best})"
 
 
 def _entry(row: Row, dossier: Dossier) -> str:

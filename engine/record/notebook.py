@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from autoresearch.engine.record.recorder import Recorder
-from autoresearch.state import notebook
+from autoresearch.state import journal, notebook
 from autoresearch.state.config import Config
-from autoresearch.state.journal import History, Row, records
+from autoresearch.state.journal import LISTS, History, Row, list_of, records
 from autoresearch.state.notebook import Edit, Entries, Entry, Fold, Idea, View, load, merge, save, weave
 from autoresearch.state.session import Session
 from autoresearch.state.text import numbers
@@ -102,22 +102,22 @@ def _lines_for(edit: Edit, history: History) -> list[records.Record]:
 
 
 def view(history: History, config: Config) -> View:
-    higher = config.metric.direction == "higher"
+    lists = _lists(history)
     return View(
         title=config.name,
         objective=_objective(config),
         measured=_measured(history, config),
         rules=_rules(config),
         stand=_stand(history, config),
-        worked=_entries("worked", history),
-        refuted=_entries("refuted", history),
-        unproven=_entries("unproven", history),
-        crashed=_entries("crashed", history),
+        worked=lists["worked"],
+        refuted=lists["refuted"],
+        unproven=lists["unproven"],
+        crashed=lists["crashed"],
         ideas=[
             Idea(idea.id, idea.text, idea.state) for idea in history.ideas.values() if idea.state in ("open", "taken")
         ],
         notes=[Entry(note.id, note.text, by=note.by) for note in history.notes.values()],
-        higher=higher,
+        higher=config.metric.direction == "higher",
     )
 
 
@@ -172,32 +172,24 @@ def _stand(history: History, config: Config) -> list[str]:
         percent = f", {abs(gain / start.metric):.1%}" if start.metric else ""
         better = f"better by {numbers.metric(gain, step)}{percent}"
         said.append(f"Best {numbers.metric(best.metric, step)} (#{best.number}): {better}.")
-    counts = history.counts
-    said.append(
-        f"{numbers.plural(len(history.rows), 'experiment')}: {counts['keep']} kept, {counts['discard']} discarded, "
-        f"{counts['crash']} crashed, {counts['checks_failed']} failed a guard; "
-        f"{history.since_keep} since the last keep."
-    )
+    said.append(f"{numbers.plural(len(history.rows), 'experiment')}: {history.tally}")
     return said
 
 
-def _entries(name: str, history: History) -> Entries:
-    """The newest of a list one by one; of each family, how many more there are."""
-    rows = list(reversed(history.lists[name]))
-    shown: dict[str, int] = {}
-    for row in rows:
-        shown[row.family or "other"] = shown.get(row.family or "other", 0) + 1
-    older = [
-        Fold(family, count.count - shown.get(family, 0), count.first, count.last, count.best)
-        for (where, family), count in history.families.items()
-        if where == name and count.count > shown.get(family, 0)
-    ]
-    said = [
-        Entry(dead.id, dead.text + _retry(dead.retry_if), by=dead.by)
-        for dead in reversed(history.dead_ends.values())
-        if dead.list == name
-    ]
-    return Entries([*said, *(_entry(row, history) for row in rows)], older)
+def _lists(history: History) -> dict[str, Entries]:
+    """Of each list the newest one by one; of each family, how many more there are."""
+    ends = journal.dead_ends(history)
+    said: dict[str, list[Entry]] = {name: [] for name in LISTS}
+    for where, dead, _ in ends:
+        if dead is not None:
+            said[where].append(Entry(dead.id, dead.text + _retry(dead.retry_if), by=dead.by))
+    shown, older = journal.newest(history, [*journal.worked(history), *journal.unwritten(ends)])
+    for row in shown:
+        said[list_of(row)].append(_entry(row, history))
+    folds: dict[str, list[Fold]] = {name: [] for name in LISTS}
+    for (name, family), each in reversed(older.items()):
+        folds[name].append(Fold(family, each.count, each.first, each.last, each.best))
+    return {name: Entries(said[name], folds[name]) for name in LISTS}
 
 
 def _retry(condition: str) -> str:

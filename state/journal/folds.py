@@ -12,10 +12,10 @@ from typing import Any, Literal
 from autoresearch.state.journal import records
 from autoresearch.state.journal.heldout import HeldOut
 from autoresearch.state.journal.model import (
+    LISTS,
     Control,
     DeadEndState,
     Decision,
-    Family,
     IdeaState,
     Incumbent,
     Model,
@@ -25,7 +25,6 @@ from autoresearch.state.journal.model import (
     Spread,
     Text,
     Waiting,
-    list_of,
 )
 from autoresearch.state.text.numbers import finite
 
@@ -190,17 +189,17 @@ def _experiment(model: Model, at: int, data: dict[str, Any]) -> None:
     model.imported += opened is None
     model.rows.append(row)
     model.by_number[row.number] = row
-    model.counts[row.status] += 1
+    if row.baseline:
+        model.baselines += 1
+    else:
+        model.counts[row.status] += 1
+        model.counts["unproven"] += row.cause == "unproven"
     if row.flags:
         model.flagged.append(row.number)
     if row.status in ("keep", "discard") and isinstance(row.estimate, (int, float)):
         model.estimates.append(row.estimate)
     if row.cause not in _NOT_MEASURED:
         model.crash_streak = model.crash_streak + 1 if row.status == "crash" else 0
-    if row.cause != "baseline":
-        family = model.families.setdefault((list_of(row), row.family or "other"), Family(first=row.number))
-        family.add(row, model.header)
-        model.lists[list_of(row)].append(row)
     if row.idea in model.ideas:
         idea = model.ideas[row.idea]
         idea.state = "tried"
@@ -315,7 +314,7 @@ def _dead_end(model: Model, at: int, data: dict[str, Any]) -> None:
     model.dead_ends[data["id"]] = DeadEndState(
         id=data["id"],
         text=data["text"],
-        list=data.get("list", "refuted"),
+        list=where if (where := data.get("list")) in LISTS[1:] else "refuted",
         experiment=data.get("experiment"),
         retry_if=data.get("retry_if", ""),
         by=data.get("by", ""),

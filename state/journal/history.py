@@ -94,6 +94,15 @@ class History(Model):
         return (self.open.number if self.open else self.rows[-1].number if self.rows else 0) + 1
 
     @property
+    def tally(self) -> str:
+        """What became of the experiments, baselines left out."""
+        counts = self.counts
+        return (
+            f"{counts['keep']} kept, {counts['discard']} discarded, {counts['crash']} crashed, "
+            f"{counts['checks_failed']} failed a guard; {self.since_keep} since the last keep."
+        )
+
+    @property
     def score_note(self) -> str:
         """What nobody can rule out about the number, in a sentence; "" where it is read apart from the agent's code."""
         return SCORE_NOTES.get(self.scored, "")

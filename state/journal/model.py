@@ -111,8 +111,9 @@ class Row:
         return ", ".join(self.knobs) or self.category
 
     @property
-    def flagged(self) -> bool:
-        return bool(self.flags)
+    def baseline(self) -> bool:
+        """Whether it measured a segment's starting point: nobody proposed it. One that crashed is one all the same."""
+        return self.cause == "baseline" or (self.proposal is None and self.intent_at >= 0)
 
 
 @dataclass(slots=True)
@@ -225,25 +226,6 @@ class Spread:
 
 
 @dataclass(slots=True)
-class Family:
-    """Experiments of one kind with one fate, as a count and a range."""
-
-    first: int
-    last: int = 0
-    count: int = 0
-    best: float | None = None
-
-    def add(self, row: Row, header: records.Header | None) -> None:
-        self.count += 1
-        self.last = row.number
-        if row.metric is None:
-            return
-        higher = header is not None and header.direction == "higher"
-        if self.best is None or (row.metric > self.best if higher else row.metric < self.best):
-            self.best = row.metric
-
-
-@dataclass(slots=True)
 class IdeaState:
     id: str
     text: str
@@ -348,7 +330,9 @@ class Model:
         """The segment's values of the held-out command, the baseline's first. For people, never for agents."""
         self.held_out: dict[str, list[bool]] = {}
         """Whether each of a commit's held-out runs in this segment gave a value."""
+        self.baselines = 0
         self.counts: Counter[str] = Counter()
+        """Experiments by status, baselines left out; `unproven` is a part of `discard`."""
         self.since_keep = 0
         self.crash_streak = 0
         self.cost_usd = 0.0
@@ -385,10 +369,6 @@ class Model:
         """Decisions against a verdict that no proposal has taken up yet."""
         self.decisions: dict[int, Decision] = {}
         """The last decision of a person against the verdict of each experiment."""
-        self.families: dict[tuple[str, str], Family] = {}
-        """Counts by (list, family): what the notebook folds older entries into."""
-        self.lists: dict[str, deque[Row]] = {name: deque(maxlen=LISTED) for name in LISTS}
-        """The newest experiments of each of the notebook's lists."""
         self.problems: list[tuple[int, str]] = []
         """(line number, what is wrong) of lines that were skipped."""
         self.lines = 0

@@ -120,9 +120,7 @@ def test_a_guard_that_fails_before_the_first_run_leaves_no_value_to_any_reader(t
     assert (row["metric"], row["first"], row["runs"]) == (None, None, 0)
     assert asked["show 2"]["metric"] is None
     assert [hit["metric"] for hit in asked["search --status checks_failed"]["found"]] == [None]
-    assert [family.best for (where, _), family in session(repo).history().families.items() if where == "crashed"] == [
-        None
-    ]
+    assert session(repo).history().by_number[2].metric is None
     assert "- #2 change 1 (guard) <!--" in session(repo).notebook.read_text()
     table = told(repo, "export", "--tsv").splitlines()
     assert table[2].split("\t")[1:] == ["0.000000", "0.0", "crash", "change 1 [checks failed]"]

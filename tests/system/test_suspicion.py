@@ -53,7 +53,7 @@ def test_a_flagged_gain_is_confirmed_by_more_runs_in_every_mode(mode: str, bench
     history = check_agreement(repo)
     assert [row.status for row in history.rows] == ["keep", "keep", "keep"]
     plain, flagged = history.rows[1:]
-    assert not plain.flagged
+    assert not plain.flags
     assert flagged.flags == ("seed",)
     assert history.flagged == [3]
     assert flagged.runs == 4 > plain.runs

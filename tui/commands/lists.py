@@ -91,7 +91,7 @@ def _table(console: Console, rows: list[Row], history: History) -> None:
 def _line(row: Row, history: History) -> tuple[str, str, str, str, str]:
     evidence = documents.evidence_text(row) or row.cause.replace("_", " ")
     metric = documents.metric_text(row.metric, history)
-    if row.flagged:
+    if row.flags:
         evidence = f"{evidence} (flagged)" if evidence else "(flagged)"
     what = documents.mending_text(row.mends, fitted(row.description))
     return (f"#{row.number}", GLYPHS[row.status], metric, evidence, what)

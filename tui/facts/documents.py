@@ -13,8 +13,9 @@ from typing import Any
 
 from autoresearch.engine.limits import in_force, with_values
 from autoresearch.engine.verdict import gain_of, keep_if_better
+from autoresearch.state import journal
 from autoresearch.state.config import Limits
-from autoresearch.state.journal import LISTED, History, Row, list_of, records
+from autoresearch.state.journal import History, Row, list_of, records
 from autoresearch.state.session import Heartbeat, Place, Session, target_of
 from autoresearch.state.text import numbers
 from autoresearch.tui.facts.engine import engine_now
@@ -157,7 +158,7 @@ def summary(session: Session, history: History) -> Document:
     """What was tried, kept and gained in the present segment, and what keep-if-better would have claimed."""
     header = history.header or records.Header()
     # Imported keeps (never intended here) are on no branch of ours.
-    kept = [row for row in history.rows if row.status == "keep" and row.cause != "baseline" and row.intent_at >= 0]
+    kept = [row for row in reversed(journal.worked(history)) if row.intent_at >= 0]
     branch = session.branch.removeprefix("refs/heads/")
     return {
         "session": session.name,
@@ -218,26 +219,22 @@ def dead_ends(history: History) -> list[Document]:
     Those have no id: nothing can be vetoed about them. Of each list the newest are given, as in the notebook.
     """
     entries = [asdict(entry) for entry in history.dead_ends.values()]
-    told = {entry["experiment"] for entry in entries}
-    room = {"refuted": LISTED, "unproven": LISTED, "crashed": LISTED}
-    for row in reversed(history.rows):
-        name = list_of(row)
-        if room.get(name, 0) and row.number not in told and row.cause != "baseline":
-            room[name] -= 1
-            lesson, retry_if = history.lessons.get(row.number, ("", ""))
-            text = row.description + (f": {lesson}" if lesson else "")
-            entries.append(
-                {
-                    "id": None,
-                    "text": text,
-                    "list": name,
-                    "experiment": row.number,
-                    "retry_if": retry_if,
-                    "by": row.agent,
-                    "idea": row.idea,
-                    "timestamp": row.timestamp,
-                }
-            )
+    shown, _ = journal.newest(history, journal.unwritten(journal.dead_ends(history)))
+    for row in shown:
+        lesson, retry_if = history.lessons.get(row.number, ("", ""))
+        text = row.description + (f": {lesson}" if lesson else "")
+        entries.append(
+            {
+                "id": None,
+                "text": text,
+                "list": list_of(row),
+                "experiment": row.number,
+                "retry_if": retry_if,
+                "by": row.agent,
+                "idea": row.idea,
+                "timestamp": row.timestamp,
+            }
+        )
     return entries
 
 
@@ -249,15 +246,13 @@ def point(row: Row | None) -> Document | None:
 
 
 def counts(history: History) -> Document:
-    """Whole session. `tried` leaves the baselines out, `kept` too; `unproven` is a part of `discard`."""
-    # A baseline that crashed has a crash for its cause; imported lines never had an intent.
-    baselines = sum(row.cause == "baseline" or (row.proposal is None and row.intent_at >= 0) for row in history.rows)
+    """Whole session. Baselines are `experiments` and nothing else; `unproven` is a part of `discard`."""
     return {
         "experiments": len(history.rows),
-        "tried": len(history.rows) - baselines,
-        "kept": history.counts["keep"] - sum(row.cause == "baseline" and row.status == "keep" for row in history.rows),
+        "tried": len(history.rows) - history.baselines,
+        "kept": history.counts["keep"],
         "discard": history.counts["discard"],
-        "unproven": sum(row.cause == "unproven" for row in history.rows),
+        "unproven": history.counts["unproven"],
         "crash": history.counts["crash"],
         "checks_failed": history.counts["checks_failed"],
     }

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from autoresearch.state import journal
 from autoresearch.state.journal import History, IdeaState, Row, list_of, short_names
 from autoresearch.state.text import clean_line, numbers
 from autoresearch.tui.facts.pending import Pending
@@ -153,16 +154,15 @@ def dead_ends(history: History, chosen: Filter = NO_FILTER, since: int = 0) -> d
     `since` leaves out experiments up to that many rows, and what was written before the engine's last start.
     """
     found: dict[str, list[Entry]] = {name: [] for name in DEAD}
-    told = {dead.experiment for dead in history.dead_ends.values() if dead.experiment is not None}
-    for dead in reversed(history.dead_ends.values()):
-        if since and dead.timestamp < history.resumed_ms:
+    ends = journal.dead_ends(history, since)
+    for where, dead, row in ends:
+        if dead is None:
             continue
-        row = history.by_number.get(dead.experiment) if dead.experiment is not None else None
         entry = Entry(
             id=dead.id,
             kind="dead_end",
             text=clean_line(dead.text),
-            where=dead.list if dead.list in DEAD else "refuted",
+            where=where,
             status=row.status if row else "",
             cause=row.cause if row else "",
             category=clean_line(row.category) if row else "",
@@ -172,15 +172,11 @@ def dead_ends(history: History, chosen: Filter = NO_FILTER, since: int = 0) -> d
             experiments=(row.number,) if row else (),
         )
         if chosen.passes(entry):
-            found[entry.where].append(entry)
-    mended = {row.mends for row in history.rows if row.mends is not None}
-    apart = told | mended
-    rows = [
-        row for row in history.rows[since:] if row.status != "keep" and row.number not in apart and chosen.may_pass(row)
-    ]
+            found[where].append(entry)
+    rows = [row for row in journal.unwritten(ends) if chosen.may_pass(row)]
     many = Counter((list_of(row), row.family) for row in rows if row.knobs)
     knobs: dict[tuple[str, str], list[Row]] = {}
-    for row in reversed(rows):
+    for row in rows:
         name = list_of(row)
         key = (name, row.family)
         if row.knobs and many[key] > _ONE_BY_ONE:
@@ -317,7 +313,7 @@ def families(history: History, chosen: Filter = NO_FILTER) -> list[Family]:
     """What experiments have in common, a category or the tuner's knobs: the most tried first."""
     groups: dict[str, list[Row]] = {}
     for row in history.rows:
-        if row.cause != "baseline" and (not chosen or chosen.passes(_experiment(row, history), row.family)):
+        if not row.baseline and (not chosen or chosen.passes(_experiment(row, history), row.family)):
             groups.setdefault(clean_line(row.family) or "other", []).append(row)
     called = knob_names(history)
     found = [_family(name, rows, called) for name, rows in groups.items()]
@@ -350,7 +346,7 @@ def _family(name: str, rows: list[Row], called: Mapping[str, str]) -> Family:
 
 def choices(history: History) -> dict[str, list[tuple[str, int]]]:
     """What can be filtered by, with counts, the most frequent first: `category` and `cause` of dead ends."""
-    dead = [row for row in history.rows if row.status != "keep"]
+    dead = journal.unwritten(journal.dead_ends(history))
     return {
         "category": Counter(clean_line(row.category) for row in dead if row.category).most_common(),
         "cause": Counter(row.cause for row in dead if row.cause).most_common(),

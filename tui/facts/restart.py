@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from autoresearch.state.journal import History, Open, Row, Text, Waiting
+from autoresearch.state.journal import History, Open, Row, Text, Waiting, worked
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text import clean_line
 from autoresearch.state.text.numbers import plural
@@ -74,11 +74,7 @@ def returning(
         in_flight=(*in_flight(history, bounds), *steps),
         started_ms=history.resumed_ms,
         finished=len(history.rows) - history.rows_before,
-        keeps=tuple(
-            row
-            for row in reversed(history.rows[history.rows_before :])
-            if row.status == "keep" and row.cause != "baseline"
-        ),
+        keeps=tuple(worked(history, history.rows_before)),
         dead=ideas.dead_ends(history, since=history.rows_before) if history.rows_before < len(history.rows) else {},
         ideas=tuple(ideas.ideas(history, asked)["open"]),
         warnings=tuple(

@@ -44,7 +44,7 @@ def _fits(word: str, row: Row) -> bool:
     if word.startswith("#") and word[1:].isdecimal():
         return row.number == int(word[1:])
     if word == "flagged":
-        return row.flagged
+        return bool(row.flags)
     # One after the other, not joined: ten thousand rows at every key that is typed.
     return (
         word in row.description.casefold()

@@ -82,6 +82,5 @@ class Watched:
         self._bounds = documents.limits(self.session, history, {})
         stamp = (history.incumbent and history.incumbent.number, history.segment, history.spread.nu)
         if stamp != self._gain_of and history.incumbent is not None:
-            baselines = sum(row.cause == "baseline" and row.status == "keep" for row in history.rows)
-            self.gain = {**verdict.gain_of(self.session, history), "baselines": baselines}
+            self.gain = verdict.gain_of(self.session, history)
             self._gain_of = stamp

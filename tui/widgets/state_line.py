@@ -119,8 +119,7 @@ class StateLine(Widget):
             ("crash", "!", "crash", palette.crash),
             ("checks_failed", "c", "checks", palette.checks),
         ):
-            # As in `status`: a baseline was not tried, so it is no keep.
-            number = counts[status] - (status == "keep") * gain.get("baselines", 0)
+            number = counts[status]
             if number or status in ("keep", "discard", "crash"):
                 parts.append((6, f"{word} ", palette.quiet))
                 parts.append((0, f"{number}{glyph} ", style if number else palette.quiet))

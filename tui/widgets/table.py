@@ -195,7 +195,7 @@ class Experiments(Reasoned, Listing):
         for column in self._columns(width):
             text, style = cells.get(column.key, ("", palette.quiet))
             segments.append(Segment(table_columns.fitted(text, column), style))
-            flagged = column.key == "#" and isinstance(item, Row) and item.flagged
+            flagged = column.key == "#" and isinstance(item, Row) and item.flags
             segments.append(Segment("? " if flagged else "  ", palette.checks))
         if here:
             return [Segment(text, style + palette.cursor if style else None) for text, style, _ in segments]

@@ -9,8 +9,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.events import Resize
 
-from autoresearch.state.journal import History, Row
+from autoresearch.state.journal import DeadEnd, History, dead_ends
 from autoresearch.state.text import numbers, safe_line
+from autoresearch.tui.facts.ideas import TITLES
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.line_view import LineView
 from autoresearch.tui.widgets.plot import GLYPHS
@@ -121,46 +122,34 @@ def _done(history: History, palette: Palette, state: str, experiments: list[int]
 
 
 def dead_ends_of(history: History, palette: Palette) -> list[Item]:
-    """Three lists, newest first: refuted, unproven, crashed or blocked; each with the agent's own entries."""
-    groups: dict[str, list[tuple[int, Item]]] = {"refuted": [], "unproven": [], "crashed": []}
-    told = {dead.experiment for dead in history.dead_ends.values() if dead.experiment is not None}
-    for dead in history.dead_ends.values():
-        text = safe_line(dead.text) + (f" (#{dead.experiment})" if dead.experiment is not None else "")
-        if dead.retry_if:
-            text += f" Retry if {safe_line(dead.retry_if)}."
-        style = palette.crash if dead.list == "crashed" else palette.worse
-        mark = GLYPHS["crash"] if dead.list == "crashed" else GLYPHS["discard"]
-        groups.setdefault(dead.list, []).append((dead.experiment or 0, (mark, style, text, palette.text)))
-    counts = {name: len(entries) for name, entries in groups.items()}
-    most = {name: count + _MOST for name, count in counts.items()}
-    for row in reversed(history.rows):
-        name = _list_of(row)
-        if name and row.number not in told:
-            counts[name] += 1
-            if counts[name] <= most[name]:
-                groups[name].append((row.number, _dead(history, palette, row)))
-    totals = {"refuted": "Refuted", "unproven": "Unproven, maybe small gains", "crashed": "Crashed or blocked"}
+    """Three lists, the newest experiments first: refuted, unproven, crashed or blocked."""
     items: list[Item] = []
-    for name, entries in groups.items():
-        if entries:
-            entries.sort(key=lambda entry: -entry[0])
-            heading = f"{totals.get(name, name.capitalize())} ({counts[name]:,})"
-            items.append(("", palette.title, heading, palette.title))
-            items.extend(item for _, item in entries)
-            if more := counts[name] - len(entries):
-                items.append(("…", palette.quiet, f"{more:,} more: enter lists all", palette.quiet))
+    ends = dead_ends(history)
+    for name, title in TITLES.items():
+        entries = [end for end in ends if end.where == name]
+        if not entries:
+            continue
+        items.append(("", palette.title, f"{title} ({len(entries):,})", palette.title))
+        written = sum(end.written is not None for end in entries)
+        shown = entries[: written + _MOST]
+        items.extend(_dead(history, palette, end) for end in sorted(shown, key=lambda end: -_experiment(end)))
+        if more := len(entries) - len(shown):
+            items.append(("…", palette.quiet, f"{more:,} more: enter lists all", palette.quiet))
     return items
 
 
-def _list_of(row: Row) -> str:
-    if row.status in ("crash", "checks_failed"):
-        return "crashed"
-    if row.status == "discard":
-        return "unproven" if row.cause == "unproven" else "refuted"
-    return ""
+def _experiment(end: DeadEnd) -> int:
+    return end.row.number if end.row is not None else (end.written and end.written.experiment) or 0
 
 
-def _dead(history: History, palette: Palette, row: Row) -> Item:
+def _dead(history: History, palette: Palette, end: DeadEnd) -> Item:
+    dead, row = end.written, end.row
+    if dead is not None:
+        text = safe_line(dead.text) + (f" (#{dead.experiment})" if dead.experiment is not None else "")
+        style = palette.crash if end.where == "crashed" else palette.worse
+        mark = GLYPHS["crash"] if end.where == "crashed" else GLYPHS["discard"]
+        return (mark, style, text + (f" Retry if {safe_line(dead.retry_if)}." if dead.retry_if else ""), palette.text)
+    assert row is not None
     text = f"#{row.number} {safe_line(row.description)}"
     lesson, retry_if = history.lessons.get(row.number, ("", ""))
     if row.status in ("crash", "checks_failed"):

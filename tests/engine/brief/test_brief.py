@@ -83,7 +83,7 @@ def test_dead_ends_carry_lesson_and_condition_and_older_ones_fold(tmp_path: Path
     dead = section(night.brief(), "Dead ends")
     assert "#3: bigger batches. Again only if there is a second GPU." in dead
     assert re.search(r"#20 setting 20: 3\.2.*worse by 0\.06.*Lesson: it forgets the start\. Again only if", dead)
-    assert "13 older of the family train.py:LR, from #2 on (worse, the best 3.2" in dead
+    assert "12 older of the family train.py:LR, from #2 on (worse, the best 3.2" in dead, "#3 stands above"
     assert "setting 14" not in dead
     assert "setting 39" not in dead, "the last ones are told whole in a section of their own"
     assert "#39 setting 39" in section(night.brief(), "The last experiments")

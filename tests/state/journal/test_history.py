@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.state.journal import History, Journal, list_of
+from autoresearch.state.journal import History, Journal, dead_ends, list_of, worked
 from autoresearch.state.journal import records as r
 
 BASE = "b" * 40
@@ -120,7 +120,8 @@ def test_streaks_counts_and_the_unproven_pool() -> None:
         *tried(5, [], "crash", "no_change"),
         *tried(6, [], "crash", "nonzero_exit"),
     )
-    assert history.counts == {"keep": 1, "discard": 3, "crash": 3}
+    assert history.counts == {"discard": 3, "unproven": 2, "crash": 3}, "a baseline is no keep"
+    assert history.baselines == 1
     assert history.crash_streak == 2, "a proposal that changes nothing says nothing about the environment"
     assert history.since_keep == 6
     assert set(history.unproven) == {2, 3}
@@ -279,7 +280,28 @@ def test_a_fold_in_pieces_is_the_fold_at_once(tmp_path: Path) -> None:
 def test_where_an_experiment_stands_in_the_notebook(status: Any, cause: str, where: str) -> None:
     history = fold(*baseline([5.0]), *tried(1, [4.0], status, cause))
     assert list_of(history.rows[-1]) == where
-    assert history.families[(where, "other")].count == 1
+    assert [row.number for row in worked(history)] == ([2] if where == "worked" else [])
+    assert [(end.where, end.row) for end in dead_ends(history)] == (
+        [] if where == "worked" else [(where, history.rows[-1])]
+    )
+
+
+def test_an_engine_that_follows_a_dead_one_counts_its_attempt_once() -> None:
+    begun = [*baseline([1.0, 1.1]), proposed(1), r.Intent(experiment=2, proposal=1, parent=BASE, sha=sha(2))]
+    again = r.Intent(experiment=2, proposal=1, parent=BASE, sha=sha(2), attempt=2)
+
+    def known(*lines: r.Record) -> tuple[int, bool]:
+        opened = fold(*begun, *lines).open
+        assert opened is not None
+        return opened.attempt, opened.died
+
+    assert known() == (1, False)
+    assert known(r.Resume()) == (1, True)
+    assert known(r.Resume(), r.Resume()) == (1, True), "it said nothing in between"
+    assert known(r.Resume(), again) == (2, False)
+    assert known(r.Resume(), again, r.Resume()) == (2, True)
+    assert known(r.Stop(), r.Resume()) == (1, False), "it was stopped on purpose"
+    assert known(r.Fault(text="odd", experiment=2), r.Stop(), r.Resume()) == (1, True)
 
 
 def test_an_experiment_at_which_the_engine_failed_was_not_stopped_on_purpose() -> None:
