@@ -230,7 +230,7 @@ def _diff(git: Git, row: Row, prefix: str) -> str:
 
 
 def _words(session: Session, history: History, hidden: _Hidden, mend: Mend | None) -> dict[int, Words]:
-    listed = (journal.worked(history), journal.unwritten(journal.dead_ends(history)))
+    listed = (journal.worked(history), journal.unwritten(journal.dead_ends_in(history)))
     rows = {row.number: row for each in listed for row in journal.newest(history, each)[0]}
     rows |= {row.number: row for row in recent(history)}
     if mend is not None and mend.experiment in history.by_number:

@@ -178,7 +178,7 @@ def _stand(history: History, config: Config) -> list[str]:
 
 def _lists(history: History) -> dict[str, Entries]:
     """Of each list the newest one by one; of each family, how many more there are."""
-    ends = journal.dead_ends(history)
+    ends = journal.dead_ends_in(history)
     said: dict[str, list[Entry]] = {name: [] for name in LISTS}
     for where, dead, _ in ends:
         if dead is not None:

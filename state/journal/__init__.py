@@ -3,7 +3,7 @@
 The lines themselves are `journal.records`, a module to be imported whole.
 """
 
-from autoresearch.state.journal.dead_ends import DeadEnd, Older, dead_ends, newest, unwritten, worked
+from autoresearch.state.journal.dead_ends import DeadEnd, Older, dead_ends_in, newest, unwritten, worked
 from autoresearch.state.journal.folds import NOTHING_TAKEN
 from autoresearch.state.journal.history import SCORE_MARKS, SCORE_NOTES, History
 from autoresearch.state.journal.journal import Journal, JournalLost, Reader, read_line, read_objects

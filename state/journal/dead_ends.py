@@ -23,7 +23,7 @@ class DeadEnd(NamedTuple):
     """The experiment, where it is about one."""
 
 
-def dead_ends(history: Model, since: int = 0) -> list[DeadEnd]:
+def dead_ends_in(history: Model, since: int = 0) -> list[DeadEnd]:
     """What was written down, then what was only measured, each the newest first.
 
     `since` leaves out the first so many experiments, and what was written before the engine's last start.

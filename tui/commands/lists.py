@@ -13,7 +13,7 @@ from autoresearch.state.session import Session
 from autoresearch.state.text.numbers import plural
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.ideas import families
-from autoresearch.tui.facts.text import GLYPHS, fitted
+from autoresearch.tui.facts.text import SIGNS, fitted
 from autoresearch.tui.terminal.console import Console, emit_json
 from autoresearch.tui.terminal.options import Where, common
 from autoresearch.tui.terminal.session_text import say_score_note
@@ -94,7 +94,7 @@ def _line(row: Row, history: History) -> tuple[str, str, str, str, str]:
     if row.flags:
         evidence = f"{evidence} (flagged)" if evidence else "(flagged)"
     what = documents.mending_text(row.mends, fitted(row.description))
-    return (f"#{row.number}", GLYPHS[row.status], metric, evidence, what)
+    return (f"#{row.number}", SIGNS[row.status], metric, evidence, what)
 
 
 @click.command()

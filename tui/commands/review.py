@@ -11,7 +11,7 @@ from autoresearch.tui.facts.engine import engine_now, look
 from autoresearch.tui.facts.messages import clock
 from autoresearch.tui.facts.pending import pending
 from autoresearch.tui.facts.restart import Returning, as_document, planned, returning
-from autoresearch.tui.facts.text import GLYPHS, fitted
+from autoresearch.tui.facts.text import SIGNS, fitted
 from autoresearch.tui.terminal.console import Console, emit_json
 from autoresearch.tui.terminal.options import Where, common
 from autoresearch.tui.terminal.session_text import say_score_note
@@ -59,4 +59,4 @@ def _print(console: Console, facts: Returning, scored: str) -> None:
 
 def _dead_end(entry: ideas.Entry) -> str:
     id = "" if entry.kind == "knob" else entry.id
-    return " ".join(filter(None, (id, GLYPHS.get(entry.status, ""), entry.text, entry.estimate)))
+    return " ".join(filter(None, (id, SIGNS.get(entry.status, ""), entry.text, entry.estimate)))

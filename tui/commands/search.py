@@ -8,7 +8,7 @@ from autoresearch.state.journal import SCORE_MARKS
 from autoresearch.state.session import open_session
 from autoresearch.state.text import numbers
 from autoresearch.tui.facts.search import found_in
-from autoresearch.tui.facts.text import GLYPHS, fitted
+from autoresearch.tui.facts.text import SIGNS, fitted
 from autoresearch.tui.terminal.console import Console
 from autoresearch.tui.terminal.options import Where
 from autoresearch.tui.terminal.session_text import say_score_note
@@ -36,7 +36,7 @@ def print_found(console: Console, document: dict[str, Any]) -> None:
     for scored in dict.fromkeys(hit["scored"] for hit in found):
         say_score_note(console, scored)
     console.table(
-        [(hit["session"], f"#{hit['number']}", GLYPHS[hit["status"]], _metric(hit), _what(hit)) for hit in found],
+        [(hit["session"], f"#{hit['number']}", SIGNS[hit["status"]], _metric(hit), _what(hit)) for hit in found],
         [hit["status"] for hit in found],
         right=frozenset({1, 3}),
     )

@@ -14,7 +14,7 @@ from autoresearch.state.session import Place, Session
 from autoresearch.state.text import numbers
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.evidence import because
-from autoresearch.tui.facts.text import GLYPHS, fitted
+from autoresearch.tui.facts.text import SIGNS, fitted
 from autoresearch.tui.terminal.console import Console, emit_json
 from autoresearch.tui.terminal.options import Where, common
 from autoresearch.tui.terminal.session_text import say_score_note
@@ -140,8 +140,7 @@ def _tail(path: Path) -> list[str]:
 
 def _print(console: Console, document: dict[str, Any], history: History) -> None:
     status = document["status"]
-    glyph = GLYPHS["run"] if status == "open" else GLYPHS[status]
-    title = f"#{document['number']} {console.paint(glyph, status if status != 'open' else 'run')}"
+    title = f"#{document['number']} {console.paint(SIGNS[status], status if status != 'open' else 'run')}"
     metric = f" {documents.metric_text(document['metric'], history)}" if document.get("metric") is not None else ""
     console.say(f"{title}{metric} · {fitted(document['description'])}")
     proposed = document["proposed"] or {}

@@ -219,7 +219,7 @@ def dead_ends(history: History) -> list[Document]:
     Those have no id: nothing can be vetoed about them. Of each list the newest are given, as in the notebook.
     """
     entries = [asdict(entry) for entry in history.dead_ends.values()]
-    shown, _ = journal.newest(history, journal.unwritten(journal.dead_ends(history)))
+    shown, _ = journal.newest(history, journal.unwritten(journal.dead_ends_in(history)))
     for row in shown:
         lesson, retry_if = history.lessons.get(row.number, ("", ""))
         text = row.description + (f": {lesson}" if lesson else "")

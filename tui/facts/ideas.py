@@ -154,7 +154,7 @@ def dead_ends(history: History, chosen: Filter = NO_FILTER, since: int = 0) -> d
     `since` leaves out experiments up to that many rows, and what was written before the engine's last start.
     """
     found: dict[str, list[Entry]] = {name: [] for name in DEAD}
-    ends = journal.dead_ends(history, since)
+    ends = journal.dead_ends_in(history, since)
     for where, dead, row in ends:
         if dead is None:
             continue
@@ -346,7 +346,7 @@ def _family(name: str, rows: list[Row], called: Mapping[str, str]) -> Family:
 
 def choices(history: History) -> dict[str, list[tuple[str, int]]]:
     """What can be filtered by, with counts, the most frequent first: `category` and `cause` of dead ends."""
-    dead = journal.unwritten(journal.dead_ends(history))
+    dead = journal.unwritten(journal.dead_ends_in(history))
     return {
         "category": Counter(clean_line(row.category) for row in dead if row.category).most_common(),
         "cause": Counter(row.cause for row in dead if row.cause).most_common(),

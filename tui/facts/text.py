@@ -6,7 +6,13 @@ from typing import Any
 
 from autoresearch.state.text import clean_line
 
-GLYPHS = {"keep": "KEEP ✓", "discard": "DISCARD ×", "crash": "CRASH !", "checks_failed": "CHECKS !", "run": "RUN >"}
+GLYPHS = {"keep": "✓", "discard": "×", "crash": "!", "checks_failed": "c", "open": ">"}
+"""What an experiment's status looks like, wherever it stands; "open" has no verdict yet."""
+SIGNS = {
+    status: f"{word} {GLYPHS[status]}"
+    for status, word in zip(GLYPHS, ("KEEP", "DISCARD", "CRASH", "CHECKS", "RUN"), strict=True)
+}
+"""The same with its word."""
 
 
 def fitted(text: Any, width: int | None = None) -> str:

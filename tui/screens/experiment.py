@@ -16,19 +16,18 @@ from autoresearch.state.journal import NOTHING_TAKEN, records
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import experiment
 from autoresearch.tui.facts.experiment import Experiment
+from autoresearch.tui.facts.text import GLYPHS, SIGNS
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.editor import edit, page
 from autoresearch.tui.screens.session_page import SessionPage
 from autoresearch.tui.widgets.diff_view import DiffView
 from autoresearch.tui.widgets.log_view import LogView
-from autoresearch.tui.widgets.plot import GLYPHS
 from autoresearch.tui.widgets.strip_plot import Arm, StripPlot
 from autoresearch.tui.widgets.text_list import Item, TextList
 
 Tab = Literal["verdict", "diff", "logs", "outputs"]
 TABS: tuple[Tab, ...] = ("verdict", "diff", "logs", "outputs")
 _TITLES = {"verdict": "Verdict", "diff": "Diff", "logs": "Logs", "outputs": "Outputs"}
-_WORDS = {"keep": "KEEP ✓", "discard": "DISCARD ×", "crash": "CRASH !", "checks_failed": "CHECKS c", "open": "RUN >"}
 _ARMS = {"candidate": "run", "incumbent": "best again", "fresh": "fresh run"}
 _BOTH_FROM = 140
 """From this width on the verdict stays beside the other tabs."""
@@ -83,7 +82,7 @@ class ExperimentScreen(SessionPage):
     def heading(self) -> str:  # type: ignore[override]
         if self.facts is None:
             return f"#{self.number}"
-        return f"#{self.number}  {_WORDS[self.facts.status]}"
+        return f"#{self.number}  {SIGNS[self.facts.status]}"
 
     def body(self) -> Iterable[Widget]:
         with Container(id="split"):
@@ -322,8 +321,7 @@ class ExperimentScreen(SessionPage):
 
 def told(found: Experiment, palette: Palette) -> Iterator[Item]:
     style = palette.status(found.status, found.cause) if found.status != "open" else palette.run
-    mark = GLYPHS.get(found.status, ">")
-    yield (mark, style, found.description or found.cause.replace("_", " "), palette.strong)
+    yield (GLYPHS[found.status], style, found.description or found.cause.replace("_", " "), palette.strong)
     if found.because:
         yield ("·", palette.quiet, found.because, palette.strong)
     yield ("·", palette.quiet, found.verdict, palette.text)
@@ -348,7 +346,7 @@ def told(found: Experiment, palette: Palette) -> Iterator[Item]:
     for link in found.chain:
         look = palette.run if link.status == "open" else palette.status(link.status)
         here = palette.strong if link.number == found.number else palette.quiet
-        yield (GLYPHS.get(link.status, ">"), look, f"#{link.number} {link.text}", here)
+        yield (GLYPHS[link.status], look, f"#{link.number} {link.text}", here)
     yield from _figures(found, palette)
 
 

@@ -7,16 +7,17 @@ from typing import Any
 from rich.style import Style
 from textual.screen import Screen
 
+from autoresearch.tui.facts.text import GLYPHS
 from autoresearch.tui.look.keys import Command, commands_of
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.text_list import Item
 
 _SIGNS = (
-    ("✓", "KEEP: better, and repeated until luck was unlikely"),
-    ("×", "DISCARD: worse, or (brighter) a gain that noise hides"),
-    ("!", "CRASH: no value; ∞ when the value was not a number"),
-    ("c", "CHECKS: better, but a guard failed"),
-    (">", "RUN: being measured; OPEN: begun, and goes on when an engine runs"),
+    (GLYPHS["keep"], "KEEP: better, and repeated until luck was unlikely"),
+    (GLYPHS["discard"], "DISCARD: worse, or (brighter) a gain that noise hides"),
+    (GLYPHS["crash"], "CRASH: no value; ∞ when the value was not a number"),
+    (GLYPHS["checks_failed"], "CHECKS: better, but a guard failed"),
+    (GLYPHS["open"], "RUN: being measured; OPEN: begun, and goes on when an engine runs"),
     ("?", "flagged: a jump, or a change to seed, budget or score; look twice"),
     ("*", "the number is printed by code that the agent may edit"),
     ("34 to 1", "odds: the runs are 34 times likelier if it is an improvement; 1 to 4: 4 times likelier if it is none"),
@@ -37,7 +38,10 @@ def help_of(screen: Screen[Any], palette: Palette) -> tuple[str, list[Item]]:
             items.append(("", palette.title, title, palette.title))
             items += [_key(command, palette) for command in _told(group)]
     items.append(("", palette.title, "Signs", palette.title))
-    styles: dict[str, Style] = {"✓": palette.keep, "!": palette.crash, "c": palette.checks, ">": palette.run}
+    styles: dict[str, Style] = {
+        GLYPHS["keep"]: palette.keep, GLYPHS["crash"]: palette.crash, GLYPHS["checks_failed"]: palette.checks,
+        GLYPHS["open"]: palette.run,
+    }  # fmt: skip
     items += [(f"{sign:<{_WIDTH}}", styles.get(sign, palette.unproven), words, palette.text) for sign, words in _SIGNS]
     return "Keys", items
 

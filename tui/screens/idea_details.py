@@ -6,8 +6,8 @@ from autoresearch.state.journal import History
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.ideas import TITLES, Entry, Family
+from autoresearch.tui.facts.text import GLYPHS
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.widgets.plot import GLYPHS
 from autoresearch.tui.widgets.text_list import Item
 
 _STATES = {"open": "to try", "taken": "being tried", "tried": "tried", "vetoed": "vetoed"}

@@ -8,9 +8,9 @@ from autoresearch.state.journal import Row
 from autoresearch.state.text import safe_line
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.ideas import Entry, Family
+from autoresearch.tui.facts.text import GLYPHS
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.pick_list import Pick
-from autoresearch.tui.widgets.plot import GLYPHS
 
 
 def heading(text: str, palette: Palette) -> Pick:
@@ -47,7 +47,8 @@ def dead_pick(key: str, entry: Entry, palette: Palette, pending: str = "") -> Pi
 
 
 def family_pick(key: str, family: Family, palette: Palette) -> Pick:
-    counts = ((family.kept, "✓"), (family.refuted, "×"), (family.unproven, "~"), (family.crashed, "!"))
+    counts = ((family.kept, GLYPHS["keep"]), (family.refuted, GLYPHS["discard"]), (family.unproven, "~"),
+              (family.crashed, GLYPHS["crash"]))  # fmt: skip
     fates = " ".join(f"{count}{mark}" for count, mark in counts if count)
     line = family.line if family.line.startswith(family.called) else f"{family.called}: {family.line}"
     style = palette.keep if family.kept else palette.quiet

@@ -18,6 +18,7 @@ from autoresearch.tui.actions.lost_engine import last_words
 from autoresearch.tui.facts import documents, ideas, limits
 from autoresearch.tui.facts.messages import DEAF, clock
 from autoresearch.tui.facts.restart import Returning, planned, returning
+from autoresearch.tui.facts.text import GLYPHS
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens import idea_acts
 from autoresearch.tui.screens.idea_picks import dead_pick, heading
@@ -161,7 +162,13 @@ class ReturningScreen(SessionPage):
             value = documents.metric_text(row.metric, self.history)
             tail = documents.evidence_text(row) or value
             yield Pick(
-                f"#{row.number}", "✓", palette.keep, safe_line(row.description), palette.text, f"#{row.number}", tail
+                f"#{row.number}",
+                GLYPHS["keep"],
+                palette.keep,
+                safe_line(row.description),
+                palette.text,
+                f"#{row.number}",
+                tail,
             )
         for name, entries in facts.dead.items():
             if entries:

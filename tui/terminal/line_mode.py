@@ -17,7 +17,7 @@ from autoresearch.state.session import Live, Session
 from autoresearch.state.text import numbers
 from autoresearch.state.text.numbers import plural
 from autoresearch.tui.facts import documents
-from autoresearch.tui.facts.text import GLYPHS, fitted, shorten
+from autoresearch.tui.facts.text import SIGNS, fitted, shorten
 from autoresearch.tui.terminal.console import Console
 from autoresearch.tui.terminal.session_text import print_summary
 
@@ -127,7 +127,7 @@ class Printer:
             self._line(record.timestamp, f"#{record.experiment} is tried again (attempt {record.attempt})", "quiet")
         elif record.proposal is not None:
             what = fitted(self._words.pop(record.proposal, ""))
-            self._line(record.timestamp, f"{self._number(record.experiment)} {GLYPHS['run']:<11} {what}", "run")
+            self._line(record.timestamp, f"{self._number(record.experiment)} {SIGNS['open']:<11} {what}", "run")
 
     def _sample(self, record: records.Sample, history: History) -> None:
         if history.open is None or history.open.proposal is not None:
@@ -149,7 +149,7 @@ class Printer:
         row = history.by_number.get(record.run)
         value = f" {documents.metric_text(row.metric, history)} →" if row is not None and row.metric is not None else ""
         reason = fitted(record.reason) or record.cause.replace("_", " ")
-        head = f"{self._number(record.run)} {GLYPHS[record.status]:<11}"
+        head = f"{self._number(record.run)} {SIGNS[record.status]:<11}"
         what = f" · {fitted(record.description)}"
         if record.cause == "baseline":
             value, what = " baseline:", ""

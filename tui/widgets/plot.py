@@ -14,12 +14,12 @@ from rich.segment import Segment
 from rich.style import Style
 
 from autoresearch.state.journal import History, Row
+from autoresearch.tui.facts.text import GLYPHS
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.axis import Axis, label
 from autoresearch.tui.widgets.braille import Canvas, ticks
 from autoresearch.tui.widgets.picture import Line
 
-GLYPHS = {"keep": "✓", "discard": "×", "crash": "!", "checks_failed": "c"}
 SPAN = 24
 """Fewer experiments than this leave room at the right instead of standing far apart."""
 _LANE = "fail"

@@ -7,6 +7,7 @@ from autoresearch.state.session import Live
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import words
 from autoresearch.tui.facts.engine import Engine
+from autoresearch.tui.facts.text import GLYPHS
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.text_list import Item
 
@@ -65,7 +66,7 @@ def _best(history: History, palette: Palette) -> list[Item]:
     if row is None or row.cause == "baseline":
         return []
     items: list[Item] = [("", palette.title, f"Best #{row.number}", palette.title)]
-    items.append(("✓", palette.keep, safe_line(row.description), palette.text))
+    items.append((GLYPHS["keep"], palette.keep, safe_line(row.description), palette.text))
     lesson, _ = history.lessons.get(row.number, ("", ""))
     if lesson:
         items.append(("·", palette.quiet, safe_line(lesson), palette.quiet))

@@ -16,6 +16,7 @@ from autoresearch.state.session import Live
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import words
 from autoresearch.tui.facts.engine import Engine
+from autoresearch.tui.facts.text import GLYPHS
 from autoresearch.tui.look.palette import Palette
 
 Part = tuple[int, str, Style]
@@ -112,17 +113,16 @@ class StateLine(Widget):
             parts.append((0, "   ", palette.text))
         else:
             parts.append((0, " no result yet   ", palette.quiet))
-        counts = history.counts
-        for status, glyph, word, style in (
-            ("keep", "✓", "keep", palette.keep),
-            ("discard", "×", "discard", palette.unproven),
-            ("crash", "!", "crash", palette.crash),
-            ("checks_failed", "c", "checks", palette.checks),
+        for status, word, style in (
+            ("keep", "keep", palette.keep),
+            ("discard", "discard", palette.unproven),
+            ("crash", "crash", palette.crash),
+            ("checks_failed", "checks", palette.checks),
         ):
-            number = counts[status]
-            if number or status in ("keep", "discard", "crash"):
+            number = history.counts[status]
+            if number or status != "checks_failed":
                 parts.append((6, f"{word} ", palette.quiet))
-                parts.append((0, f"{number}{glyph} ", style if number else palette.quiet))
+                parts.append((0, f"{number}{GLYPHS[status]} ", style if number else palette.quiet))
         if history.flagged:
             parts.append((2, f" {len(history.flagged)}? flagged", palette.checks))
         if confined := words.confined(history):

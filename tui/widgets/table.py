@@ -17,9 +17,7 @@ from autoresearch.tui.look.keys import Reasoned
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets import table_columns
 from autoresearch.tui.widgets.listing import Listing
-from autoresearch.tui.widgets.table_columns import WORDS, Column
-
-__all__ = ["WORDS", "Experiments"]
+from autoresearch.tui.widgets.table_columns import Column
 
 
 class Experiments(Reasoned, Listing):

@@ -13,9 +13,9 @@ from autoresearch.state.journal import History, Open, Row
 from autoresearch.state.session import Live
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import documents
+from autoresearch.tui.facts.text import SIGNS
 from autoresearch.tui.look.palette import Palette
 
-WORDS = {"keep": "KEEP ✓", "discard": "DISCARD ×", "crash": "CRASH !", "checks_failed": "CHECKS c"}
 _ORDER = {status: at for at, status in enumerate(("keep", "checks_failed", "discard", "crash"))}
 ROOMY = 90
 """Columns from which the interval stands beside the estimate."""
@@ -119,7 +119,7 @@ def row_cells(row: Row, history: History, palette: Palette, roomy: bool, chain: 
     step = (history.spread.sd if row.segment == history.segment else None) or row.interval
     return {
         "#": (str(row.number), quiet),
-        "status": (WORDS[row.status], style),
+        "status": (SIGNS[row.status], style),
         "metric": (numbers.metric(row.metric, step), palette.strong if row.status == "keep" else quiet),
         "better by": (better or ("baseline" if row.cause == "baseline" else "–"), quiet),
         "odds": (_odds(row.log_evidence), quiet),
@@ -142,7 +142,7 @@ def open_cells(item: Open, history: History, live: Live | None, running: bool, p
         what = documents.mending_text(proposal.mends, what)
     return {
         "#": (str(item.number), palette.run),
-        "status": ("RUN >" if running else "OPEN >", palette.run),
+        "status": (SIGNS["open"] if running else "OPEN >", palette.run),
         "metric": (numbers.metric(mean, history.spread.sd), palette.run),
         "runs": (str(len(item.of("candidate"))), palette.quiet),
         "kind": (safe_line(proposal.category) if proposal else "", palette.quiet),

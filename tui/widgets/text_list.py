@@ -9,12 +9,12 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.events import Resize
 
-from autoresearch.state.journal import DeadEnd, History, dead_ends
+from autoresearch.state.journal import DeadEnd, History, dead_ends_in
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts.ideas import TITLES
+from autoresearch.tui.facts.text import GLYPHS
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.line_view import LineView
-from autoresearch.tui.widgets.plot import GLYPHS
 
 Item = tuple[str, Style, str, Style]
 """Mark, its style, text, its style. An item without a mark is a heading."""
@@ -124,7 +124,7 @@ def _done(history: History, palette: Palette, state: str, experiments: list[int]
 def dead_ends_of(history: History, palette: Palette) -> list[Item]:
     """Three lists, the newest experiments first: refuted, unproven, crashed or blocked."""
     items: list[Item] = []
-    ends = dead_ends(history)
+    ends = dead_ends_in(history)
     for name, title in TITLES.items():
         entries = [end for end in ends if end.where == name]
         if not entries:

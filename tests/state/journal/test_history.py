@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.state.journal import History, Journal, dead_ends, list_of, worked
+from autoresearch.state.journal import History, Journal, dead_ends_in, list_of, worked
 from autoresearch.state.journal import records as r
 
 BASE = "b" * 40
@@ -281,7 +281,7 @@ def test_where_an_experiment_stands_in_the_notebook(status: Any, cause: str, whe
     history = fold(*baseline([5.0]), *tried(1, [4.0], status, cause))
     assert list_of(history.rows[-1]) == where
     assert [row.number for row in worked(history)] == ([2] if where == "worked" else [])
-    assert [(end.where, end.row) for end in dead_ends(history)] == (
+    assert [(end.where, end.row) for end in dead_ends_in(history)] == (
         [] if where == "worked" else [(where, history.rows[-1])]
     )
 

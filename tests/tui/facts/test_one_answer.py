@@ -13,7 +13,7 @@ from autoresearch.engine.brief import experiments as brief
 from autoresearch.engine.brief.dossier import RECENT, Dossier
 from autoresearch.engine.record import notebook
 from autoresearch.state.config import Config, Limits, Measure, Metric, Scope
-from autoresearch.state.journal import History, dead_ends, worked
+from autoresearch.state.journal import History, dead_ends_in, worked
 from autoresearch.state.journal import records as r
 from autoresearch.tui.facts import documents, ideas
 from autoresearch.tui.look.palette import palette_of
@@ -134,7 +134,7 @@ def test_dead_ends_are_the_same_everywhere(history: History) -> None:
     def of(where: str, written: str | None, number: int | None) -> tuple[str, str]:
         return where, written or f"#{number}"
 
-    fold = dead_ends(history)
+    fold = dead_ends_in(history)
     drawn = notebook.view(history, CONFIG)
     assert grouped(of(end.where, end.written and end.written.id, end.row and end.row.number) for end in fold) == DEAD
     page = ideas.dead_ends(history)
