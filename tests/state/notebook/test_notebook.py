@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.state.notebook import Edit, Entries, Entry, Fold, Idea, View, load, plain, render, save, weave
-from autoresearch.state.notebook import three_way as merge
+from autoresearch.state.notebook import Edit, Entries, Entry, Fold, Idea, View, load, merge, plain, render, save, weave
 from autoresearch.state.notebook.lines import ID
 from autoresearch.state.notebook.view import HEADINGS, fold
 
