@@ -81,7 +81,8 @@ class GpuWatch:
             self._by_pid_mb = max(self._by_pid_mb, sum((process.usedGpuMemory or 0) / _MB for process in held))
         elif not self._known:
             self._beyond_mb = max(self._beyond_mb, self._held_mb() - self._before_mb)
-        self._utilisation.append(max(self._rates(), default=0.0))
+        rates = (float(rates.gpu) for rates in self._told("nvmlDeviceGetUtilizationRates"))
+        self._utilisation.append(max(rates, default=0.0))
         others = {process.pid: process for process in processes if process.pid not in self._ours}
         if others:
             self._note_others(others)
@@ -127,25 +128,18 @@ class GpuWatch:
         return found if told else None
 
     def _processes(self) -> list[Any]:
+        return [each for found in self._told("nvmlDeviceGetComputeRunningProcesses") for each in found]
+
+    def _held_mb(self) -> float:
+        return float(sum(memory.used / _MB for memory in self._told("nvmlDeviceGetMemoryInfo")))
+
+    def _told(self, question: str) -> list[Any]:
+        """What each device answers, without those that do not."""
         nvml, found = library(), list[Any]()
         for handle in self._gpus:
             with contextlib.suppress(nvml.NVMLError):
-                found += nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+                found.append(getattr(nvml, question)(handle))
         return found
-
-    def _rates(self) -> list[float]:
-        nvml, found = library(), list[float]()
-        for handle in self._gpus:
-            with contextlib.suppress(nvml.NVMLError):
-                found.append(float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu))
-        return found
-
-    def _held_mb(self) -> float:
-        nvml, total = library(), 0.0
-        for handle in self._gpus:
-            with contextlib.suppress(nvml.NVMLError):
-                total += nvml.nvmlDeviceGetMemoryInfo(handle).used / _MB
-        return total
 
 
 def who(process: Any) -> str:

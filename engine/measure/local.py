@@ -89,10 +89,7 @@ class LocalSlot:
         detail = ""
         again = False
         try:
-            self._look_at_inputs()
-            await self._prepare_again(job)
-            self._measure.at(job.sha)
-            await self._build(job)
+            await self._make_ready(job)
             ran = ended = await self._run_once(job, gpu)
             self._refuse_run(job, ran, gpu)
             reading = await self._evaluated(job, ran, gpu) if self._evaluate else self._reading(job, self._measure, ran)
@@ -123,29 +120,24 @@ class LocalSlot:
         )
 
     async def guard(self, job: Job, guard: Guard) -> GuardResult:
+        short = _short(guard.run)
         try:
-            self._look_at_inputs()
-            await self._prepare_again(job)
-            self._measure.at(job.sha)
-            await self._build(job)
-            return await self._guarded(job, guard)
+            await self._make_ready(job)
+            exited = await self._commands.run(
+                job, self._measure, guard.run, "guard.log", f"guard · {short}", guard.timeout_s
+            )
+            self._refuse_tampering(self._measure, exited, "the guard")
+            if exited.cause is None:
+                return GuardResult(True, duration_s=exited.duration_s)
+            detail = f"the guard `{short}` failed: {self._commands.explain(exited, job.folder / 'guard.log')}"
+            if exited.cause not in _REFUSALS:
+                raise _Crash(exited.cause, detail, exited)
+            return GuardResult(False, exited.cause, detail, exited.duration_s)
         except _Crash as crash:
             self._make_room(job.sha, crash.exited)
             return GuardResult(False, crash.cause, crash.detail, crashed=True)
 
     # -- the parts of both
-
-    async def _guarded(self, job: Job, guard: Guard) -> GuardResult:
-        """The guard's command on what is there. Raises _Crash."""
-        what = f"guard · {_short(guard.run)}"
-        exited = await self._commands.run(job, self._measure, guard.run, "guard.log", what, guard.timeout_s)
-        self._refuse_tampering(self._measure, exited, "the guard")
-        if exited.cause is None:
-            return GuardResult(True, duration_s=exited.duration_s)
-        detail = f"the guard `{_short(guard.run)}` failed: {self._commands.explain(exited, job.folder / 'guard.log')}"
-        if exited.cause not in _REFUSALS:
-            raise _Crash(exited.cause, detail, exited)
-        return GuardResult(False, exited.cause, detail, exited.duration_s)
 
     def _make_room(self, sha: str, exited: Exit | None) -> None:
         """After a command that filled the disk, at once: what it wrote would keep the session from going on."""
@@ -157,18 +149,18 @@ class LocalSlot:
                 tree.distrust()
                 tree.at(sha)
 
-    async def _prepare_again(self, job: Job) -> None:
-        """A candidate that spoiled what `setup` had left must not be the end of those that follow. Raises _Crash."""
-        sha = self._measure.unprepared
-        if sha is None:
-            return
-        self._measure.at(sha)
-        exited = await self.prepare(job.folder)
-        if exited.cause is not None:
-            raise _Crash(
-                exited.cause, f"setup failed: {self._commands.explain(exited, job.folder / 'setup.log')}", exited
-            )
-        self._measure.prepared()
+    async def _make_ready(self, job: Job) -> None:
+        """The commit, built, in the measure tree. Raises _Crash."""
+        if self._linked is not None:
+            self._linked.look()
+        if (sha := self._measure.unprepared) is not None:
+            # A candidate that spoiled what `setup` had left must not be the end of those that follow.
+            self._measure.at(sha)
+            exited = await self.prepare(job.folder)
+            self._refuse_failure(exited, job.folder / "setup.log", "setup")
+            self._measure.prepared()
+        self._measure.at(job.sha)
+        await self._build(job)
 
     async def _build(self, job: Job) -> None:
         """Once per commit. Raises _Crash."""
@@ -179,10 +171,7 @@ class LocalSlot:
         timeout_s = self._commands.timeout_s("build")
         exited = await self._commands.run(job, self._measure, build, "build.log", f"build {job.sha[:7]}", timeout_s)
         self._refuse_tampering(self._measure, exited, "the build")
-        if exited.cause is not None:
-            raise _Crash(
-                exited.cause, f"the build failed: {self._commands.explain(exited, job.folder / 'build.log')}", exited
-            )
+        self._refuse_failure(exited, job.folder / "build.log", "the build")
         self._commands.took_s.setdefault("build", exited.duration_s)
         self._measure.settle()
         self._on_phase("measuring")
@@ -256,9 +245,7 @@ class LocalSlot:
         await self._wait_for_gpu(gpu, "an evaluation")
         self._refuse_tampering(tree, exited, "the evaluation")
         self._refuse_foreign(gpu, exited)
-        if exited.cause is not None:
-            how = self._commands.explain(exited, job.folder / "evaluate.log", "evaluate")
-            raise _Crash(exited.cause, f"the evaluation failed: {how}", exited)
+        self._refuse_failure(exited, job.folder / "evaluate.log", "the evaluation", "evaluate")
         self._commands.took_s.setdefault(name, exited.duration_s)
         return self._reading(job, tree, exited)
 
@@ -285,9 +272,9 @@ class LocalSlot:
             shown = clean_line(", ".join(changed[:5]), 200) + (" and more" if len(changed) > 5 else "")
             raise _Crash("tampered", f"{what} changed protected files, which were restored: {shown}", exited)
 
-    def _look_at_inputs(self) -> None:
-        if self._linked is not None:
-            self._linked.look()
+    def _refuse_failure(self, exited: Exit, log: Path, what: str, role: Role = "run") -> None:
+        if exited.cause is not None:
+            raise _Crash(exited.cause, f"{what} failed: {self._commands.explain(exited, log, role)}", exited)
 
     def _refuse_changed_inputs(self, exited: Exit, what: str) -> None:
         """Raises _Crash when linked inputs changed meanwhile; they are the user's own, so they stay as they are now."""

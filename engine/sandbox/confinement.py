@@ -93,7 +93,7 @@ class Confinement:
         if self.level.name not in ("off", "none"):
             processors()
         self._extra = self._writable()
-        if self.level.name not in ("off", "none") and self._mounts:
+        if self.level.name not in ("off", "none") and self._kernel.mounts:
             self._refuse_shared_memory()
 
     def spawn(self, role: Role) -> process.Spawn:
@@ -151,14 +151,14 @@ class Confinement:
             *ground.private,
             *key_places(ground.environ),
         ]
-        if self._mounts:
+        if self._kernel.mounts:
             private += socket_places(ground.environ)
-        if not (self._offered or this_kernel()).held:
+        if not self._kernel.held:
             private += disks()
         trees = [tree.root / ".git" for tree in (ground.measure, ground.evaluate) if tree is not None]
         # An evaluator may have processes of its own to confine.
         scores = role in EVALUATORS
-        folders = tuple(self._folders(role)) if (self._offered or this_kernel()).held else ()
+        folders = tuple(self._folders(role)) if self._kernel.held else ()
         return View(
             self.network(role),
             covered=(*private, *hidden),
@@ -170,13 +170,15 @@ class Confinement:
         )
 
     @property
-    def _mounts(self) -> bool:
-        return (self._offered or this_kernel()).mounts
+    def _kernel(self) -> Kernel:
+        return self._offered or this_kernel()
 
     def _hidden(self) -> list[Path]:
         """A relative path is one of the target's folder: in the user's worktree and in the tree."""
         folders = [self._ground.place.folder]
-        if self._mounts:  # where nothing can be covered, hiding a part of the tree would hide all new files in it
+        if (
+            self._kernel.mounts
+        ):  # where nothing can be covered, hiding a part of the tree would hide all new files in it
             folders += [tree.folder for tree in (self._ground.measure, self._ground.evaluate) if tree]
         return list(dict.fromkeys(path for folder in folders for path in hidden_paths(self._config, folder)))
 

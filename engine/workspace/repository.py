@@ -70,12 +70,8 @@ def identity_of(place: Place) -> dict[str, str]:
         known[key] = value.strip()
     name = known.get("user.name") or os.environ.get("GIT_AUTHOR_NAME") or OUR_NAME
     email = known.get("user.email") or os.environ.get("GIT_AUTHOR_EMAIL") or OUR_EMAIL
-    return {
-        "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": email,
-        "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": email,
-    }
+    who = {"NAME": name, "EMAIL": email}
+    return {f"GIT_{role}_{part}": who[part] for role in ("AUTHOR", "COMMITTER") for part in who}
 
 
 def branch_holder(place: Place, session: Session) -> Path | None:
