@@ -4,11 +4,10 @@
 models. A name becomes an agent in `by_name`; they share `protocol` and do not know one another.
 """
 
-from autoresearch.engine.agents.by_name import create
+from autoresearch.engine.agents.by_name import create, login_files
 from autoresearch.engine.agents.claude.shell import Shell
 from autoresearch.engine.agents.command.presets import PRESETS, Preset, preset_of
 from autoresearch.engine.agents.credentials import KEY_FILE, find_key
-from autoresearch.engine.agents.logins import login_files
 from autoresearch.engine.agents.protocol import (
     Added,
     Agent,

@@ -1,9 +1,13 @@
-"""From the name in the config to the agent."""
+"""From the name in the config to the agent; and where those that are known by name keep their logins."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 
+from autoresearch.engine.agents.command.presets import PRESETS
+from autoresearch.engine.agents.credentials import KEY_FILE
 from autoresearch.engine.agents.protocol import Agent, Unavailable, Wanted
 
 _AGENTS = {
@@ -24,3 +28,10 @@ def create(wanted: Wanted, kind: str = "") -> Agent:
     module, _, name = _AGENTS[kind].partition(":")
     agent: Agent = getattr(import_module(f"autoresearch.engine.agents.{module}"), name).made(wanted)
     return agent
+
+
+def login_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Files and folders that no run may read, whether they are there or not."""
+    home = Path(environ.get("HOME") or Path.home())
+    key_file = [Path(environ[KEY_FILE]).expanduser()] if environ.get(KEY_FILE) else []
+    return (*(home / name for preset in PRESETS.values() for name in preset.private), *key_file)

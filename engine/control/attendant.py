@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,15 +26,6 @@ from autoresearch.state.text import numbers
 LOOK_S = 0.25
 INTERRUPTED = 130
 LIMIT_REACHED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What somebody asked the engine to do with itself."""
-
-    line: records.Pause | records.Stop
-    code: int
-    now: bool
 
 
 class Attendant:
@@ -57,7 +47,10 @@ class Attendant:
             if request is not None and request.timestamp < recorder.live.since
         }
         """Requests that were waiting at the start, by id: later ones are for this engine whatever the clock says."""
-        self._wish: Wish | None = None
+        self._wish: Ended | None = None
+        """What somebody asked the engine to do with itself."""
+        self._now = False
+        """Whether it was to be done at once."""
         self._loop_task: asyncio.Task[None] | None = None
         self._stagnant = False
 
@@ -84,36 +77,30 @@ class Attendant:
     def _control(self, request: Request) -> None:
         if request.id in self._earlier:
             return  # meant for an earlier engine: whoever started this one wants it to run
-        who = inbox.by_name()
-        if request.kind == "unpause":
-            if self._wish is not None and not self._wish.now:
-                self._wish = None
-                self._recorder.phase(self._recorder.live.phase, pausing="")
-            return
-        if request.kind == "stop":
-            self._want(Wish(records.Stop(reason=f"stopped by {who}", by=who, request=request.id), 0, now=True))
-            return
-        now = bool(request.args.get("now"))
-        self._want(Wish(records.Pause(reason=f"paused by {who}", by=who, request=request.id), 0, now=now))
+        if request.kind != "unpause":
+            self._want(Ended(inbox.ending_for(request)), now=request.kind == "stop" or bool(request.args.get("now")))
+        elif self._wish is not None and not self._now:
+            self._wish = None
+            self._recorder.phase(self._recorder.live.phase, pausing="")
 
     def _signalled(self, number: signal.Signals) -> None:
         line = records.Stop(reason=f"interrupted by {number.name}", by="signal")
-        self._want(Wish(line, INTERRUPTED, now=True))
+        self._want(Ended(line, INTERRUPTED), now=True)
 
-    def _want(self, wish: Wish) -> None:
-        if self._wish is not None and self._wish.now:
+    def _want(self, wish: Ended, now: bool) -> None:
+        if self._now:
             return
-        if self._recorder.live.phase == "proposing" and self._recorder.live.waiting_for:
-            wish = replace(wish, now=True)  # an outage may last for hours, and there is no experiment to finish
-        self._wish = wish
-        self._recorder.phase(self._recorder.live.phase, pausing=wish.line.type)
-        if wish.now and self._loop_task is not None:
+        live = self._recorder.live
+        # An outage may last for hours, and there is no experiment to finish.
+        self._wish, self._now = wish, now or (live.phase == "proposing" and bool(live.waiting_for))
+        self._recorder.phase(live.phase, pausing=wish.line.type)
+        if self._now and self._loop_task is not None:
             self._loop_task.cancel()
 
     @property
     def interrupted(self) -> Ended | None:
         """Why the loop was cancelled; None when nobody asked for that."""
-        return Ended(self._wish.line, self._wish.code) if self._wish is not None and self._wish.now else None
+        return self._wish if self._now else None
 
     # -- between experiments
 
@@ -124,7 +111,7 @@ class Attendant:
             done = len(self._recorder.history.rows) - self._rows_before
             self._recorder.live.limits = {"experiments": self._max_experiments, "done": done}
         if self._wish is not None:
-            raise Ended(self._wish.line, self._wish.code)
+            raise self._wish
         limit = reached(self._progress(), self.limits, self._config.metric, files.least_free_mb())
         if limit is not None:
             line = records.Pause(reason=limit.reason, limit=limit.limit, fix=limit.fix, by="engine")

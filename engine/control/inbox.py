@@ -11,7 +11,9 @@ import contextlib
 import getpass
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from autoresearch.state import config as configs
 from autoresearch.state.config import ConfigError
@@ -21,11 +23,16 @@ from autoresearch.state.session import Request, Session, refusal
 CONTROL = frozenset({"pause", "stop", "unpause"})
 """Requests to a running engine; they mean nothing to one that starts later."""
 
-
 _ANY_CONFIG = configs.Config(
     name="any", metric=configs.Metric("any"), scope=configs.Scope(("any",)), measure=configs.Measure("any")
 )
 """Something valid to try a new value of a limit on."""
+
+
+_Line = (
+    records.Idea | records.Veto | records.Note | records.DeadEnd | records.Steer | records.Settings | records.Retry
+    | records.Overrule
+)  # fmt: skip
 
 
 class Refused(Exception):
@@ -38,85 +45,81 @@ def line_for(request: Request, history: History, by: str) -> records.Record:
     if make is None:
         raise Refused(f"the inbox does not know the request {request.kind!r}")
     try:
-        return make(request, history, by)
+        return replace(make(request.args, history), by=by, request=request.id)
     except (KeyError, TypeError, ValueError) as error:
         raise Refused(f"the {request.kind} request is not whole: {error}") from error
 
 
-def _idea(request: Request, history: History, by: str) -> records.Record:
-    id = str(request.args.get("id") or history.free_id("i", history.ideas))
+def _idea(args: dict[str, Any], history: History) -> _Line:
+    id = str(args.get("id") or history.free_id("i", history.ideas))
     known = history.ideas.get(id)
-    text = str(request.args.get("text") or (known.text if known else "")).strip()
+    text = str(args.get("text") or (known.text if known else "")).strip()
     if not text:
-        raise Refused("an idea needs a text" if "id" not in request.args else f"there is no idea {id!r}")
-    after = request.args.get("after")
+        raise Refused("an idea needs a text" if "id" not in args else f"there is no idea {id!r}")
+    after = args.get("after")
     if after is not None and after not in history.ideas:
         raise Refused(f"there is no idea {after!r}")
-    return records.Idea(id=id, text=text, first=bool(request.args.get("first")), after=after, by=by, request=request.id)
+    return records.Idea(id=id, text=text, first=bool(args.get("first")), after=after)
 
 
-def _veto(request: Request, history: History, by: str) -> records.Record:
-    id = str(request.args["id"])
+def _veto(args: dict[str, Any], history: History) -> _Line:
+    id = str(args["id"])
     if id not in history.ideas and id not in history.dead_ends and id not in history.notes:
         raise Refused(f"there is no idea {id!r}")
-    return records.Veto(id=id, reason=str(request.args.get("reason") or ""), by=by, request=request.id)
+    return records.Veto(id=id, reason=str(args.get("reason") or ""))
 
 
-def _note(request: Request, history: History, by: str) -> records.Record:
-    id = str(request.args.get("id") or history.free_id("n", history.notes))
-    return records.Note(id=id, text=str(request.args["text"]).strip(), by=by, request=request.id)
+def _note(args: dict[str, Any], history: History) -> _Line:
+    id = str(args.get("id") or history.free_id("n", history.notes))
+    return records.Note(id=id, text=str(args["text"]).strip())
 
 
-def _dead_end(request: Request, history: History, by: str) -> records.Record:
-    idea = request.args.get("idea")
+def _dead_end(args: dict[str, Any], history: History) -> _Line:
+    idea = args.get("idea")
     if idea is not None and idea not in history.ideas:
         raise Refused(f"there is no idea {idea!r}")
-    where = str(request.args.get("list") or "refuted")
+    where = str(args.get("list") or "refuted")
     if where not in LISTS[1:]:
         raise Refused(f"there is no list {where!r} of dead ends; there are {', '.join(LISTS[1:])}")
     return records.DeadEnd(
-        id=str(request.args.get("id") or history.free_id("d", history.dead_ends)),
-        text=str(request.args["text"]).strip(),
+        id=str(args.get("id") or history.free_id("d", history.dead_ends)),
+        text=str(args["text"]).strip(),
         list=where,
-        experiment=request.args.get("experiment"),
+        experiment=args.get("experiment"),
         idea=idea,
-        retry_if=str(request.args.get("retry_if") or ""),
-        by=by,
-        request=request.id,
+        retry_if=str(args.get("retry_if") or ""),
     )
 
 
-def _steer(request: Request, history: History, by: str) -> records.Record:
-    return records.Steer(text=str(request.args["text"]).strip(), by=by, request=request.id)
+def _steer(args: dict[str, Any], history: History) -> _Line:
+    return records.Steer(text=str(args["text"]).strip())
 
 
-def _limit(request: Request, history: History, by: str) -> records.Record:
-    key = f"limits.{request.args['name']}"
-    value = configs.value_of(key, str(request.args["value"]))
+def _limit(args: dict[str, Any], history: History) -> _Line:
+    key = f"limits.{args['name']}"
+    value = configs.value_of(key, str(args["value"]))
     try:
         configs.with_change(_ANY_CONFIG, key, value)
     except ConfigError as error:
         raise Refused("; ".join(error.problems)) from error
-    return records.Settings(changes={key: value}, by=by, request=request.id)
+    return records.Settings(changes={key: value})
 
 
-def _retry(request: Request, history: History, by: str) -> records.Record:
-    return records.Retry(experiment=_experiment(request, history), by=by, request=request.id)
+def _retry(args: dict[str, Any], history: History) -> _Line:
+    return records.Retry(experiment=_experiment(args, history))
 
 
-def _overrule(request: Request, history: History, by: str) -> records.Record:
-    action, note = str(request.args["action"]), str(request.args.get("note") or "").strip()
+def _overrule(args: dict[str, Any], history: History) -> _Line:
+    action, note = str(args["action"]), str(args.get("note") or "").strip()
     if action not in ("keep", "discard"):
         raise Refused("an experiment is overruled to keep or to discard")
     if not note:
         raise Refused("overruling needs a note that says why")
-    return records.Overrule(
-        experiment=_experiment(request, history), action=action, note=note, by=by, request=request.id
-    )
+    return records.Overrule(experiment=_experiment(args, history), action=action, note=note)
 
 
-def _experiment(request: Request, history: History) -> int:
-    number = int(request.args["experiment"])
+def _experiment(args: dict[str, Any], history: History) -> int:
+    number = int(args["experiment"])
     row = history.by_number.get(number)
     if row is None:
         raise Refused(f"there is no finished experiment {number}")
@@ -127,7 +130,7 @@ def _experiment(request: Request, history: History) -> int:
     return number
 
 
-_LINES: dict[str, Callable[[Request, History, str], records.Record]] = {
+_LINES: dict[str, Callable[[dict[str, Any], History], _Line]] = {
     "idea": _idea,
     "veto": _veto,
     "note": _note,
@@ -137,6 +140,14 @@ _LINES: dict[str, Callable[[Request, History, str], records.Record]] = {
     "retry": _retry,
     "overrule": _overrule,
 }
+
+
+def ending_for(request: Request) -> records.Pause | records.Stop:
+    """The line of a pause or stop that somebody asked for."""
+    who = by_name()
+    if request.kind == "stop":
+        return records.Stop(reason=f"stopped by {who}", by=who, request=request.id)
+    return records.Pause(reason=f"paused by {who}", by=who, request=request.id)
 
 
 def obey(
@@ -199,11 +210,7 @@ def drain(session: Session) -> list[str]:
             """Nothing runs: what a pause would change is only what the journal says of an engine that died."""
             if request.kind == "unpause" or history.control.state != "running":
                 return
-            who = by_name()
-            if request.kind == "pause":
-                write(records.Pause(reason=f"paused by {who}", by=who, request=request.id))
-            else:
-                write(records.Stop(reason=f"stopped by {who}", by=who, request=request.id))
+            write(ending_for(request))
 
         try:
             if session.refused_lock:

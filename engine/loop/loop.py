@@ -8,7 +8,7 @@ has to be recorded (`Ended`), so there is one place where a session stops.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from autoresearch.engine import limits, verdict
@@ -43,17 +43,6 @@ DIED_TWICE = 2
 SILENCES = 3
 NOISY = 0.2
 """A baseline whose smallest provable gain is more than this part of its value gets a warning."""
-
-
-@contextlib.contextmanager
-def _endings() -> Iterator[None]:
-    """An agent with nothing left, or one that needs a person, pauses the session."""
-    try:
-        yield
-    except Exhausted as done:
-        raise Ended(records.Pause(reason=str(done), by="engine")) from done
-    except Blocked as blocked:
-        raise Ended(records.Pause(reason=blocked.reason, fix=blocked.fix, by="engine"), code=1) from blocked
 
 
 class Loop:
@@ -91,27 +80,29 @@ class Loop:
         await prepare(self._workspace, self._recorder, self._slot)
         try:
             await self._run()
-        except Ended as ended:
-            if holdout_follows(ended.line, ended.code):
-                await self._samples.hold_out(ending=True)
-            raise
+        except Exhausted as done:
+            ended = Ended(records.Pause(reason=str(done), by="engine"))
+        except Blocked as blocked:
+            ended = Ended(records.Pause(reason=blocked.reason, fix=blocked.fix, by="engine"), code=1)
+        except Ended as reason:
+            ended = reason
+        if holdout_follows(ended.line, ended.code):
+            await self._samples.hold_out(ending=True)
+        raise ended
 
     async def _run(self) -> None:
         if self._history.open is not None:
-            with _endings():
-                await self._finish(self._history.open)
+            await self._finish(self._history.open)
         while True:
             self._attendant.attend()
             self._samples.refuse_changed_inputs()
             if self._history.incumbent is None:
-                with _endings():
-                    await self._baseline()
+                await self._baseline()
                 continue
             await self._samples.hold_out(ending=False)
             await self._measure_incumbent_again()
             self._give_up_on_silence()
-            with _endings():
-                waiting = await self._proposals.next()
+            waiting = await self._proposals.next()
             self._attendant.attend()  # a pause that was asked for meanwhile leaves the proposal waiting
             await self._experiment(waiting)
 

@@ -48,7 +48,7 @@ def write_notebook(session: Session, recorder: Recorder, config: Config) -> None
     found = merge(base, theirs, ours)
     if found.warning and base:
         recorder.warn(found.warning, code="notebook")
-    lines = [line for edit in found.edits for line in _lines_for(edit, recorder.history)]
+    lines = [line for edit in found.edits if (line := _line_for(edit, recorder.history)) is not None]
     for line in lines:
         recorder.write(line)
     pure = notebook.render(view(recorder.history, config)) if lines else ours
@@ -57,45 +57,41 @@ def write_notebook(session: Session, recorder: Recorder, config: Config) -> None
         save(session.notebook, session.notebook_base, pure, text)
 
 
-def _lines_for(edit: Edit, history: History) -> list[records.Record]:
-    """The journal lines for one edit; none for one that the journal has already."""
+def _line_for(edit: Edit, history: History) -> records.Record | None:
+    """The journal line for an edit; None for one that the journal has already."""
     if edit.request in history.requests:
-        return []
+        return None
     request = edit.request or None
     kind = edit.id[:1]
-    if edit.kind == "idea":
-        id = edit.id or history.free_id("i", history.ideas)
-        return [records.Idea(id=id, text=edit.text, first=edit.first, by=BY, request=request)]
     if edit.kind == "dead_end" or (edit.kind == "change" and kind == "d"):
         known = history.dead_ends.get(edit.id)
         text = edit.text or (known.text if known else "")
-        return [
-            records.DeadEnd(
-                id=edit.id or history.free_id("d", history.dead_ends),
-                text=text.removesuffix(_retry(known.retry_if)) if known else text,
-                list=edit.list or (known.list if known else "refuted"),
-                experiment=known.experiment if known else None,
-                retry_if=known.retry_if if known else "",
-                by=BY,
-                request=request,
-            )
-        ]
+        return records.DeadEnd(
+            id=edit.id or history.free_id("d", history.dead_ends),
+            text=text.removesuffix(_retry(known.retry_if)) if known else text,
+            list=edit.list or (known.list if known else "refuted"),
+            experiment=known.experiment if known else None,
+            retry_if=known.retry_if if known else "",
+            by=BY,
+            request=request,
+        )
     if edit.kind == "note" or (edit.kind == "change" and kind in "n#"):
         # An experiment's own line is drawn from the record; what a person made of it stays as their note.
         id = edit.id if kind == "n" else history.free_id("n", history.notes)
         text = f"{edit.id}: {edit.text}" if kind == "#" else edit.text
-        return [records.Note(id=id, text=text, by=BY, request=request)]
+        return records.Note(id=id, text=text, by=BY, request=request)
     if edit.kind == "first":
         known_idea = history.ideas.get(edit.id)
         if known_idea is None:
-            return []
-        return [records.Idea(id=edit.id, text=known_idea.text, first=True, by=BY, request=request)]
-    if edit.kind == "change":
-        return [records.Idea(id=edit.id, text=edit.text, first=edit.first, by=BY, request=request)]
+            return None
+        return records.Idea(id=edit.id, text=known_idea.text, first=True, by=BY, request=request)
+    if edit.kind in ("idea", "change"):
+        id = edit.id or history.free_id("i", history.ideas)
+        return records.Idea(id=id, text=edit.text, first=edit.first, by=BY, request=request)
     if edit.kind in ("veto", "close") and kind in "idn":
         reason = "closed in the notebook" if edit.kind == "close" else "deleted from the notebook"
-        return [records.Veto(id=edit.id, reason=reason, by=BY, request=request)]
-    return []
+        return records.Veto(id=edit.id, reason=reason, by=BY, request=request)
+    return None
 
 
 # -- the view

@@ -203,12 +203,8 @@ class Claude:
             await self._run_tools(talk, answer, desk, patience, transcript)
             budget.spend(begun)
             if desk.submission is not None:
-                said = desk.submission
-                self._submitted.append(said.description)
-                return Proposal(
-                    said.description, said.hypothesis, said.category, said.expected_effect, said.idea,
-                    model=answer.model or self._settings.model,
-                )  # fmt: skip
+                self._submitted.append(desk.submission.description)
+                return replace(desk.submission, model=answer.model or self._settings.model)
         raise _GaveUp(f"nothing was submitted in {REQUESTS} requests")
 
     def _tell(self, talk: Conversation, desk: Desk) -> None:

@@ -101,22 +101,23 @@ class Api:
     ) -> Answer:
         """The answer to a request. Raises Blocked, TooLong, OutOfTime; Transient when it is not `patient`."""
         failures = 0
-        while True:
-            begun = budget.begin()
-            try:
-                answer = await self._once(request, transcript, partial(budget.used_up, begun))
-            except Transient as fault:
-                if not patient:
-                    raise
-                failures += 1
-                await self._wait(fault, failures, transcript)
-                continue
-            except BaseException:
-                self._no_longer_waiting()
-                raise
-            self._no_longer_waiting()
-            budget.spend(begun)
-            return answer
+        try:
+            while True:
+                begun = budget.begin()
+                try:
+                    answer = await self._once(request, transcript, partial(budget.used_up, begun))
+                except Transient as fault:
+                    if not patient:
+                        raise
+                    failures += 1
+                    await self._wait(fault, failures, transcript)
+                else:
+                    budget.spend(begun)
+                    return answer
+        finally:
+            if self._since:
+                self._since = ""
+                self._say("")
 
     async def close(self) -> None:
         if self._client is not None:
@@ -196,16 +197,7 @@ class Api:
         self._say(f"waiting for the API since {self._since} ({fault})")
         transcript.event("waiting", reason=str(fault), attempt=failures, delay_s=round(delay_s, 1))
         transcript.line(f"waiting for the API: {fault}; trying again in {delay_s:.0f} s")
-        try:
-            await self._pace.sleep(delay_s)
-        except BaseException:
-            self._no_longer_waiting()
-            raise
-
-    def _no_longer_waiting(self) -> None:
-        if self._since:
-            self._since = ""
-            self._say("")
+        await self._pace.sleep(delay_s)
 
 
 _FIXES = {

@@ -18,7 +18,7 @@ from autoresearch.engine.agents.claude.files import Files, Refused
 from autoresearch.engine.agents.claude.past import Unknown, search, show
 from autoresearch.engine.agents.claude.shell import LONGEST_S, USUAL_S, Shell
 from autoresearch.engine.agents.claude.stream import Call
-from autoresearch.engine.agents.protocol import Added
+from autoresearch.engine.agents.protocol import Added, Proposal
 from autoresearch.state.journal import History
 from autoresearch.state.session import IndexBusy, Session
 from autoresearch.state.text import clean
@@ -29,15 +29,6 @@ SAME_CHANGES = 2
 """The same edit may be asked for so often; then it is a loop."""
 _LONGEST_WORDS = 2000
 _LISTS = ("refuted", "unproven", "crashed")
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    hypothesis: str
-    description: str
-    category: str
-    expected_effect: str
-    idea: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +59,7 @@ class Desk:
         self._scrub = scrub
         self._shell = shell
         self._tools = TOOLS if shell is None else TOOLS | SHELL
-        self.submission: Submission | None = None
+        self.submission: Proposal | None = None
         self.lessons: dict[int, tuple[str, str]] = {}
         self.added: list[Added] = []
         self._changes: Counter[bytes] = Counter()
@@ -187,7 +178,7 @@ class Desk:
         idea = given.get("idea") or None
         if idea is not None:
             self._open_idea(idea)
-        self.submission = Submission(
+        self.submission = Proposal(
             hypothesis=self._words(given["hypothesis"], "hypothesis"),
             description=self._words(given["description"], "description").replace("\n", " "),
             category=self._words(given["category"], "category").lower(),

@@ -31,6 +31,7 @@ from autoresearch.engine.agents.command.presets import (
     WORDS_FILE,
     Call,
     call_of,
+    model_of,
     preset_of,
 )
 from autoresearch.engine.agents.credentials import Secrets
@@ -303,7 +304,7 @@ class Command:
             category=found.category,
             expected_effect=found.expected_effect,
             idea=found.idea or None,
-            model=done.stream.model or preset_model(self.settings),
+            model=done.stream.model or model_of(self.settings),
             mends=brief.mend.experiment if brief.mend else None,
             tokens=spent.tokens,
             cost_usd=spent.cost_usd,
@@ -364,11 +365,6 @@ class Command:
             await self._sleep(wait_s)
         finally:
             self._reporter.say("")
-
-
-def preset_model(settings: AgentSettings) -> str:
-    """The model a person asked for; "" when it is left to the CLI."""
-    return settings.model if settings.model != AgentSettings().model else ""
 
 
 def _problem(done: _Done, edited: bool) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch.state.text import clean, clean_line
@@ -54,12 +54,7 @@ def from_message(text: str) -> Words:
     lines = [line.strip().lstrip("#*-> ").strip() for line in clean(text).splitlines()]
     first = next((line for line in lines if line and not line.startswith("```")), "")
     description = clean_line(first, LINE_CHARS)
-    if found is None:
-        return Words(description=description, hypothesis="")
-    return Words(
-        description, found.hypothesis, found.category, found.expected_effect, found.idea, found.lesson,
-        found.retry_if, found.ideas,
-    )  # fmt: skip
+    return replace(found or Words(), description=description)
 
 
 def _objects(text: str) -> dict[str, Any]:

@@ -188,10 +188,14 @@ def preset_of(command: str) -> tuple[Preset, tuple[str, ...]] | None:
     return PRESETS[words[0]], tuple(words[1:])
 
 
+def model_of(settings: AgentSettings) -> str:
+    """The model a person asked for; "" when it is left to the CLI."""
+    return settings.model if settings.model != AgentSettings().model else ""
+
+
 def call_of(settings: AgentSettings, brief: Path, tree: Path, files: Sequence[str] = ()) -> Call:
     """How the CLI of `settings` is called on a brief in a tree; `files` for the one that wants them named."""
-    own_model = settings.model if settings.model != AgentSettings().model else ""
-    found = preset_of(settings.command)
+    found, own_model = preset_of(settings.command), model_of(settings)
     if found is None:
         return _template(settings, brief, tree)
     preset, flags = found
