@@ -14,6 +14,7 @@ import gc
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -296,8 +297,6 @@ class _Engine:
         if isinstance(error, (SessionError, GitError, OSError)):
             text = str(error)
         else:
-            import traceback
-
             traceback.print_exc()
             text = f"{type(error).__name__}: {error}"
         fix = "Mend the cause and resume; see engine.log for more."

@@ -8,7 +8,7 @@ cleanly, and withdrawn when not.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 from autoresearch.engine import verdict
 from autoresearch.engine.agents import Proposal
@@ -20,6 +20,8 @@ from autoresearch.state.journal import History, Row, Waiting, records
 
 _NO_EDITS = "no_change"
 _ONLY_OUTSIDE = "out_of_scope"
+_OF_WORDS = tuple(field.name for field in fields(Proposal) if field.name != "added")
+"""What a proposal's line repeats of the agent's words."""
 _RANK = {"overrule": 0, "retry": 2}
 
 
@@ -90,55 +92,30 @@ class Proposals:
                 self._task = None
 
     async def _propose(self) -> None:
-        await self._researcher.propose(self.base, self._take)
-
-    def _take(self, base: str, agent: str, words: Proposal) -> None:
-        if words.problem:
-            self._record(base, Taken(), words, words.problem, words.reason, agent)
-            return
-        taken = self._workspace.take(base)
-        problem = reason = ""
-        if not taken.tree:
-            problem = _ONLY_OUTSIDE if taken.dropped else _NO_EDITS
-            reason = (
-                f"only files outside the scope were changed: {', '.join(map(printable, taken.dropped[:5]))}"
-                if taken.dropped
-                else "the proposal changes nothing"
-            )
-        self._record(base, taken, words, problem, reason, agent)
+        base = self.base
+        made = await self._researcher.propose(base)
+        self._record(base, made.taken, _with_problem(made.words, made.taken), made.agent)
 
     def _record(
-        self, base: str, taken: Taken, words: Proposal, problem: str = "", reason: str = "", agent: str = "",
-        bundle: tuple[int, ...] = (), instead_of: int | None = None,
+        self, base: str, taken: Taken, words: Proposal, agent: str, bundle: tuple[int, ...] = (),
+        instead_of: int | None = None,
     ) -> Waiting:  # fmt: skip
+        """Commit what was taken and write its line; words that tell a problem are recorded as they are."""
         line = records.Proposal(
             id=self._history.next_proposal,
             base=base,
             sha="",
-            agent=agent or self._researcher.name,
-            model=words.model,
-            hypothesis=words.hypothesis,
-            description=words.description,
-            category=words.category,
-            expected_effect=words.expected_effect,
-            idea=words.idea,
+            agent=agent,
             bundle=bundle,
-            mends=words.mends,
             files=tuple(map(printable, taken.files)),
             dropped=tuple(map(printable, taken.dropped)),
             lines=taken.lines,
-            params=words.params,
-            tokens=words.tokens,
-            cost_usd=words.cost_usd,
-            heard=words.heard,
-            briefed=words.briefed,
-            problem=problem,
-            reason=reason,
+            **{name: getattr(words, name) for name in _OF_WORDS},
         )
         if taken.tree:
             facts = {key: value for key, value in asdict(line).items() if value}
             facts |= {} if instead_of is None else {"instead_of": instead_of}
-            sha = self._workspace.commit(taken.tree, base, message_of(words.description, words.hypothesis), facts)
+            sha = self._workspace.commit(taken.tree, base, f"{words.description}\n\n{words.hypothesis}".strip(), facts)
             line = replace(line, sha=sha)
             self._workspace.propose_ref(line.id, sha)
         if instead_of is None:
@@ -161,7 +138,6 @@ class Proposals:
         """The proposal on the present incumbent; None when it was withdrawn because it no longer fits."""
         if waiting.base == self.base or waiting.problem:
             return waiting
-        words = _words_of(waiting)
         taken = self._workspace.merge(self.base, waiting.sha)
         if taken is None:
             self._withdraw(waiting, "it conflicts with the new incumbent")
@@ -169,7 +145,7 @@ class Proposals:
         if not taken.tree:
             self._withdraw(waiting, "the new incumbent holds it already")
             return None
-        return self._record(self.base, taken, words, agent=waiting.agent, bundle=waiting.bundle, instead_of=waiting.id)
+        return self._record(self.base, taken, _words_of(waiting), waiting.agent, waiting.bundle, waiting.id)
 
     def _withdraw(self, waiting: Waiting, reason: str) -> None:
         self._recorder.write(records.Withdrawn(proposal=waiting.id, reason=reason))
@@ -207,7 +183,7 @@ class Proposals:
             category="bundle",
             params=params,
         )
-        return self._record(self.base, taken, words, agent="bundle", bundle=numbers)
+        return self._record(self.base, taken, words, "bundle", numbers)
 
     # -- people's requests
 
@@ -230,21 +206,25 @@ class Proposals:
         change = (self._workspace.undo if undo else self._workspace.redo)(row.sha, words.description)
         taken = self._workspace.merge(self.base, change) if change else None
         if taken is None:
-            reason = "it no longer merges onto the incumbent"
-            self._record(self.base, Taken(), words, "conflict", reason, agent)
+            words = replace(words, problem="conflict", reason="it no longer merges onto the incumbent")
         elif not taken.tree:
-            self._record(self.base, taken, words, _NO_EDITS, "the incumbent holds it already", agent)
-        else:
-            self._record(self.base, taken, words, agent=agent)
-
-
-def message_of(description: str, hypothesis: str) -> str:
-    return f"{description}\n\n{hypothesis}".strip() if hypothesis else description
+            words = replace(words, problem=_NO_EDITS, reason="the incumbent holds it already")
+        self._record(self.base, taken or Taken(), words, agent)
 
 
 def printable(path: str) -> str:
     """A path as JSON can hold it; bytes that are no UTF-8 become the replacement character."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _with_problem(words: Proposal, taken: Taken) -> Proposal:
+    """The words, with what is wrong where there is nothing to measure."""
+    if words.problem or taken.tree:
+        return words
+    if not taken.dropped:
+        return replace(words, problem=_NO_EDITS, reason="the proposal changes nothing")
+    shown = ", ".join(map(printable, taken.dropped[:5]))
+    return replace(words, problem=_ONLY_OUTSIDE, reason=f"only files outside the scope were changed: {shown}")
 
 
 def _words_of(waiting: Waiting) -> Proposal:

@@ -7,15 +7,14 @@ Telling runs beside the loop, so the slot never waits for a lesson.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch.engine import measure
 from autoresearch.engine.agents import Added, Agent, Exhausted, Outcome, Proposal, Spender
 from autoresearch.engine.brief import Brief, Mend, gather, render
 from autoresearch.engine.record import Recorder
-from autoresearch.engine.workspace import Workspace
+from autoresearch.engine.workspace import Taken, Workspace
 from autoresearch.state import text
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
@@ -26,6 +25,16 @@ MENDABLE = frozenset({"nonzero_exit", "no_metric", "not_finite", "out_of_memory"
 """Crashes that the candidate's own code can be blamed for."""
 ERROR_LINES, ERROR_CHARS = 60, 6000
 FEEDBACK_CHARS = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A proposal that an agent has made."""
+
+    agent: str
+    words: Proposal
+    taken: Taken
+    """Of its edits."""
 
 
 class Researcher:
@@ -56,11 +65,8 @@ class Researcher:
 
     # -- proposals
 
-    async def propose(self, base: str, take: Callable[[str, str, Proposal], None]) -> None:
-        """Have one proposal made on `base` and hand it to `take(base, agent's name, words)` while the tree is ours.
-
-        Raises what the agent raises: Exhausted, Blocked.
-        """
+    async def propose(self, base: str) -> Made:
+        """Have one proposal made on `base`. Raises what the agent raises: Exhausted, Blocked."""
         async with self._busy:
             mend = self._to_mend(base)
             agent = self._whose_turn(mend)
@@ -77,7 +83,7 @@ class Researcher:
                 self._recorder.phase(self._recorder.live.phase, proposing="", waiting_for="")
             reach("after:propose")
             self._write_down(words.added, agent.name)
-            take(base, agent.name, words)
+            return Made(agent.name, words, Taken() if words.problem else self._workspace.take(base))
 
     def _whose_turn(self, mend: Mend | None) -> Agent:
         every = self._config.agent.tuner_every

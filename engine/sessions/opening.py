@@ -6,23 +6,36 @@ Everything here raises SessionError or ConfigError with one sentence and the fix
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import orjson
 
 from autoresearch.engine import sandbox, workspace
-from autoresearch.engine.git import Git
+from autoresearch.engine.git import Git, fixed_range
 from autoresearch.engine.sessions import arrivals, transfer
 from autoresearch.engine.sessions.header import header_for
-from autoresearch.engine.sessions.options import RunOptions
 from autoresearch.engine.workspace import check_git, head_of, refuse_held_branch, restore_state, uncommitted
 from autoresearch.state import config as configs
 from autoresearch.state import session
 from autoresearch.state.config import Config
 from autoresearch.state.journal import Journal, records
 from autoresearch.state.session import CONFIG_FILE, Locked, NoSession, Place, Session, SessionError
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a person says for one call of `run`."""
+
+    session: str | None = None
+    new: bool = False
+    max_experiments: int | None = None
+    agent: str | None = None
+    replay: str | None = None
+    budget_s: float | None = None
+    trust: bool = False
+    """A person or script said that this target's commands may run, wherever they came from."""
 
 
 def opened_for(place: Place, options: RunOptions) -> tuple[RunOptions, Config, Session]:
@@ -40,8 +53,6 @@ def resolved(place: Place, options: RunOptions) -> RunOptions:
     """`--replay` as it means where the person stands: an absolute folder, or commits instead of names like HEAD."""
     if not options.replay:
         return options
-    from autoresearch.engine.git import fixed_range
-
     folder = Path(options.replay).expanduser()
     if folder.is_dir():
         return replace(options, replay=str(folder.resolve()))
