@@ -175,13 +175,7 @@ class _Engine:
             inputs = replace(inputs, paths=reached)
         return Linked(inputs)
 
-    async def _drive(
-        self,
-        loop: Loop,
-        proposals: Proposals,
-        researcher: Researcher,
-        attendant: Attendant,
-    ) -> Ended:
+    async def _drive(self, loop: Loop, proposals: Proposals, researcher: Researcher, attendant: Attendant) -> Ended:
         """The loop with the attendant beside it; whichever way it ends, nothing of ours is left running."""
         work_task = asyncio.create_task(loop.run())
         watch_task = asyncio.create_task(attendant.watch(work_task))

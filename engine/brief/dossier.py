@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch.engine import limits
@@ -109,7 +109,7 @@ def gather(
         feedback=tuple(_feedback(session, history, config, hidden)),
         tails=tuple(_tails(session, history, hidden, mend)),
         unheard=_unheard(session, history),
-        mend=None if mend is None else hidden.in_mend(mend),
+        mend=None if mend is None else replace(mend, error=hidden(mend.error)),
         mend_diff=_diff(git, failed, place.prefix) if failed else "",
     )
 
@@ -141,9 +141,6 @@ class _Hidden:
             if root in text:
                 text = text.replace(root + "/", "").replace(root, ".")
         return text
-
-    def in_mend(self, mend: Mend) -> Mend:
-        return Mend(mend.experiment, mend.kind, self(mend.error), mend.attempt, mend.of)
 
 
 # -- the person's program, the files in scope

@@ -123,6 +123,7 @@ class Command:
         `view` is what its CLI may touch; None: what its user may.
         """
         self.settings = settings
+        self._preset = found[0] if (found := preset_of(settings.command)) else None
         self._reporter = reporter
         self._view = view
         self._git = git
@@ -143,10 +144,10 @@ class Command:
 
     def missing(self) -> Blocked | None:
         """Why no call can work, known without one."""
-        found = preset_of(self.settings.command)
-        if found is None or shutil.which(found[0].program, path=self._environ.get("PATH", os.defpath)):
+        preset = self._preset
+        if preset is None or shutil.which(preset.program, path=self._environ.get("PATH", os.defpath)):
             return None
-        return _not_installed(found[0].program, found[0].install)
+        return _not_installed(preset.program, preset.install)
 
     async def propose(self, brief: Brief, tree: Path) -> Proposal:
         missing = self.missing()
@@ -260,8 +261,7 @@ class Command:
 
     def _files(self, brief: Brief) -> list[str]:
         """The in-scope files of the target, as its folder names them."""
-        found = preset_of(self.settings.command)
-        if found is None or not found[0].takes_files:
+        if self._preset is None or not self._preset.takes_files:
             return []
         scope = Scope(brief.config.scope.edit)
         listed = self._git("ls-tree", "-r", "-z", "--name-only", brief.incumbent).split("\0")
@@ -345,12 +345,12 @@ class Command:
         return trouble
 
     def _blocked(self, trouble: troubles.Trouble) -> Blocked:
-        found = preset_of(self.settings.command)
-        who = found[0].program if found else "the agent command"
+        preset = self._preset
+        who = preset.program if preset else "the agent command"
         said = clean_line(trouble.words, REASON_CHARS)
         if trouble.kind == "credit":
             return Blocked(f"{who} has no credit left: {said}", "Add credit to its account, then resume.")
-        how = found[0].login if found else "log it in"
+        how = preset.login if preset else "log it in"
         return Blocked(f"{who} is not logged in: {said}", f"On this machine, {how}; then resume.")
 
     async def _wait(self, trouble: troubles.Trouble, wait_s: float) -> None:

@@ -159,8 +159,6 @@ class Call:
     """One call of a CLI."""
 
     argv: tuple[str, ...]
-    program: str
-    """What must be found on PATH; "" for a template, which bash looks up."""
     on_stdin: bool
     """Whether it reads the brief from its stdin."""
     form: Form
@@ -206,7 +204,7 @@ def call_of(settings: AgentSettings, brief: Path, tree: Path, files: Sequence[st
     if own_model and preset.model not in flags:
         arguments += [preset.model, own_model]
     argv = (preset.program, *arguments, *flags, *(files if preset.takes_files else ()), *preset.last)
-    return Call(argv, preset.program, "{brief}" not in preset.arguments, preset.form, preset)
+    return Call(argv, "{brief}" not in preset.arguments, preset.form, preset)
 
 
 def _template(settings: AgentSettings, brief: Path, tree: Path) -> Call:
@@ -214,4 +212,4 @@ def _template(settings: AgentSettings, brief: Path, tree: Path) -> Call:
     on_stdin = "{brief}" not in line
     for mark, value in (("{brief}", str(brief)), ("{tree}", str(tree)), ("{model}", settings.model)):
         line = line.replace(mark, shlex.quote(value))
-    return Call(("bash", "-c", line), "", on_stdin, "text")
+    return Call(("bash", "-c", line), on_stdin, "text")
