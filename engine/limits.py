@@ -128,9 +128,9 @@ def left(bounds: Mapping[str, Any], history: History) -> list[tuple[str, Any]]:
     return [(name, max(0, most - kind.spent(history)) if kind.spent else most) for name, kind, most in set_now]
 
 
-def left_words(bounds: Mapping[str, Any], history: History) -> list[str]:
-    """What is left of each limit that is set."""
-    return [_left_words(name, amount, bounds[name]) for name, amount in left(bounds, history)]
+def left_words(bounds: Mapping[str, Any], history: History, dollars: str = "g") -> list[str]:
+    """What is left of each limit that is set; `dollars` is the format of that limit."""
+    return [_left_words(name, amount, bounds[name], dollars) for name, amount in left(bounds, history)]
 
 
 def reached(progress: Progress, limits: Limits, metric: Metric, least_free_mb: float = LEAST_FREE_MB) -> Reached | None:
@@ -206,14 +206,14 @@ def _raise(key: str) -> str:
     return f"raise it with `autoresearch limit {key} N` (0 for none), then `autoresearch resume`"
 
 
-def _left_words(name: str, amount: Any, most: Any) -> str:
+def _left_words(name: str, amount: Any, most: Any, dollars: str) -> str:
     match name:
         case "experiments":
             return f"{amount} of {numbers.plural(most, 'experiment')}"
         case "hours":
             return f"{numbers.duration(amount * 3600)} of {most:g}h"
         case "dollars":
-            return f"${amount:.2f} of ${most:g}"
+            return f"${amount:.2f} of ${most:{dollars}}"
         case "tokens":
             return f"{amount:,} of {most:,} tokens"
         case "no_keep":

@@ -60,7 +60,7 @@ def stand(dossier: Dossier) -> Iterator[str]:
         why = f" ({said(history.header.reason, 160)})" if history.header.reason else ""
         since = f" before #{base.number}" if base is not None else " measured so far"
         yield f"What is measured has changed{why}: numbers{since} do not compare with later ones."
-    yield f"Left: {', '.join(left_words(asdict(dossier.limits), history)) or 'no limits are set'}."
+    yield f"Left: {', '.join(left_words(asdict(dossier.limits), history, '.2f')) or 'no limits are set'}."
     mix = _mix(history)
     if mix:
         yield f"Categories of the last {sum(mix.values())}: {', '.join(f'{name} {n}' for name, n in _ordered(mix))}."

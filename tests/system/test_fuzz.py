@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from journals import told
 from repos import TOML
 
-from autoresearch.engine.control import inbox
 from autoresearch.engine.measure import metrics
 from autoresearch.engine.record import Notebook, Recorder
 from autoresearch.state.config import config as configs
@@ -84,43 +82,6 @@ def test_a_line_of_any_json_under_a_known_type_breaks_no_reader(
     path.write_bytes(template.journal.read_bytes() + json.dumps(line).encode() + b"\n")
     history = History().load(path)
     assert {row.number for row in history.rows} >= {1, 2, 3, 4, 5}
-
-
-# -- the inbox
-
-
-def request(kind: str, args: Any) -> bytes:
-    return json.dumps({"id": "1-aaaaaaaa", "kind": kind, "args": args, "timestamp": 1}).encode()
-
-
-KINDS = st.sampled_from(
-    ["pause", "stop", "unpause", "idea", "veto", "note", "dead_end", "steer", "limit", "retry", "overrule", "other"]
-)
-NAMES = st.sampled_from("id text first list experiment retry_if name value action note reason".split())
-ODD = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
-    | st.text(max_size=8)
-    | st.just([1])
-    | st.just({})
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.one_of(NOISE, st.builds(request, KINDS, st.dictionaries(NAMES, ODD) | ODD)))
-def test_no_file_in_the_inbox_stops_the_request_behind_it(
-    template: Session, tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
-    session = fresh(template, tmp_path_factory.getbasetemp())
-    (session.inbox / "0-00000000.json").write_bytes(content)
-    session.ask("steer", text="look at the schedule")
-    inbox.drain(session)
-    history = session.history()
-    assert history.problems == [], "what was obeyed reads back"
-    assert session.requests() == []
-    assert b"look at the schedule" in session.journal.read_bytes()
 
 
 # -- what a run prints

@@ -16,16 +16,10 @@ from typing import Any
 
 import pytest
 from clocks import Leaping
-from hypothesis import given
-from hypothesis import strategies as st
 from repos import git, make_target, snapshot
 
 from autoresearch.engine import process
 from autoresearch.engine.agents import PRESETS, Blocked, Outcome, Proposal, Reporter, Unavailable, Wanted, create
-from autoresearch.engine.agents import cli_stream as clistream
-from autoresearch.engine.agents.cli_stream import CliStream
-from autoresearch.engine.agents.command import answer as wordings
-from autoresearch.engine.agents.command import failures as troubles
 from autoresearch.engine.agents.command.agent import Command
 from autoresearch.engine.agents.command.presets import ANSWER_FOLDER, WORDS_FILE, call_of
 from autoresearch.engine.brief import Brief, Mend
@@ -733,111 +727,3 @@ def test_a_missing_preset_is_told_when_the_agent_is_made(world: World, monkeypat
     world.cli("codex", "true\n")
     monkeypatch.setenv("PATH", f"{world.bin}:/usr/bin:/bin")
     assert isinstance(create(Wanted(config, world.tree.git)), Command)
-
-
-HERE = datetime.fromisoformat("2026-11-21T22:00:00+00:00")
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "until"),
-    [
-        ("Claude AI usage limit reached|1795316400", "limit", datetime.fromtimestamp(1795316400, HERE.tzinfo)),
-        ("You've hit your limit · resets 4:50am (Europe/Rome)", "limit", "2026-11-22T03:50:00+00:00"),
-        ("usage limit reached, resets at 03:00", "limit", "2026-11-22T03:00:00+00:00"),
-        ("Claude usage limit reached. Your limit will reset at 9pm (UTC).", "limit", "2026-11-22T21:00:00+00:00"),
-        ("You've hit your limit · resets Nov 23 at 4pm (UTC)", "limit", "2026-11-23T16:00:00+00:00"),
-        ("You've hit your usage limit. Upgrade or try again in 2 days 17 hours 14 minutes.", "limit",
-         "2026-11-24T15:14:00+00:00"),
-        ("You've hit your usage limit. Try again at Nov 25th, 2026 3:05 PM.", "limit", "2026-11-25T15:05:00+00:00"),
-        ('{"type":"usage_limit_reached","resets_in_seconds":3600}', "limit", "2026-11-21T23:00:00+00:00"),
-        ("RESOURCE_EXHAUSTED: quota will reset after 3h20m10s.", "limit", "2026-11-22T01:20:10+00:00"),
-        ("HTTP 429, retry-after: 90", "limit", "2026-11-21T22:01:30+00:00"),
-        ("the 21:55 window: usage limit, resets 9:55pm (UTC)", "limit", "2026-11-21T21:55:00+00:00"),
-        ("API Error: 529 Overloaded", "outage", None),
-        ("stream disconnected before completion", "outage", None),
-        ("Not logged in · Please run /login", "login", None),
-        ("unexpected status 401 Unauthorized", "login", None),
-        ("No API key found for anthropic", "login", None),
-        ("ERROR: Quota exceeded. Check your plan and billing details.", "credit", None),
-    ],
-)  # fmt: skip
-def test_what_a_failed_call_says_is_understood(text: str, kind: str, until: Any) -> None:
-    trouble = troubles.read(f"before\n{text}\nafter", HERE)
-    assert trouble is not None
-    assert trouble.kind == kind
-    assert trouble.words == text
-    wanted = datetime.fromisoformat(until) if isinstance(until, str) else until
-    assert trouble.until == wanted
-
-
-def test_an_ordinary_failure_is_no_trouble() -> None:
-    assert troubles.read("Error: tool Edit failed: string not found in knob.py\nresult: limited success", HERE) is None
-
-
-# -- parsers never fail
-
-
-@given(st.text())
-def test_any_text_is_read_as_words_or_none(text: str) -> None:
-    wordings.read(text)
-    made = wordings.from_message(text)
-    assert "\n" not in made.description
-    assert len(made.description) <= wordings.LINE_CHARS
-
-
-@given(st.text(max_size=300))
-def test_any_text_may_be_a_failed_calls_last_words(text: str) -> None:
-    troubles.read(f"429 {text}", HERE)
-    troubles.read(f"usage limit resets at {text}", HERE)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-        ["type", "message", "content", "item", "part", "usage", "role", "text", "error", "state", "stats", "tokens",
-         "rate_limit_info", "status", "resetsAt", "cost", "result", "input", "changes"]), inner, max_size=5),
-    max_leaves=12,
-)  # fmt: skip
-
-
-@given(
-    st.sampled_from(sorted({preset.form for preset in PRESETS.values()})),
-    st.sampled_from(["assistant", "user", "result", "message_end", "item.completed", "turn.completed", "message",
-                     "text", "step_finish", "tool_use", "error", "rate_limit_event", "system", "turn.failed"]),
-    st.dictionaries(st.sampled_from(["message", "item", "part", "usage", "error", "stats", "role", "rate_limit_info",
-                                     "content", "delta", "result", "total_cost_usd", "subtype"]), JSON),
-)  # fmt: skip
-def test_no_event_however_odd_stops_a_stream(form: str, kind: str, event: dict[str, Any]) -> None:
-    stream = CliStream(form)
-    stream.feed(json.dumps({"type": kind, **event}).encode())
-    stream.feed(b"no json \xff\n")
-    assert all(isinstance(count, int) for count in stream.tokens.values())
-    assert "not understood" not in stream.feed(b'{"type": "error", "message": "boom"}') or form == "opencode"
-
-
-def test_usage_of_a_stream_that_was_cut_off_is_what_its_messages_said() -> None:
-    stream = CliStream("claude")
-    for count in (1, 20):  # told again while it grows
-        message = {"id": "m1", "usage": {"input_tokens": 5, "output_tokens": count}, "content": []}
-        stream.feed(json.dumps({"type": "assistant", "message": message}).encode())
-    assert stream.tokens == {"input": 5, "output": 20}
-    assert stream.cost_usd is None
-
-
-@pytest.mark.parametrize(
-    ("text", "description", "ideas"),
-    [
-        ('```json\n{"description": "x", "ideas": ["a", 3, null]}\n```', "x", ("a", "3")),
-        ('Here it is: {"description": "x", "ideas": "one"} done', "x", ("one",)),
-        ("- **description**: x\n- ideas:\n  - a\n  - b\n", "x", ("a", "b")),
-        ("description: x\x1b[2J\nhypothesis: because\n\nideas: later", "x", ("later",)),
-    ],
-)
-def test_words_in_all_the_ways_models_write_them(text: str, description: str, ideas: tuple[str, ...]) -> None:
-    found = wordings.read(text)
-    assert found is not None
-    assert (found.description, found.ideas) == (description, ideas)
-
-
-def test_readers_exist_for_every_streaming_preset() -> None:
-    assert {preset.form for preset in PRESETS.values()} - {"text"} == set(clistream._READERS)
