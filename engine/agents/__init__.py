@@ -13,10 +13,10 @@ from autoresearch.engine.agents.protocol import (
     Agent,
     Blocked,
     Exhausted,
+    Learner,
     Outcome,
     Proposal,
     Reporter,
-    Spender,
     Unavailable,
     Wanted,
 )

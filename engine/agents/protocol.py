@@ -95,10 +95,6 @@ class Agent(Protocol):
         """
         ...
 
-    async def learn(self, outcome: Outcome) -> Lesson | None:
-        """Told the verdict; may answer with a lesson."""
-        ...
-
 
 def _silent(_: str) -> None:
     """Where nobody listens."""
@@ -136,11 +132,15 @@ class Wanted:
 
 
 @runtime_checkable
-class Spender(Protocol):
-    """An agent that spends outside proposals too: on lessons, on proposals that were cancelled."""
+class Learner(Protocol):
+    """An agent whose session outlives a proposal. Others read the verdicts in their next brief, or in the journal."""
+
+    async def learn(self, outcome: Outcome) -> Lesson | None:
+        """Told the verdict; may answer with a lesson."""
+        ...
 
     def settle(self) -> tuple[dict[str, int], float | None]:
-        """Tokens and dollars that no proposal has reported yet."""
+        """Tokens and dollars that no proposal has reported yet: of lessons, of proposals that were cancelled."""
         ...
 
     async def close(self) -> None:

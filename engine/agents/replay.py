@@ -14,7 +14,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
-from autoresearch.engine.agents.protocol import Exhausted, Lesson, Outcome, Proposal, Unavailable, Wanted
+from autoresearch.engine.agents.protocol import Exhausted, Proposal, Unavailable, Wanted
 from autoresearch.engine.brief import Brief
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.workspace import Scope
@@ -86,10 +86,6 @@ class Replay:
             problem=problem,
             reason=reason,
         )
-
-    async def learn(self, outcome: Outcome) -> Lesson | None:
-        """Nothing: the change was another's idea."""
-        return None
 
     def _tried(self, history: History) -> set[str]:
         """Ids of changes that were measured, are being measured or wait for it. A withdrawn one comes again."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch.engine import measure
-from autoresearch.engine.agents import Added, Agent, Exhausted, Outcome, Proposal, Spender
+from autoresearch.engine.agents import Added, Agent, Exhausted, Learner, Outcome, Proposal
 from autoresearch.engine.brief import Brief, Mend, gather, render
 from autoresearch.engine.record import Recorder
 from autoresearch.engine.workspace import Taken, Workspace
@@ -167,9 +167,9 @@ class Researcher:
 
     def tell(self, line: records.Experiment) -> None:
         """Tell the agent a verdict, beside the loop; its lesson is recorded when it comes."""
-        if line.cause == "baseline":
+        if line.cause == "baseline" or not isinstance(self._agent, Learner):
             return
-        task = asyncio.create_task(self._tell(line))
+        task = asyncio.create_task(self._tell(self._agent, line))
         self._telling.add(task)
         task.add_done_callback(self._told)
 
@@ -178,10 +178,10 @@ class Researcher:
         if not task.cancelled() and task.exception() is not None:
             self._recorder.warn(f"The agent could not be told the verdict: {task.exception()}", code="agent")
 
-    async def _tell(self, line: records.Experiment) -> None:
+    async def _tell(self, agent: Learner, line: records.Experiment) -> None:
         async with self._busy:
             outcome = Outcome(line.run, line.status, line.cause, line.reason, line.value, self._feedback(line.run))
-            lesson = await self._agent.learn(outcome)
+            lesson = await agent.learn(outcome)
         if lesson is not None:
             self._recorder.write(
                 records.Lesson(experiment=line.run, lesson=lesson.lesson, retry_if=lesson.retry_if, by=self.name)
@@ -204,7 +204,7 @@ class Researcher:
         for task in list(self._telling):
             task.cancel()
         await asyncio.gather(*self._telling, return_exceptions=True)
-        if isinstance(self._agent, Spender):
+        if isinstance(self._agent, Learner):
             tokens, cost = self._agent.settle()
             if tokens:
                 self._recorder.write(records.AgentEvent(event="usage", agent=self.name, tokens=tokens, cost_usd=cost))

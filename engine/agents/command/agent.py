@@ -35,17 +35,7 @@ from autoresearch.engine.agents.command.presets import (
     preset_of,
 )
 from autoresearch.engine.agents.credentials import Secrets
-from autoresearch.engine.agents.protocol import (
-    UNHEARD,
-    Added,
-    Blocked,
-    Lesson,
-    Outcome,
-    Proposal,
-    Reporter,
-    Unavailable,
-    Wanted,
-)
+from autoresearch.engine.agents.protocol import UNHEARD, Added, Blocked, Proposal, Reporter, Unavailable, Wanted
 from autoresearch.engine.brief import Brief, lesson_due
 from autoresearch.engine.files import remove
 from autoresearch.engine.git import Git
@@ -174,10 +164,6 @@ class Command:
             cut_off = cut_off or edited
             await self._wait(trouble, wait_s)
             wait_s = FIRST_WAIT_S if trouble.until else min(wait_s * 2, LONGEST_WAIT_S)
-
-    async def learn(self, outcome: Outcome) -> Lesson | None:
-        """Nothing now: there is no session to ask. The next brief tells the verdict and asks for the lesson."""
-        return None
 
     # -- one call
 

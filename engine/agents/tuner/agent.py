@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.engine.agents.protocol import Exhausted, Lesson, Outcome, Proposal, Wanted
+from autoresearch.engine.agents.protocol import Exhausted, Proposal, Wanted
 from autoresearch.engine.agents.tuner import literals
 from autoresearch.engine.agents.tuner import names as naming
 from autoresearch.engine.agents.tuner.literals import Knob, Scalar, Value
@@ -88,10 +88,6 @@ class Tuner:
                 _write(tree, sources, [(knob, values[knob.name]) for knob in knobs if knob.name in values])
                 return proposal
         raise Exhausted(f"The tuner has no untried value left ({numbers.plural(len(dials), 'literal')}).")
-
-    async def learn(self, outcome: Outcome) -> Lesson | None:
-        """Nothing to say: the verdict is in the journal, and that is where the tuner learns."""
-        return None
 
     def _read(self, tree: Path, scope: Scope) -> tuple[dict[str, tuple[bytes, list[Knob]]], list[str]]:
         """The in-scope Python files with their knobs, read afresh (the incumbent moves), and which were skipped."""
