@@ -282,7 +282,7 @@ def _feedback(session: Session, history: History, config: Config, hidden: _Hidde
     numbers = dict.fromkeys([*best, *(row.number for row in recent(history))])
     found = 0
     for number in numbers:
-        text = _produced(session.run(number) / "kept", name)
+        text = feedback_of(session, number, config)
         if text.strip():
             yield Output(number, name, hidden(text))
             found += 1
@@ -290,10 +290,11 @@ def _feedback(session: Session, history: History, config: Config, hidden: _Hidde
             return
 
 
-def _produced(folder: Path, name: str) -> str:
-    """The beginning of a file that a run left, never through a link; "" when there is none."""
+def feedback_of(session: Session, number: int, config: Config) -> str:
+    """The beginning of what an experiment's evaluation left for agents, never through a link; "" without."""
+    name = config.measure.feedback
     try:
-        with os.fdopen(open_regular(folder, name), "rb") as file:
+        with os.fdopen(open_regular(session.run(number) / "kept", name), "rb") as file:
             return file.read(_OUTPUT_BYTES).decode("utf-8", "replace")
     except (NotTaken, FileNotFoundError, NotADirectoryError):
         return ""

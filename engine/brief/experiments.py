@@ -170,12 +170,8 @@ def _retry(condition: str) -> str:
 
 
 def _mended(row: Row, history: History) -> str:
-    """The failed experiments that a chain of mends ends with this one."""
-    chain: list[int] = []
-    while row.mends is not None and row.mends not in chain and row.mends in history.by_number:
-        chain.append(row.mends)
-        row = history.by_number[row.mends]
-    return f" (mends {', '.join(f'#{n}' for n in reversed(chain))})" if chain else ""
+    chain = history.mended(row)
+    return f" (mends {', '.join(f'#{failed.number}' for failed in reversed(chain))})" if chain else ""
 
 
 def _cause(row: Row) -> str:

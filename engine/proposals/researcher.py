@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from autoresearch.engine import measure
 from autoresearch.engine.agents import Added, Agent, Exhausted, Learner, Outcome, Proposal
-from autoresearch.engine.brief import Brief, Mend, gather, render
+from autoresearch.engine.brief import Brief, Mend, feedback_of, gather, render
 from autoresearch.engine.record import Recorder
 from autoresearch.engine.workspace import Taken, Workspace
 from autoresearch.state import text
@@ -137,7 +136,7 @@ class Researcher:
             return None
         kind = "rework" if row.status == "checks_failed" else "debug"
         allowed = self._config.agent.rework if kind == "rework" else self._config.agent.debug
-        tries = self._tries(row)
+        tries = len(self._history.mended(row))
         if tries >= allowed:
             return None
         return Mend(row.number, kind, self._error(row), tries + 1, allowed)
@@ -146,14 +145,6 @@ class Researcher:
         failed = row.status == "checks_failed" or (row.status == "crash" and row.cause in MENDABLE)
         mended = any(waiting.mends == row.number for waiting in self._history.waiting.values())
         return failed and not mended and row.parent == base and row.agent == self._agent.name
-
-    def _tries(self, row: Row | None) -> int:
-        """How many mends the chain that ends in `row` holds."""
-        count = 0
-        while row is not None and row.mends is not None:
-            count += 1
-            row = self._history.by_number.get(row.mends)
-        return count
 
     def _error(self, row: Row) -> str:
         reason = getattr(read_line(self._recorder.session.journal, row.line_at), "reason", row.cause)
@@ -180,22 +171,13 @@ class Researcher:
 
     async def _tell(self, agent: Learner, line: records.Experiment) -> None:
         async with self._busy:
-            outcome = Outcome(line.run, line.status, line.cause, line.reason, line.value, self._feedback(line.run))
+            feedback = text.clean(feedback_of(self._recorder.session, line.run, self._config)[:FEEDBACK_CHARS])
+            outcome = Outcome(line.run, line.status, line.cause, line.reason, line.value, feedback)
             lesson = await agent.learn(outcome)
         if lesson is not None:
             self._recorder.write(
                 records.Lesson(experiment=line.run, lesson=lesson.lesson, retry_if=lesson.retry_if, by=self.name)
             )
-
-    def _feedback(self, number: int) -> str:
-        name = self._config.measure.feedback
-        if not name:
-            return ""
-        file = self._recorder.session.run(number) / "kept" / Path(name).name
-        if not file.is_file():
-            return ""
-        with file.open(errors="replace") as opened:
-            return text.clean(opened.read(FEEDBACK_CHARS))
 
     async def close(self, patience_s: float = 0.0) -> None:
         """End what is under way; a lesson that is being written gets so long to come."""

@@ -16,7 +16,7 @@ from autoresearch.state.journal import heldout, records
 from autoresearch.state.journal.folds import FOLDS, OUTSIDE
 from autoresearch.state.journal.heldout import Gap
 from autoresearch.state.journal.journal import Reader
-from autoresearch.state.journal.model import Model
+from autoresearch.state.journal.model import Model, Row
 from autoresearch.state.text.numbers import finite
 
 SCORE_NOTES = {
@@ -122,6 +122,13 @@ class History(Model):
     def measured(self) -> int:
         """Experiments that limits count: those of this session's own engine, the unfinished one left out."""
         return len(self.rows) - self.imported
+
+    def mended(self, row: Row) -> list[Row]:
+        """The failed experiments that a chain of mends ends with this one, the last failure first."""
+        chain = [row]
+        while (before := self.by_number.get(chain[-1].mends or 0)) is not None and before not in chain:
+            chain.append(before)
+        return chain[1:]
 
     @staticmethod
     def free_id(prefix: str, known: Iterable[str]) -> str:

@@ -134,12 +134,10 @@ def chain(number: int, history: History) -> list[Document]:
     opened, proposal = history.open, history.opened_proposal
     mending = proposal.mends if opened is not None and opened.number == number and proposal is not None else None
     row = history.by_number.get(number if mending is None else mending)
-    while row is not None and row.mends is not None and row.mends in history.by_number:
-        row = history.by_number[row.mends]
     if row is None:
         return []
     # A mend takes a later number than what it mends, and is itself mended at most once.
-    found = [row]
+    found = [row, *history.mended(row)][-1:]
     for later in history.rows:
         if later.mends is not None and later.mends == found[-1].number:
             found.append(later)
