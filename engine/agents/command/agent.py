@@ -182,7 +182,7 @@ class Command:
                 _head(log, call, self._view is not None)
                 start, raw_start = _size(log), _size(raw)
                 exit = await process.run_async(self._command(call, tree, answer, log, raw, folder, brief))
-                found = words.read(Secrets(self._environ).scrub(_text(answer / WORDS_FILE)))
+                found = words.read(Secrets(self._environ).scrub(files.tail(answer / WORDS_FILE, TAIL_BYTES)))
                 if stashed(own):
                     self._reporter.warn("The agent left edits in a git stash; what is stashed is not taken.")
             finally:
@@ -393,13 +393,6 @@ def _head(log: Path, call: Call, confined: bool) -> None:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _text(path: Path) -> str:
-    """A file an agent wrote: never through a link, never more than its tail."""
-    if path.is_symlink() or not path.is_file():
-        return ""
-    return files.tail(path, TAIL_BYTES)
 
 
 def _feed(stream: CliStream, raw: Path, start: int) -> None:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 Kind = Literal["limit", "outage", "login", "credit"]
 
@@ -116,8 +117,6 @@ def _clock(found: re.Match[str], now: datetime) -> datetime | None:
 
 
 def _zone(name: str | None) -> tzinfo | None:
-    from zoneinfo import ZoneInfo
-
     try:
         return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):
