@@ -24,7 +24,7 @@ BUDGET_SLACK = 0.2
 
 class Commands:
     def __init__(
-        self, config: Config, session: str, user_folder: Path, scratch: Scratch, confinement: Confinement | None
+        self, config: Config, session: str, user_folder: Path, scratch: Scratch, confinement: Confinement
     ) -> None:
         self._config = config
         self._session = session
@@ -50,7 +50,7 @@ class Commands:
             free_mb=files.least_free_mb(),
             pid_file=folder / "pid",
         )
-        return await process.run_async(command, self._spawn("setup"))
+        return await process.run_async(command, self._confinement.spawn("setup"))
 
     async def run(
         self,
@@ -85,15 +85,7 @@ class Commands:
             progress_file=job.folder / "progress.jsonl",
             watch=gpu.look if gpu is not None and gpu.active else None,
         )
-        return await process.run_async(limited, self._spawn(role))
-
-    def _spawn(self, role: Role) -> process.Spawn:
-        return process.spawn if self._confinement is None else self._confinement.spawn(role)
-
-    def _network(self, role: Role) -> sandbox.Network:
-        if self._confinement is not None:
-            return self._confinement.network(role)
-        return "on" if role == "setup" else self._config.measure.network
+        return await process.run_async(limited, self._confinement.spawn(role))
 
     def explain(self, exited: Exit, log: Path, role: Role = "run") -> str:
         """How it ended, with the last line it wrote: mostly that is the exception. And when it lacked the network."""
@@ -103,7 +95,7 @@ class Commands:
 
     def lacking_network(self, exited: Exit, log: Path, role: Role) -> str:
         """The end of a sentence when its last words say so. A program may catch that error, and end with 0."""
-        hint = sandbox.network_hint(_last_words(exited, log), self._network(role))
+        hint = sandbox.network_hint(_last_words(exited, log), self._confinement.network(role))
         return hint and f"; {hint}"
 
     def _environment(self, tree: Tree, role: Role) -> dict[str, str]:
@@ -115,7 +107,7 @@ class Commands:
                 scratch=self.scratch.for_evaluators() if role in EVALUATORS else self.scratch,
                 session=self._session,
                 names=(*self._config.measure.env, *(self._config.measure.evaluate_env if role in EVALUATORS else ())),
-                online=self._network(role) == "on",
+                online=self._confinement.network(role) == "on",
             )
         return self._environments[key]
 

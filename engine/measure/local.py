@@ -56,16 +56,15 @@ class LocalSlot:
         evaluate: Tree | None,
         *,
         user_folder: Path,
+        confinement: Confinement,
         on_phase: Callable[[str], None] = lambda phase: None,
         warn: Callable[[str], None] = lambda text: None,
         linked: Linked | None = None,
-        confinement: Confinement | None = None,
     ) -> None:
         """`session` must name the session on this machine, not just in its repository: recovery ends processes by it.
 
         `on_phase` is told `building`, `measuring` and `evaluating` where a sample has several parts, `warn` what people
-        should know of the machine. `linked` are inputs that commands could write to. Without a `confinement`, commands
-        are started as they are.
+        should know of the machine. `linked` are inputs that commands could write to.
         """
         self._config = config
         self._measure = measure

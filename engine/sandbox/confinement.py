@@ -176,9 +176,8 @@ class Confinement:
     def _hidden(self) -> list[Path]:
         """A relative path is one of the target's folder: in the user's worktree and in the tree."""
         folders = [self._ground.place.folder]
-        if (
-            self._kernel.mounts
-        ):  # where nothing can be covered, hiding a part of the tree would hide all new files in it
+        # Where nothing can be covered, hiding a part of a tree would hide all new files in it.
+        if self._kernel.mounts:
             folders += [tree.folder for tree in (self._ground.measure, self._ground.evaluate) if tree]
         return list(dict.fromkeys(path for folder in folders for path in hidden_paths(self._config, folder)))
 

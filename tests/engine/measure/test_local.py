@@ -15,6 +15,7 @@ import orjson
 import pytest
 from fakenvml import FakeDriver
 
+from autoresearch.engine import process
 from autoresearch.engine.measure import Job, LocalSlot
 from autoresearch.engine.measure import local as measure
 from autoresearch.engine.process import descendants
@@ -69,6 +70,19 @@ class FolderTree:
         return tuple(changed)
 
 
+class Unconfined:
+    """A stand-in for a confinement: commands are started as they are."""
+
+    def __init__(self, network: str) -> None:
+        self._network = network
+
+    def spawn(self, role: str) -> Any:
+        return process.spawn
+
+    def network(self, role: str) -> str:
+        return "on" if role == "setup" else self._network
+
+
 @pytest.fixture
 def commits(tmp_path: Path) -> Path:
     for sha in ("a" * 40, "b" * 40):
@@ -99,6 +113,7 @@ def slot(tmp_path: Path, commits: Path) -> Callable[..., LocalSlot]:
             FolderTree(tmp_path / "trees/measure", commits),
             evaluate,
             user_folder=tmp_path / "user",
+            confinement=Unconfined(config.measure.network),
             warn=warn,
         )
 
@@ -358,12 +373,12 @@ async def test_a_missing_constraint_metric_is_a_crash(slot: Any, job: Any) -> No
 
 def test_limits_follow_the_baseline(slot: Any) -> None:
     inf = float("inf")
-    assert slot(budget_s=0)._limits_s(None) == (3600, inf)
-    assert slot(budget_s=0)._limits_s(1.0) == (30, inf)
-    assert slot(budget_s=0)._limits_s(100.0) == (300, inf)
-    assert slot(budget_s=300)._limits_s(310.0) == (930, 370)
-    assert slot(budget_s=300)._limits_s(None) == (3600, inf)
-    assert slot(budget_s=300, timeout_s=50)._limits_s(310.0) == (50, 370)
+    assert slot(budget_s=0)._commands.limits_s(None) == (3600, inf)
+    assert slot(budget_s=0)._commands.limits_s(1.0) == (30, inf)
+    assert slot(budget_s=0)._commands.limits_s(100.0) == (300, inf)
+    assert slot(budget_s=300)._commands.limits_s(310.0) == (930, 370)
+    assert slot(budget_s=300)._commands.limits_s(None) == (3600, inf)
+    assert slot(budget_s=300, timeout_s=50)._commands.limits_s(310.0) == (50, 370)
 
 
 # -- guards, setup, cancelling
