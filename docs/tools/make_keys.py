@@ -1,4 +1,4 @@
-"""Writes the tables of docs/keys.md from the bindings: `python docs/tools/make_keys.py`. A test checks them."""
+"""Writes the tables of docs/keys.md from the bindings: `make docs`. A test checks them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from autoresearch.tui.app.key_catalogue import Known, catalogue
 from autoresearch.tui.look.keys import name_of
 
 PAGE = Path(__file__).parents[1] / "keys.md"
-MARK = "<!-- from the code: python docs/tools/make_keys.py -->"
+MARK = "<!-- from the code: make docs -->"
 
 
 def tables() -> str:

@@ -249,7 +249,7 @@ def test_the_page_of_keys_tells_every_binding() -> None:
     finally:
         sys.path.remove(str(DOCS / "tools"))
     text = (DOCS / "keys.md").read_text(encoding="utf-8")
-    assert text == make_keys.page(text), "write it again with `python docs/tools/make_keys.py`"
+    assert text == make_keys.page(text), "write it again with `make docs`"
 
 
 # -- the user's own
