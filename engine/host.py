@@ -144,7 +144,7 @@ class _Engine:
             self._workspace.measure,
             self._workspace.evaluate,
             user_folder=self._place.folder,
-            on_phase=lambda phase: recorder.phase(phase),
+            on_phase=recorder.phase,
             warn=lambda text: recorder.warn(text, code="gpu"),
             linked=self._linked(confinement),
             confinement=confinement,

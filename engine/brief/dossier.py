@@ -14,7 +14,7 @@ from pathlib import Path
 
 from autoresearch.engine import limits
 from autoresearch.engine.brief.asked import Mend
-from autoresearch.engine.files import NotTaken, open_regular, tail
+from autoresearch.engine.files import NotTaken, open_regular, printable, tail
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.workspace import Scope, trees_folder
 from autoresearch.state import journal
@@ -186,7 +186,7 @@ def _files(git: Git, sha: str, prefix: str, config: Config) -> tuple[SourceFile,
             room -= size
             blobs.append(blob)
     texts = dict(zip(blobs, _contents(git, blobs), strict=True))
-    return tuple(SourceFile(_printable(name), size, _text(texts.get(blob))) for name, blob, size in wanted)
+    return tuple(SourceFile(printable(name), size, _text(texts.get(blob))) for name, blob, size in wanted)
 
 
 def _contents(git: Git, blobs: list[str]) -> Iterator[bytes]:
@@ -205,10 +205,6 @@ def _text(data: bytes | None) -> str | None:
     if data is None or b"\0" in data[:8192]:
         return None
     return data.decode("utf-8", "replace")
-
-
-def _printable(path: str) -> str:
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _diff(git: Git, row: Row, prefix: str) -> str:

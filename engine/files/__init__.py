@@ -6,6 +6,7 @@ from autoresearch.engine.files.regular import (
     copy,
     least_free_mb,
     open_regular,
+    printable,
     remove_regular,
     tail,
 )

@@ -104,3 +104,8 @@ def remove_regular(root: Path, path: str) -> None:
 def least_free_mb() -> float:
     """Less free disk than this ends a command and pauses the session; AUTORESEARCH_MIN_FREE_MB is for small disks."""
     return float(os.environ.get("AUTORESEARCH_MIN_FREE_MB", LEAST_FREE_MB))
+
+
+def printable(path: str) -> str:
+    """A path as JSON can hold it; bytes that are no UTF-8 become the replacement character."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

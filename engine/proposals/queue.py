@@ -12,6 +12,7 @@ from dataclasses import asdict, fields, replace
 
 from autoresearch.engine import verdict
 from autoresearch.engine.agents import Proposal
+from autoresearch.engine.files import printable
 from autoresearch.engine.proposals.researcher import Researcher
 from autoresearch.engine.record import Recorder
 from autoresearch.engine.workspace import Taken, Workspace
@@ -210,11 +211,6 @@ class Proposals:
         elif not taken.tree:
             words = replace(words, problem=_NO_EDITS, reason="the incumbent holds it already")
         self._record(self.base, taken or Taken(), words, agent)
-
-
-def printable(path: str) -> str:
-    """A path as JSON can hold it; bytes that are no UTF-8 become the replacement character."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _with_problem(words: Proposal, taken: Taken) -> Proposal:
