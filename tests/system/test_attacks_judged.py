@@ -306,8 +306,8 @@ HOLE = Attack("hands over an artifact of terabytes", "import os; os.truncate('mo
 GREEDY = [FLOOD, BOMB, MEMFD, SHM, CROWD]
 UNCOUNTED = """
 import functools
-from autoresearch.engine.measure import local
-local.Command = functools.partial(local.Command, processes=0)
+from autoresearch.engine.measure import commands
+commands.Command = functools.partial(commands.Command, processes=0)
 """
 
 
