@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import lives
 from repos import git
 
 from autoresearch.engine.workspace import machine_name
@@ -33,10 +34,20 @@ def run(
     folder: Path, *args: str, fault: str = "", expect: int | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """`autoresearch run --headless ARGS` in `folder`; checks the exit code when one is expected."""
-    done = subprocess.run(
-        command("run", "--headless", *args),
-        cwd=folder, env=environment(fault, **env), capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-    )  # fmt: skip
+    return autoresearch(folder, "run", "--headless", *args, fault=fault, expect=expect, **env)
+
+
+def autoresearch(
+    folder: Path, *args: str, fault: str = "", expect: int | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """`autoresearch ARGS` in `folder`, in an interpreter of its own where `env` speaks to Python."""
+    world = environment(fault, **env)
+    if any(name.startswith("PYTHON") for name in env):
+        done = subprocess.run(
+            command(*args), cwd=folder, env=world, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+    else:
+        done = lives.call(folder, list(args), world, TIMEOUT_S)
     if expect is not None:
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

@@ -1,5 +1,7 @@
-"""Many lives of one engine: the real command, forked from a process that has its imports, so that a kill every few
-tenths of a second still leaves time for work. A life may come with a broken disk or a clock that jumps."""
+"""The real command as a process of its own, forked from one that has its imports: most of a start is imports.
+
+A life may come with a broken disk or a clock that jumps.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,24 @@ import errno
 import multiprocessing
 import os
 import random
+import subprocess
 import sys
+import tempfile
 import time
+import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_MODULES = ["autoresearch.tui.cli", "autoresearch.tui.commands.run", "autoresearch.tui.terminal.line_mode", "lives"]
+from autoresearch.state import faults
+
+_MODULES = [
+    "autoresearch.tui.cli", "autoresearch.tui.commands.doctor", "autoresearch.tui.commands.run",
+    "autoresearch.tui.terminal.line_mode", "autoresearch.engine.host", "autoresearch.engine.agents.replay", "lives",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,22 +41,45 @@ class Trouble:
 
 
 def begin(folder: Path, args: list[str], log: Path, trouble: Trouble = Trouble()) -> ForkServerProcess:
-    """`autoresearch ARGS` in `folder`; a daemon of the test process, so that no failure leaves it behind."""
+    """`autoresearch ARGS` in `folder`; what it writes is appended to `log`."""
+    return _start(folder, args, (log, log), os.environ, trouble)
+
+
+def call(folder: Path, args: list[str], env: Mapping[str, str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """`autoresearch ARGS` in `folder`, and what came of it."""
+    with tempfile.TemporaryDirectory() as files:
+        streams = (Path(files, "out"), Path(files, "err"))
+        process = _start(folder, args, streams, env, Trouble())
+        process.join(timeout_s)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(args, timeout_s)
+        out, err = (stream.read_text() if stream.exists() else "" for stream in streams)
+    return subprocess.CompletedProcess(args, process.exitcode, out, err)
+
+
+def _start(
+    folder: Path, args: list[str], streams: tuple[Path, Path], env: Mapping[str, str], trouble: Trouble
+) -> ForkServerProcess:
+    """A daemon of the test process, so that no failure leaves it behind."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_MODULES)
-    process = context.Process(target=_live, args=(str(folder), args, str(log), dict(os.environ), trouble))
+    process = context.Process(target=_live, args=(str(folder), args, streams, dict(env), trouble), daemon=True)
     process.start()
     return process
 
 
-def _live(folder: str, args: list[str], log: str, env: dict[str, str], trouble: Trouble) -> None:
-    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for fd in (1, 2):
-        os.dup2(out, fd)
+def _live(folder: str, args: list[str], streams: tuple[Path, Path], env: dict[str, str], trouble: Trouble) -> None:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for fd, stream in enumerate(streams, 1):
+        os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), fd)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
+    time.tzset()
     sys.argv = ["autoresearch", *args]
+    faults._WANTED = env.get("AUTORESEARCH_FAULT", "")
     if trouble.kind == "clock":
         _jump(random.Random(trouble.seed))
     elif trouble.kind:
@@ -58,10 +92,13 @@ def _live(folder: str, args: list[str], log: str, env: dict[str, str], trouble: 
     try:
         main()
     except SystemExit as done:
-        code = done.code if isinstance(done.code, int) else 1
+        code = done.code if isinstance(done.code, int) else 1 if done.code else 0
+    except BaseException:
+        traceback.print_exc()
     finally:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 

@@ -8,12 +8,11 @@ once more with the check taken away: then each of them gets its score.
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 from attacks import Attack, Seen, has_won, make_attacked, measure_all
-from engines import command, environment, run
+from engines import autoresearch, run
 from repos import snapshot
 
 from autoresearch.state.journal import SCORE_MARKS, SCORE_NOTES
@@ -141,7 +140,7 @@ def test_without_the_check_tampering_pays(attack: Attack, weak: dict[str, Seen])
 def test_a_number_that_the_agents_code_can_print_is_called_that(words: list[str], strong: dict[str, Seen]) -> None:
     """The command names train.py, which is in scope, and there is no `evaluate`: no check can help."""
     seen = next(iter(strong.values()))
-    done = subprocess.run(command(*words), cwd=seen.repo, env=environment(), capture_output=True, text=True, check=True)
+    done = autoresearch(seen.repo, *words, expect=0)
     assert SCORE_NOTES["scope"] in " ".join(done.stdout.split())
 
 
@@ -149,8 +148,7 @@ def test_a_list_marks_such_a_number(strong: dict[str, Seen]) -> None:
     seen = next(iter(strong.values()))
 
     def told(*words: str) -> str:
-        argv = command(*words)
-        return subprocess.run(argv, cwd=seen.repo, env=environment(), capture_output=True, text=True, check=True).stdout
+        return autoresearch(seen.repo, *words, expect=0).stdout
 
     line = next(line for line in told("sessions").splitlines() if seen.session.name in line)
     assert re.search(r"\d\* ", line)

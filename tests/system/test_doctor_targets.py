@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import check_agreement, command, environment, lines, until
+from engines import autoresearch, check_agreement, command, environment, lines, until
 from engines import run as run_engine
 from fakenvml import FakeDriver
 from repos import BENCH, TOML, git, make_repo, make_target, snapshot, write
@@ -35,13 +35,8 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def doctor(repo: Path, *args: str, code: int | None = None, **env: str) -> dict[str, Any]:
-    done = subprocess.run(
-        command("doctor", "--json", *args), cwd=repo, env=environment(**env), capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+    done = autoresearch(repo, "doctor", "--json", *args, expect=code, **env)
     assert done.stdout, done.stderr
-    if code is not None:
-        assert done.returncode == code, done.stdout
     document: dict[str, Any] = json.loads(done.stdout)
     return document
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
 import pytest
-from engines import check_agreement, command, environment, lines, run, session
+from engines import autoresearch, check_agreement, lines, run, session
 from repos import TOML, make_repo, small_disk, write
 
 from autoresearch.engine.verdict import recompute
@@ -58,8 +57,7 @@ def conclusion(repo: Path, number: int) -> records.Experiment:
 
 
 def told(repo: Path, *args: str) -> str:
-    done = subprocess.run(command(*args), cwd=repo, env=environment(), capture_output=True, text=True, check=True)
-    return done.stdout
+    return autoresearch(repo, *args, expect=0).stdout
 
 
 def samples(repo: Path, number: int) -> list[records.Sample]:

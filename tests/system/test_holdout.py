@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import orjson
 import pytest
-from engines import check_agreement, command, environment, lines, refs, run, session, start, until
+from engines import autoresearch, check_agreement, lines, refs, run, session, start, until
 from repos import TOML, git, make_repo, patch, write
 
 from autoresearch.state.journal import records
@@ -40,9 +39,7 @@ def held(repo: Path) -> list[records.Sample]:
 
 
 def said(repo: Path, *args: str, **env: str) -> str:
-    done = subprocess.run(
-        command(*args), cwd=repo, env=environment(**env), capture_output=True, text=True, timeout=60, check=False
-    )
+    done = autoresearch(repo, *args, **env)
     return done.stdout + done.stderr
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from engines import check_agreement, command, environment, lines, processes_of, run, session, start, until
+from engines import autoresearch, check_agreement, lines, processes_of, run, session, start, until
 from repos import BENCH, GATED, TOML, git, make_repo, make_target, write
 
 from autoresearch.engine.verdict import recompute
@@ -259,11 +259,7 @@ def gated(tmp_path: Path) -> tuple[Path, Path, str]:
 
 
 def ask(repo: Path, *args: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*args), cwd=repo, env=environment(), capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done
+    return autoresearch(repo, *args, expect=expect)
 
 
 def running(repo: Path, number: int) -> bool:

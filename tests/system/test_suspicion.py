@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import subprocess
 from pathlib import Path
 
 import orjson
 import pytest
-from engines import check_agreement, command, environment, lines, run, session
+from engines import autoresearch, check_agreement, lines, run, session
 from repos import TOML, make_repo, write
 
 from autoresearch.engine.verdict import recompute
@@ -31,10 +30,7 @@ def change(subject: str, old: str, new: str, before: str = KNOB) -> str:
 
 
 def said(repo: Path, *args: str) -> str:
-    done = subprocess.run(
-        command(*args), cwd=repo, env=environment(), capture_output=True, text=True, timeout=60, check=True
-    )
-    return done.stdout
+    return autoresearch(repo, *args, expect=0).stdout
 
 
 def conclusions(repo: Path) -> list[records.Experiment]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engines import check_agreement, command, environment, place, refs, run, session, start, until
+from engines import autoresearch, check_agreement, command, environment, place, refs, run, session, start, until
 from repos import BENCH, TOML, git, make_target, patch, small_disk, write
 from terminals import Terminal
 
@@ -53,11 +53,7 @@ def boxes(tmp_path: Path) -> Boxes:
 
 
 def call(folder: Path, *args: str, code: int = 0, fault: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*args), cwd=folder, env=environment(fault, **env), capture_output=True, text=True, timeout=60,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    done = autoresearch(folder, *args, fault=fault, expect=code, **env)
     assert "Traceback" not in done.stderr
     return done
 

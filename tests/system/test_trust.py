@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from engines import command, environment, place, run
+from engines import autoresearch, command, environment, place, run, session, until
 from repos import TOML, git, make_target, patch, write
 from terminals import Terminal
 
@@ -148,9 +148,7 @@ def test_a_target_in_a_folder_and_a_linked_worktree_ask_as_well(tmp_path: Path) 
 
 
 def call(folder: Path, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command(*args), cwd=folder, env=environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
-    return done
+    return autoresearch(folder, *args, expect=code)
 
 
 def test_without_a_terminal_the_run_is_refused_and_nothing_ran(clone: Path, tmp_path: Path) -> None:
@@ -158,10 +156,7 @@ def test_without_a_terminal_the_run_is_refused_and_nothing_ran(clone: Path, tmp_
     write(patches, {"1.patch": patch("better", "VALUE = 10.0", "VALUE = 9.0")})
     for verb in ("run", "resume"):
         args = ("--replay", str(patches)) if verb == "run" else ()
-        done = subprocess.run(
-            command(verb, *args), cwd=clone, env=environment(), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 2
+        done = call(clone, verb, *args, code=2)
         if verb == "run":
             assert "`python bench.py`" in done.stderr
             assert "--trust" in done.stderr
@@ -175,6 +170,7 @@ def test_without_a_terminal_the_run_is_refused_and_nothing_ran(clone: Path, tmp_
 def test_a_raised_limit_asks_and_names_a_call_that_goes_on(clone: Path, theirs: Path) -> None:
     run(clone, "--agent", "tuner", "--max-experiments", "1", "--trust", expect=3)
     call(clone, "limit", "experiments", "1")
+    until(lambda: session(clone).engine_pid() is None, "the engine in the background is at its limit")
     run(clone, "--agent", "tuner", expect=3)
     write(theirs, {"autoresearch.toml": with_run("python bench.py --theirs")})
     commit(theirs)

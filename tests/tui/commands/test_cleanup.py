@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from engines import command, environment, place, run, session, start, until
+from engines import autoresearch, command, environment, place, run, session, start, until
 from journals import Told, told
 from repos import BENCH, TOML, git, make_target, patch, snapshot, write
 from terminals import Terminal
@@ -27,9 +27,7 @@ def call(repo: Path, *args: str, code: int = 0) -> Result:
 
 
 def process(repo: Path, *args: str, fault: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*args), cwd=repo, env=environment(fault), capture_output=True, text=True, timeout=60, check=False
-    )
+    return autoresearch(repo, *args, fault=fault)
 
 
 def left_of(repo: Path, name: str) -> list[str]:
@@ -122,7 +120,7 @@ def test_a_running_engine_is_not_deleted_under(tmp_path: Path) -> None:
     repo = make_target(tmp_path / "repo", bench=BENCH + "import time; time.sleep(0.2)\n", toml=toml)
     engine = start(repo)
     try:
-        until(lambda: list_sessions(place(repo)) and session(repo).engine_pid(), "an engine")
+        until(lambda: list_sessions(place(repo)) and session(repo).run(1).exists(), "an engine that measures")
         done = process(repo, "delete", "--yes")
         assert done.returncode == 4
         assert "autoresearch stop" in done.stderr

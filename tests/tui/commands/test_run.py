@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from engines import command, environment, session, start, until
+from engines import autoresearch, environment, session, start, until
 from repos import GATED, git, make_target, patch, write
 
 from autoresearch.state.journal import records
@@ -34,12 +34,7 @@ def gated(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def call(folder: Path, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*args), cwd=folder, env=environment(**env), capture_output=True, text=True, timeout=120, check=False
-    )
-    if code is not None:
-        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+    return autoresearch(folder, *args, expect=code, **env)
 
 
 def test_run_counts_this_calls_experiments_and_goes_on(tmp_path: Path) -> None:
