@@ -14,7 +14,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from autoresearch.engine.verdict import Noise, Settings, Unproven, judge, rule
-from autoresearch.engine.verdict.noise import Arms, student_t
 from autoresearch.engine.verdict.rule import Decision
 from autoresearch.state.config import Config, Measure, Metric, Scope
 from autoresearch.state.config.config import VerdictSettings
@@ -163,18 +162,6 @@ def test_without_noise_min_effect_decides() -> None:
     assert decision.action == "discard"
     assert decision.reason == "better by 0.25, less than the smallest effect that matters (0.5)"
     assert judge([9.5, 9.5], [10.0] * 4, EXACT, settings).action == "keep"
-
-
-@pytest.mark.parametrize("constant", [0.1, 1 / 3, 1e-9, -7.7, 1e300])
-def test_identical_repeats_have_no_noise_whatever_their_value(constant: float) -> None:
-    noise = Noise.pool([[constant] * 7])
-    assert (noise.ss, noise.s, noise.identical) == (0, 0, True)
-    assert judge([constant], [constant] * 3, noise, Settings()).estimate == 0
-
-
-def test_a_trace_of_rounding_in_the_sum_of_squares_is_no_noise() -> None:
-    rounded = Noise(ss=5e-34, nu=3, identical=True)
-    assert judge([0.05, 0.05], [0.1] * 4, rounded, Settings()).verdict["rule"] == "exact"
 
 
 def test_two_runs_that_differ_end_s_0_even_when_the_segment_knew_no_noise() -> None:
@@ -409,44 +396,6 @@ def test_no_magnitude_breaks_the_arithmetic(
 
 
 # -- noise, settings, the counterfactual
-
-
-@given(st.lists(st.lists(values, max_size=6), max_size=5))
-def test_accumulating_sample_by_sample_gives_the_pooled_noise(arms: list[list[float]]) -> None:
-    accumulated = Arms()
-    longest = max(map(len, arms), default=0)
-    for k in range(longest):
-        for key, arm in enumerate(arms):
-            if k < len(arm):
-                accumulated.add(key, arm[k])
-    expected = math.fsum(statistics.variance(arm) * (len(arm) - 1) for arm in arms if len(arm) > 1)
-    noise = accumulated.noise
-    assert noise.nu == sum(len(arm) - 1 for arm in arms if arm)
-    assert noise.ss == pytest.approx(expected, rel=1e-6, abs=1e-3)
-    assert noise.identical == all(value == arm[0] for arm in arms for value in arm)
-    assert Noise.pool(arms).ss == pytest.approx(noise.ss, rel=1e-9)
-
-
-def test_s_is_inflated_for_few_repeats() -> None:
-    assert Noise.pool([[1.0, 2.0, 3.0, 4.0]]).s == pytest.approx(statistics.stdev([1, 2, 3, 4]) * math.sqrt(2))
-    assert Noise(ss=1.0, nu=1, identical=False).s == math.inf
-
-
-@pytest.mark.parametrize(
-    ("nu", "quantile"),
-    [
-        (1, 12.7062),
-        (2, 4.30265),
-        (3, 3.18245),
-        (4, 2.77645),
-        (5, 2.57058),
-        (10, 2.22814),
-        (30, 2.04227),
-        (1000, 1.96234),
-    ],
-)
-def test_students_t(nu: int, quantile: float) -> None:
-    assert student_t(nu) == pytest.approx(quantile, rel=2e-3)
 
 
 def test_settings_survive_the_journal() -> None:

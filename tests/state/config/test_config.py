@@ -16,7 +16,6 @@ from autoresearch.state.config import (
     Measure,
     Metric,
     Scope,
-    bound,
     differences,
     dumps,
     load,
@@ -219,15 +218,6 @@ def test_the_next_proposal_is_not_prepared_ahead_for_a_command_unless_asked() ->
     assert [proposals_ahead(agent, kind) for kind in ("claude", "command", "tuner", "replay")] == [1, 0, 0, 0]
     asked = loads(f'{MINIMAL}[agent]\nkind = "command"\nahead = 1', name="x").agent
     assert proposals_ahead(asked) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "mean", "holds"),
-    [(20, 20, True), (20, 21, False), ("1.2x", 120, True), ("1.2x", 121, False), ("<= -.5", -1, True),
-     (">= 30", 30, True), (">= 30", 29, False), (">=0.9x", 91, True), (" >= .9x ", 89, False)],
-)  # fmt: skip
-def test_a_constraint_holds_against_a_baseline_of_100(text: float | str, mean: float, holds: bool) -> None:
-    assert bound(text).holds(mean, 100) is holds
 
 
 def configs() -> st.SearchStrategy[Config]:

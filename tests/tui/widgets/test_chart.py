@@ -6,9 +6,7 @@ import math
 from pathlib import Path
 
 import orjson
-import pytest
 import sessions
-from drawings import drawn, row
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.geometry import Offset
@@ -17,69 +15,9 @@ from viewing import text, until, watching
 from autoresearch.state.journal import records
 from autoresearch.tui.live.growing_files import Progress, ProgressFile, thinned
 from autoresearch.tui.look.palette import COLOUR
-from autoresearch.tui.widgets.axis import Axis, label
 from autoresearch.tui.widgets.chart import Chart
-from autoresearch.tui.widgets.plot import Drawing, Points, View
 from autoresearch.tui.widgets.series import Series, series_lines
 from autoresearch.tui.widgets.table import Experiments
-
-SIZES = st.floats(min_value=-12, max_value=12).map(lambda power: 10.0**power)
-
-
-@given(st.lists(SIZES, min_size=1, max_size=30), st.booleans(), st.integers(2, 30))
-def test_every_value_has_a_row_and_labels_stay_narrow(values: list[float], log: bool, rows: int) -> None:
-    axis = Axis.over(values, (), rows, log)
-    assert all(0 <= axis.row(value) < rows for value in values)
-    assert axis.row(max(values)) <= axis.row(min(values))
-    for at, words in axis.labels().items():
-        assert 0 <= at < rows
-        assert len(words) <= 22
-        float(words.replace(",", ""))
-
-
-def test_a_logarithmic_axis_gives_each_decade_the_same_room() -> None:
-    axis = Axis.over([1e-12, 1.0, 1e12], [1e-12, 1e12], 50, log=True)
-    assert abs(axis.row(1e6) + axis.row(1e-6) - 2 * axis.row(1.0)) <= 1
-    assert {"1", "1e6", "1e-6"} <= set(axis.labels().values())
-    assert not Axis.over([-1.0, 0.0], (), 20, log=True).log, "without a value above 0 it is a plain one"
-    assert axis.beyond(0.0) == -1
-
-
-@pytest.mark.parametrize(
-    ("value", "noise", "words"), [(1.56063, 0.001, "1.5606"), (2.0, None, "2"), (1e-12, 0, "1e-12")]
-)
-def test_a_label_has_the_digits_that_its_noise_justifies(value: float, noise: float | None, words: str) -> None:
-    assert label(value, noise) == words
-
-
-def test_the_noise_lies_around_the_best_and_the_goal_has_its_value() -> None:
-    rows = [row(n, "keep" if n == 1 else "discard", 1.0 + n / 10) for n in range(1, 20)]
-    plain = "".join(drawn(Points(rows, best=1.1)))
-    banded = drawn(Points(rows, best=1.1, noise=0.3, goal=0.9))
-    assert sum(0x2800 < ord(each) for each in "".join(banded)) > 10 + sum(0x2800 < ord(each) for each in plain)
-    assert any(line.split()[0] == "0.90" for line in banded)
-
-
-def test_a_goal_that_is_far_away_does_not_flatten_the_rest() -> None:
-    rows = [row(n, "discard", 1.0 + n / 10) for n in range(1, 20)]
-    assert drawn(Points(rows, best=1.1)) == drawn(Points(rows, best=1.1, goal=-500.0))
-
-
-def test_a_window_holds_its_experiments_alone() -> None:
-    rows = [row(n, "crash" if n % 10 == 0 else "discard", None if n % 10 == 0 else float(n)) for n in range(1, 101)]
-    lines = Drawing(Points(rows, best=1.0), COLOUR, 60, 12, View((41, 52))).lines()
-    shown = ["".join(segment.text for segment in line) for line in lines]
-    assert "#41" in shown[-1]
-    assert "52" in shown[-1]
-    assert shown[-2].count("!") == 1
-    assert "".join(shown).count("×") == 11
-
-
-def test_a_flagged_experiment_has_a_mark_above_it() -> None:
-    rows = [row(1, "keep", 2.0, "baseline"), row(2, "keep", 1.0, "better"), row(3, "discard", 1.4)]
-    assert "?" not in "".join(drawn(Points(rows, best=1.0)))
-    rows[1].flags = ("jump",)
-    assert "".join(drawn(Points(rows, best=1.0))).count("?") == 1
 
 
 async def test_zoom_and_pan_by_key(tmp_path: Path) -> None:

@@ -1,65 +1,12 @@
-"""Canvas, ranges, ticks, and the chart's marks."""
+"""The marks of the chart, drawn without a screen."""
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from drawings import drawn, row
-from hypothesis import given
-from hypothesis import strategies as st
-from rich.style import Style
 
-from autoresearch.tui.widgets.braille import Canvas, robust_range, ticks
-from autoresearch.tui.widgets.plot import Points
-
-FINITE = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)
-
-
-def text_of(canvas: Canvas) -> list[str]:
-    return ["".join(segment.text for segment in canvas.row(row, Style.null())) for row in range(canvas.height)]
-
-
-def test_dots_land_in_their_cells_and_marks_hide_them() -> None:
-    canvas = Canvas(3, 1)
-    for y in range(4):
-        canvas.dot(0, y, Style.null())
-    canvas.dot(3, 0, Style.null())
-    canvas.dot(99, 99, Style.null())
-    assert text_of(canvas) == ["⡇⠈ "]
-    canvas.mark(0, 0, "×", Style.null())
-    assert text_of(canvas) == ["×⠈ "]
-
-
-@given(st.lists(FINITE | st.just(math.nan) | st.just(math.inf), max_size=60), st.lists(FINITE, max_size=3))
-def test_a_range_is_never_empty_and_holds_what_it_must(values: list[float], always: list[float]) -> None:
-    low, high = robust_range(values, always)
-    assert low < high
-    assert math.isfinite(low)
-    assert math.isfinite(high)
-    assert all(low <= value <= high for value in always)
-
-
-def test_one_diverged_run_does_not_flatten_the_others() -> None:
-    low, high = robust_range([1.0, 1.1, 1.05, 1.2, 1.15, 1.02, 90.0])
-    assert high < 3
-    assert low <= 1.0
-
-
-def test_what_lies_a_little_outside_is_still_shown() -> None:
-    values = [1.0 + index / 100 for index in range(100)] + [2.2]
-    assert robust_range(values)[1] >= 2.2
-
-
-@given(FINITE, st.floats(min_value=1e-9, max_value=1e9), st.integers(1, 12))
-def test_ticks_are_few_inside_and_distinct_as_text(low: float, span: float, most: int) -> None:
-    high = low + span
-    if not span > abs(low) * 1e-9:
-        return
-    marks, decimals = ticks(low, high, most)
-    assert len(marks) <= most
-    assert all(low - span * 1e-6 <= mark <= high + span * 1e-6 for mark in marks)
-    assert len({f"{mark:.{decimals}f}" for mark in marks}) == len(marks)
+from autoresearch.tui.look.palette import COLOUR
+from autoresearch.tui.widgets.plot import Drawing, Points, View
 
 
 def test_every_status_has_a_mark_of_its_own() -> None:
@@ -110,3 +57,33 @@ def test_any_number_of_experiments_fits_any_size(count: int, size: tuple[int, in
 def test_values_of_any_size_are_drawn(value: float) -> None:
     lines = drawn(Points([row(1, "keep", value, "baseline")], best=value, baseline=value))
     assert "✓" in "".join(lines)
+
+
+def test_the_noise_lies_around_the_best_and_the_goal_has_its_value() -> None:
+    rows = [row(n, "keep" if n == 1 else "discard", 1.0 + n / 10) for n in range(1, 20)]
+    plain = "".join(drawn(Points(rows, best=1.1)))
+    banded = drawn(Points(rows, best=1.1, noise=0.3, goal=0.9))
+    assert sum(0x2800 < ord(each) for each in "".join(banded)) > 10 + sum(0x2800 < ord(each) for each in plain)
+    assert any(line.split()[0] == "0.90" for line in banded)
+
+
+def test_a_goal_that_is_far_away_does_not_flatten_the_rest() -> None:
+    rows = [row(n, "discard", 1.0 + n / 10) for n in range(1, 20)]
+    assert drawn(Points(rows, best=1.1)) == drawn(Points(rows, best=1.1, goal=-500.0))
+
+
+def test_a_window_holds_its_experiments_alone() -> None:
+    rows = [row(n, "crash" if n % 10 == 0 else "discard", None if n % 10 == 0 else float(n)) for n in range(1, 101)]
+    lines = Drawing(Points(rows, best=1.0), COLOUR, 60, 12, View((41, 52))).lines()
+    shown = ["".join(segment.text for segment in line) for line in lines]
+    assert "#41" in shown[-1]
+    assert "52" in shown[-1]
+    assert shown[-2].count("!") == 1
+    assert "".join(shown).count("×") == 11
+
+
+def test_a_flagged_experiment_has_a_mark_above_it() -> None:
+    rows = [row(1, "keep", 2.0, "baseline"), row(2, "keep", 1.0, "better"), row(3, "discard", 1.4)]
+    assert "?" not in "".join(drawn(Points(rows, best=1.0)))
+    rows[1].flags = ("jump",)
+    assert "".join(drawn(Points(rows, best=1.0))).count("?") == 1
