@@ -13,7 +13,6 @@ import importlib
 import locale
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -117,6 +116,8 @@ class Root(click.Group):
             _forget_stdout()
         except (Exception, KeyboardInterrupt) as error:
             if where.debug:
+                import traceback
+
                 traceback.print_exc()
             code, message = explain(error, where)
             if message:

@@ -11,7 +11,6 @@ is *long* is not looked at to its end, and that is a flag as well: nothing hides
 from __future__ import annotations
 
 import re
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +56,8 @@ def modified_z(estimate: float, earlier: Sequence[float], least_sd: float = 0.0)
     """
     if len(earlier) < LEAST_EARLIER:
         return None
+    import statistics  # 30 ms, and whoever only reads a journal needs it not
+
     middle = statistics.median(earlier)
     deviations = [abs(value - middle) for value in earlier]
     sd = _MAD_TO_SD * statistics.median(deviations) or _MEAN_DEVIATION_TO_SD * statistics.fmean(deviations)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text.numbers import plural
-
-if TYPE_CHECKING:
-    pass
 
 
 def loss_words(place: Place, session: Session) -> list[str]:
@@ -19,7 +14,8 @@ def loss_words(place: Place, session: Session) -> list[str]:
     branch = session.branch.removeprefix("refs/heads/")
     said = [
         f"Session {session.name}: {plural(loss.experiments, 'experiment')}, {loss.kept} kept. With it go its journal, "
-        f"notebook and logs ({_size(loss.folder_bytes)}), its trees ({_size(loss.tree_bytes)}), and its commits."
+        f"notebook and logs ({size_text(loss.folder_bytes)}), its trees "
+        f"({size_text(loss.tree_bytes)}), and its commits."
     ]
     if loss.branch_stays:
         said.append(f"The branch {branch} stays: it holds commits that are not the session's.")
@@ -33,7 +29,7 @@ def loss_words(place: Place, session: Session) -> list[str]:
     return said
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:,.1f} {unit}"

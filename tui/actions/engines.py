@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from autoresearch.state.session import Place, Session, target_of
+from autoresearch.tui.facts.text import fitted
 
 if TYPE_CHECKING:
     from autoresearch.engine.sessions import RunOptions
@@ -59,16 +60,15 @@ class Detached:
     def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]:
         """(what to say, (key, command) of each) of commands that nobody has confirmed here; None: a new session."""
         from autoresearch.engine import sessions
-        from autoresearch.tui.actions import trust
 
-        commands = trust.pending(place, session, session is None)
+        commands = sessions.pending(place, session, session is None)
         source = sessions.pulled_from(place, session) if session is not None else None
-        return trust.question(place, source), [(command.key, command.text) for command in commands]
+        return trust_question(place, source), [(command.key, command.text) for command in commands]
 
     def confirm(self, place: Place, session: str | None) -> None:
-        from autoresearch.tui.actions import trust
+        from autoresearch.engine import sessions
 
-        trust.confirm(place, session, session is None)
+        sessions.accept(place, session, session is None)
 
     def offers(self, place: Place) -> list[Offer]:
         """The agents to choose from for a new session; one: it is taken; none: the target names its agent."""
@@ -86,3 +86,13 @@ class Detached:
         from autoresearch.engine.sessions import RunOptions
 
         return start.start_detached(place, RunOptions(new=True, agent=agent))
+
+
+def trust_question(place: Place, pulled_from: str | None) -> list[str]:
+    """What stands above the commands that wait for a yes, in a terminal and on the screen."""
+    if pulled_from is not None:
+        source = fitted(pulled_from)
+        first = f"This session was pulled from {source}: its commits, and these commands and rights, would run here."
+    else:
+        first = f"These commands and rights of {place.config_file} came with a clone or a pull, and would hold here."
+    return [first, "Commands run as you, within the confinement that `autoresearch doctor` names."]

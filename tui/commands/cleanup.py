@@ -10,7 +10,7 @@ import click
 from autoresearch.state.journal.records import now_ms
 from autoresearch.state.session import NoSession, Place, Session, SessionError, list_sessions, open_session
 from autoresearch.state.text.numbers import plural
-from autoresearch.tui.actions.deletion import _size, loss_words
+from autoresearch.tui.actions.deletion import loss_words, size_text
 from autoresearch.tui.facts.text import fitted
 from autoresearch.tui.terminal.console import Console, echo, emit_json, is_terminal
 from autoresearch.tui.terminal.options import Where, common
@@ -48,7 +48,7 @@ def gc(
         _show(Console(), items, chosen, rule.logs or rule.trees)
     left = []
     if acts:
-        if not yes and not _sure(f"Remove {_size(sum(item.bytes for item in chosen))}?", "--yes"):
+        if not yes and not _sure(f"Remove {size_text(sum(item.bytes for item in chosen))}?", "--yes"):
             echo("Nothing was removed.")
             return
         left = clean_up(place, chosen)
@@ -60,7 +60,7 @@ def gc(
     for item in left:
         echo(f"The trees of {item.session} stay: an engine has started on it.")
     if acts:
-        echo(f"Removed {_size(freed)}.")
+        echo(f"Removed {size_text(freed)}.")
 
 
 def _show(console: Console, items: list[CleanupItem], chosen: list[CleanupItem], asked: bool) -> None:
@@ -70,7 +70,7 @@ def _show(console: Console, items: list[CleanupItem], chosen: list[CleanupItem],
     shown = chosen if asked else items
     rows = [
         (item.session, item.what, plural(item.count, "experiment") if item.what == "logs" else item.note,
-         _size(item.bytes))
+         size_text(item.bytes))
         for item in shown
     ]  # fmt: skip
     if rows:

@@ -26,20 +26,7 @@ def say(done: str, how: str) -> None:
 def pause(where: Where, now: bool) -> None:
     """Pause after the running experiment, or with --now at once; `autoresearch resume` goes on."""
     _, session = where.open()
-    history = session.history()
-    if session.engine_pid() is None:
-        ask(session, "pause", now=now)
-        _already(session, history)
-        return
-    how = ask(session, "pause", now=now)
-    what = _open_experiment(session)
-    if now:
-        say(
-            f"Session {session.name} pauses now; {what or 'what is open'} goes on at the next `autoresearch resume`.",
-            how,
-        )
-    else:
-        say(f"Session {session.name} pauses after {what or 'this experiment'}; `autoresearch resume` goes on.", how)
+    _ask_end(session, "pause", "pauses now" if now else "pauses after", now=now)
 
 
 @click.command()
@@ -47,14 +34,20 @@ def pause(where: Where, now: bool) -> None:
 def stop(where: Where) -> None:
     """Stop the engine now; the open experiment goes on at its next sample with `autoresearch resume`."""
     _, session = where.open()
-    history = session.history()
-    if session.engine_pid() is None:
-        ask(session, "stop")
-        _already(session, history)
-        return
-    how = ask(session, "stop")
+    _ask_end(session, "stop", "stops now")
+
+
+def _ask_end(session: Session, kind: str, does: str, **args: bool) -> None:
+    history, running = session.history(), session.engine_pid() is not None
+    how = ask(session, kind, **args)
     what = _open_experiment(session)
-    say(f"Session {session.name} stops now; {what or 'what is open'} goes on at the next `autoresearch resume`.", how)
+    if not running:
+        _already(session, history)
+    elif args.get("now", True):
+        going = f"{what or 'what is open'} goes on at the next `autoresearch resume`"
+        say(f"Session {session.name} {does}; {going}.", how)
+    else:
+        say(f"Session {session.name} {does} {what or 'this experiment'}; `autoresearch resume` goes on.", how)
 
 
 def _already(session: Session, before: History) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.text import fitted
 from autoresearch.tui.terminal.console import echo
 from autoresearch.tui.terminal.import_history import import_history
-from autoresearch.tui.terminal.options import Where, common
+from autoresearch.tui.terminal.options import Where, common, dash_c
 
 
 @click.command(name="import")
@@ -32,8 +31,7 @@ def import_(where: Where, file: Path) -> None:
     place = where.place()
     for sentence in import_history(place, where.start() / file, where.session):
         echo(fitted(sentence))
-    at = "" if where.repo is None else f" -C {shlex.quote(str(where.repo))}"
-    echo(f"Next: autoresearch{at} run")
+    echo(f"Next: autoresearch{dash_c(where.repo)} run")
 
 
 @click.command()

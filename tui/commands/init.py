@@ -29,7 +29,7 @@ from autoresearch.tui.actions.target_draft import (
 from autoresearch.tui.actions.target_layout import Found
 from autoresearch.tui.facts.text import fitted
 from autoresearch.tui.terminal.console import Console, echo, is_terminal
-from autoresearch.tui.terminal.options import Where, common
+from autoresearch.tui.terminal.options import Where, common, dash_c
 
 REQUIRED = {"measure.run": "--run", "metric.name": "--metric", "scope.edit": "--edit"}
 FIRST_COMMIT = "The state autoresearch starts from"
@@ -101,7 +101,7 @@ def init(
         _say_first_commit(folder)
         return 0
     good = _prove(where, config, folder, dry_run, asking)
-    echo(f"Next: autoresearch{_at(folder)} {'run' if good else 'doctor'}")
+    echo(f"Next: autoresearch{dash_c(folder)} {'run' if good else 'doctor'}")
     return 0 if good else 1
 
 
@@ -258,7 +258,7 @@ def _prove(where: Where, config: Config, folder: Path, wanted: bool | None, aski
         wanted = click.confirm("Prove now that this measures what it claims?", default=True)
     if not wanted:
         if wanted is None:
-            echo(f"Whether it measures what it claims: autoresearch{_at(folder)} doctor")
+            echo(f"Whether it measures what it claims: autoresearch{dash_c(folder)} doctor")
         return True
     from autoresearch.tui.terminal.dry_run import prove
 
@@ -269,10 +269,6 @@ def _prove(where: Where, config: Config, folder: Path, wanted: bool | None, aski
 
 
 def _say_first_commit(folder: Path) -> None:
-    git = f"git{_at(folder)}"
+    git = f"git{dash_c(folder)}"
     echo(f"Next: `{git} add -A && {git} commit -m start`, for experiments start from a commit; then")
-    echo(f"  autoresearch{_at(folder)} doctor   and   autoresearch{_at(folder)} run")
-
-
-def _at(folder: Path) -> str:
-    return "" if folder == Path.cwd() else f" -C {shlex.quote(str(folder))}"
+    echo(f"  autoresearch{dash_c(folder)} doctor   and   autoresearch{dash_c(folder)} run")

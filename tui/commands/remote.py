@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from autoresearch.state.session import CONFIG_FILE
 from autoresearch.state.text.numbers import plural
 from autoresearch.tui.facts.text import fitted
 from autoresearch.tui.terminal.console import echo, emit_json, is_terminal
-from autoresearch.tui.terminal.options import Where, common
+from autoresearch.tui.terminal.options import Where, common, dash_c
 
 if TYPE_CHECKING:
     from autoresearch.engine.sessions import Moved
@@ -45,12 +44,8 @@ def push(where: Where, remote: str, name: str | None, as_json: bool) -> None:
         return
     if moved.did == "nothing":
         echo(f"{moved.remote} has all of session {moved.session} already ({_whole(moved)}).")
-        return
-    echo(
-        f"Pushed session {moved.session} to {moved.remote}: {_new(moved)}; it has {_whole(moved)}. "
-        f"Set {plural(moved.refs, 'ref')}. Logs stay here."
-    )
-    _say_missing(moved)
+    else:
+        _say_moved(moved, f"Pushed session {moved.session} to {moved.remote}", "Logs stay here.")
 
 
 @click.command()
@@ -76,13 +71,10 @@ def pull(where: Where, remote: str, name: str | None, as_json: bool) -> None:
     if moved.did == "nothing":
         echo(f"Session {moved.session} here has all that {moved.remote} has ({_whole(moved)}).")
         return
-    echo(
-        f"Pulled session {moved.session} from {moved.remote}: {_new(moved)}; it has {_whole(moved)}. "
-        f"Set {plural(moved.refs, 'ref')}. Logs do not move; on another host the next start opens a new segment."
-    )
-    _say_missing(moved)
+    after = "Logs do not move; on another host the next start opens a new segment."
+    _say_moved(moved, f"Pulled session {moved.session} from {moved.remote}", after)
     folder = place.top / moved.target
-    at = "" if folder == place.folder and where.repo is None else f" -C {shlex.quote(str(folder))}"
+    at = "" if folder == place.folder and where.repo is None else dash_c(folder)
     if not (folder / CONFIG_FILE).is_file():
         echo(f"There is no {CONFIG_FILE} in {folder} yet: commit and fetch it from where this came.")
     echo(f"Next: autoresearch{at} run --session {moved.session}")
@@ -94,16 +86,14 @@ def _named(where: Where, name: str | None) -> str | None:
     return name or where.session
 
 
-def _new(moved: Moved) -> str:
-    return plural(moved.new, "new experiment") if moved.new else "no new experiment"
-
-
 def _whole(moved: Moved) -> str:
     waiting = f", {plural(moved.proposals, 'waiting proposal')}" if moved.proposals else ""
     return f"{plural(moved.experiments, 'experiment')}, {moved.kept} kept{waiting}"
 
 
-def _say_missing(moved: Moved) -> None:
+def _say_moved(moved: Moved, done: str, after: str) -> None:
+    new = plural(moved.new, "new experiment") if moved.new else "no new experiment"
+    echo(f"{done}: {new}; it has {_whole(moved)}. Set {plural(moved.refs, 'ref')}. {after}")
     if moved.missing:
         echo(f"{plural(moved.missing, 'commit')} of the session could not be moved: git does not have them.")
     for said in moved.left_out[:_SHOWN]:

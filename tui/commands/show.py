@@ -79,7 +79,8 @@ def describe(place: Place, session: Session, history: History, number: int, hold
     document["self_scored"] = history.self_scored
     document["samples"] = _samples(session, number, intent_at, end)
     if holdout:
-        document["samples"] += _held_out(session, number, end if row is not None else intent_at, history.offset)
+        after = max(0, end if row is not None else intent_at)
+        document["samples"] += _samples(session, number, after, history.offset, holdout=True)
         document |= documents.holdout(history)
     document["diff"] = diff_of(place, session, number, parent, sha)
     document["logs"] = _logs(session.run(number))
@@ -109,22 +110,16 @@ _SAMPLE_KEYS = ("arm", "k", "seed", "metric", "metrics", "cause", "detail", "exi
                 "peak_vram_mb", "gpu_util", "sha", "timestamp")  # fmt: skip
 
 
-def _samples(session: Session, number: int, start: int, end: int) -> list[dict[str, Any]]:
+def _samples(session: Session, number: int, start: int, end: int, holdout: bool = False) -> list[dict[str, Any]]:
+    """Those of the race, or the holdout's, which come after the verdict: after its keep or at the session's end."""
     if start < 0:
         return []
     return [
         {key: data.get(key) for key in _SAMPLE_KEYS}
         for _, data in read_objects(session.journal, start, end)
-        if data.get("type") == "sample" and data.get("experiment") == number and data.get("arm") != "holdout"
-    ]
-
-
-def _held_out(session: Session, number: int, start: int, end: int) -> list[dict[str, Any]]:
-    """Holdout samples come after the verdict, at the end of the session or after its keep."""
-    return [
-        {key: data.get(key) for key in _SAMPLE_KEYS}
-        for _, data in read_objects(session.journal, max(0, start), end)
-        if data.get("type") == "sample" and data.get("experiment") == number and data.get("arm") == "holdout"
+        if data.get("type") == "sample"
+        and data.get("experiment") == number
+        and (data.get("arm") == "holdout") is holdout
     ]
 
 

@@ -10,7 +10,7 @@ from autoresearch.state.config import ConfigError
 from autoresearch.state.session import Place, SessionError
 from autoresearch.state.text import safe_line
 from autoresearch.tui.screens.modals import Choice, Option, act_on
-from autoresearch.tui.screens.viewer import Viewer
+from autoresearch.tui.screens.viewer import Viewer, beside
 
 _SHOWN_CHARS = 160
 _LOCKED = 4
@@ -29,21 +29,14 @@ def begin(
     with a sentence ("" after a no)."""
 
     def in_thread(work: Callable[[], Any], after: Callable[[Any], None]) -> None:
-        def run() -> None:
-            try:
-                result = work()
-            except (SessionError, ConfigError, OSError) as error:
-                if session is not None and isinstance(error, SessionError) and error.code == _LOCKED:
-                    viewer.call_from_thread(failed, "")
-                    viewer.call_from_thread(
-                        viewer.notify, "Somebody else has just started it; this screen watches.", timeout=8
-                    )
-                else:
-                    viewer.call_from_thread(failed, str(error))
-                return
-            viewer.call_from_thread(after, result)
+        beside(viewer, work, after, say_why, "start")
 
-        viewer.run_worker(run, thread=True, exit_on_error=False, group="starting", name="start")
+    def say_why(error: Exception) -> None:
+        if session is not None and isinstance(error, SessionError) and error.code == _LOCKED:
+            failed("")
+            viewer.notify("Somebody else has just started it; this screen watches.", timeout=8)
+        else:
+            failed(str(error))
 
     def ask(found: tuple[list[str], list[tuple[str, str]]]) -> None:
         words, commands = found

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from autoresearch.state.session import Heartbeat, Place, Session
+from autoresearch.state.config import ConfigError
+from autoresearch.state.session import Heartbeat, Place, Session, SessionError
 from autoresearch.tui.actions.engines import Starter
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.live.bell import Bell
@@ -19,6 +20,24 @@ from autoresearch.tui.look.preferences import Preferences
 from autoresearch.tui.screens.watched import Watched
 
 READS_ONLY = "This screen only reads; leave out --read-only to change something."
+
+
+def beside(
+    viewer: Viewer, work: Callable[[], Any], then: Callable[[Any], None], failed: Callable[[Exception], None], name: str
+) -> None:
+    """Do `work` in a thread, then `then` with what it gave, or `failed` with what a person may read of the error."""
+
+    def run() -> None:
+        from autoresearch.engine.git import GitError  # not before the first frame
+
+        try:
+            result = work()
+        except (SessionError, ConfigError, GitError, OSError) as error:
+            viewer.call_from_thread(failed, error)
+            return
+        viewer.call_from_thread(then, result)
+
+    viewer.run_worker(run, thread=True, exit_on_error=False, group=name, name=name)
 
 
 class Viewer(Protocol):

@@ -52,6 +52,13 @@ class Where:
         return place, self.opened
 
 
+def dash_c(folder: Path | None) -> str:
+    """ " -C FOLDER" for a command that is to be typed; empty for the folder that it is typed in."""
+    import shlex
+
+    return "" if folder in (None, Path.cwd()) else f" -C {shlex.quote(str(folder))}"
+
+
 def common(command: _Function) -> _Function:
     """Adds the options that every command takes, before or after its name; they land in the `Where` object, which the
     command gets first."""
