@@ -282,17 +282,11 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
     def refresh_state(self) -> None:
         self.dashboard.refresh_state()
 
-    def pausing(self) -> bool:
-        return questions.pausing(self)
-
-    def pausing_words(self) -> str:
-        return questions.pausing_words(self)
-
     def session_gone(self) -> None:
         questions.ask_where_to(self)
 
     def action_pause(self) -> None:
-        if self.pausing():
+        if self.watched.pausing:
             self.ask("unpause", "It goes on.")
         else:
             self.ask("pause", "", now=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autoresearch.tui.look import keys
 from autoresearch.tui.screens.modals import Ask, Choice, Option, act_on
 from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
 
@@ -34,22 +33,6 @@ def refusal(viewer: Viewer, action: str) -> str:
     if action in ("pause", "stop") and not watched.alive:
         return "No engine is running; r starts one."
     return ""
-
-
-def pausing(viewer: Viewer) -> bool:
-    """Whether a pause is asked for, by whomever, and not yet done."""
-    watched = viewer.watched
-    if not watched.alive or watched.live is None:
-        return False
-    asked = [request.kind for request in watched.inbox if request.kind in ("pause", "unpause")]
-    return asked[-1] == "pause" if asked else watched.live.pausing == "pause"
-
-
-def pausing_words(viewer: Viewer) -> str:
-    if not pausing(viewer):
-        return ""
-    key = keys.name_of(viewer.preferences.keys.get("app.pause", "p").partition(",")[0])
-    return "Pausing after this experiment" + ("" if viewer.read_only else f"; {key} takes it back")
 
 
 def ask_stop(viewer: Viewer) -> None:

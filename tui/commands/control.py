@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from autoresearch.state.config import ConfigError, Limits
@@ -82,17 +84,18 @@ def steer(where: Where, text: tuple[str, ...], listed: bool, as_json: bool) -> N
 
 
 def _list_messages(session: Session, as_json: bool) -> None:
-    from autoresearch.tui.facts import messages, pending
+    from autoresearch.tui.facts.messages import fate, messages
+    from autoresearch.tui.facts.pending import pending
 
     history = session.history()
-    found = messages.messages(history, pending.pending(session.asked(), history))
+    found = messages(history, pending(session.asked(), history))
     if as_json:
-        emit_json({"session": session.name, "messages": messages.as_documents(found)})
+        emit_json({"session": session.name, "messages": [asdict(message) for message in found]})
         return
     if not found:
         echo("No message was given yet.")
     for message in found:
-        echo(f"{fitted(message.text)}\n    {messages.fate(message, agent=history.agent[0])}")
+        echo(f"{fitted(message.text)}\n    {fate(message, agent=history.agent[0])}")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # "-1" is a value, and told to be a wrong one
@@ -120,7 +123,7 @@ def limit(where: Where, name: str, value: str) -> None:
     if how != "done" or before.control.state != "paused" or before.control.limit != name:
         return
     from autoresearch.engine import sessions, start
-    from autoresearch.tui.terminal.ask_trust import ask_or_refuse
+    from autoresearch.tui.terminal.ask import ask_or_refuse
 
     started = start.start_detached(place, ask_or_refuse(place, sessions.RunOptions(session=session.name)))
     echo(f"Session {started.name} goes on (engine pid {started.engine_pid()}).")

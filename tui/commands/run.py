@@ -140,13 +140,13 @@ def attach(where: Where) -> int:
 def start(where: Where, place: Place, options: RunOptions, headless: bool, demo: bool = False) -> int:
     """Run the engine: detached under the screen on a terminal, else here with a line per event."""
     from autoresearch.engine.start import start_detached
-    from autoresearch.tui.terminal.ask_trust import ask_or_refuse
+    from autoresearch.tui.terminal.ask import ask_or_refuse
 
     if place.config_file.is_file():
         options = ask_or_refuse(place, options)
     if headless or not interactive():
         return _foreground(where, place, options)
-    from autoresearch.tui.terminal.ask_agent import ask_agent
+    from autoresearch.tui.terminal.ask import ask_agent
 
     where.preferences()  # what is wrong in them is said before anything runs
     options = ask_agent(place, options)
@@ -157,7 +157,7 @@ def start(where: Where, place: Place, options: RunOptions, headless: bool, demo:
 
 def _foreground(where: Where, place: Place, options: RunOptions) -> int:
     from autoresearch.engine.host import engine_main
-    from autoresearch.tui.terminal.ask_agent import hint_of
+    from autoresearch.tui.terminal.ask import hint_of
     from autoresearch.tui.terminal.line_mode import Printer
 
     hint = hint_of(place, options)
@@ -174,7 +174,7 @@ def _chosen(place: Place, session: Session) -> RunOptions:
     from autoresearch.engine.sessions import RunOptions
     from autoresearch.state.config import ConfigError
     from autoresearch.tui.actions.engines import Detached
-    from autoresearch.tui.terminal.ask_agent import ask_agent
+    from autoresearch.tui.terminal.ask import ask_agent
 
     options = RunOptions(session=session.name)
     try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from autoresearch.state.journal import History
 from autoresearch.tui.facts.pending import Pending
@@ -50,10 +50,6 @@ def experiment_of(proposal: int | None, history: History) -> int | None:
     if history.open is not None and history.open.proposal == proposal:
         return history.open.number
     return next((row.number for row in reversed(history.rows) if row.proposal == proposal), None)
-
-
-def as_documents(found: list[Message]) -> list[dict[str, Any]]:
-    return [asdict(message) for message in found]
 
 
 def fate(message: Message, agent: str = "", when: Callable[[int], str] | None = None) -> str:

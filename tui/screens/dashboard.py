@@ -26,16 +26,14 @@ from autoresearch.tui.screens.find_line import FindLine
 from autoresearch.tui.screens.log_source import LogSource
 from autoresearch.tui.screens.pane_layout import Arranged
 from autoresearch.tui.screens.panes import Pane
-from autoresearch.tui.screens.viewer import Viewer
+from autoresearch.tui.screens.viewer import Viewer, pausing_words
 from autoresearch.tui.screens.watched import Watched
-from autoresearch.tui.widgets.chart import Chart
+from autoresearch.tui.widgets.chart import Chart, Pulse
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.log_view import LogView
 from autoresearch.tui.widgets.meters import Meters
-from autoresearch.tui.widgets.pause_banner import PauseBanner
-from autoresearch.tui.widgets.pulse import Pulse
 from autoresearch.tui.widgets.running_now import now_items
-from autoresearch.tui.widgets.state_line import StateLine
+from autoresearch.tui.widgets.state_line import PauseBanner, StateLine
 from autoresearch.tui.widgets.table import Experiments
 from autoresearch.tui.widgets.text_list import Item, TextList, dead_ends_of, ideas_of
 
@@ -276,7 +274,7 @@ class DashboardScreen(Arranged):
             watched.engine.clock(now) if watched.engine is not None else now,
             can_start=can_start,
         )
-        self.query_one(PauseBanner).show(self.viewer.pausing_words())
+        self.query_one(PauseBanner).show(pausing_words(self.viewer))
         problem = self.query_one("#problem", Static)
         if watched.problem != getattr(problem, "said", ""):
             problem.said = watched.problem  # type: ignore[attr-defined]
@@ -334,7 +332,7 @@ class DashboardScreen(Arranged):
             self.chart.look()
 
     def keys_changed(self) -> None:
-        pausing = self.viewer.pausing()
+        pausing = self.watched.pausing
         shown = [each._replace(word="don't pause") if pausing and each.word == "pause" else each
                  for each in line_of(self)]  # fmt: skip
         if isinstance(self.focused, LogView):

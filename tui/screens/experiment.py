@@ -19,6 +19,7 @@ from autoresearch.tui.facts.experiment import Experiment
 from autoresearch.tui.facts.text import GLYPHS, SIGNS
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.editor import edit, page
+from autoresearch.tui.screens.panes import lit
 from autoresearch.tui.screens.session_page import SessionPage
 from autoresearch.tui.widgets.diff_view import DiffView
 from autoresearch.tui.widgets.log_view import LogView
@@ -198,9 +199,7 @@ class ExperimentScreen(SessionPage):
         log.border_subtitle = log.file.path.name if log.file is not None and log.count() else ""
 
     def _tabs(self, shown: Tab) -> str:
-        names = (f"[b $tab-on]{n} {_TITLES[t]}[/]" if t == shown else f"[$tab-off]{n} {_TITLES[t]}[/]"
-                 for n, t in enumerate(TABS, 1))  # fmt: skip
-        return "[$tab-off] · [/]".join(names)
+        return lit([f"{number} {_TITLES[tab]}" for number, tab in enumerate(TABS, 1)], TABS.index(shown))
 
     # -- going about
 

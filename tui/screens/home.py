@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,7 +21,7 @@ from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.delete_session import ask_to_delete
 from autoresearch.tui.screens.modals import LeftOnce
 from autoresearch.tui.screens.start_engine import begin, begin_new
-from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
+from autoresearch.tui.screens.viewer import READS_ONLY
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.session_list import SessionList, is_starred
 
@@ -65,10 +65,6 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         self._asked: dict[str, int] = {}
         """When an engine was asked for, by name."""
         self._stamps: dict[str, tuple[object, ...]] = {}
-
-    @property
-    def viewer(self) -> Viewer:
-        return cast("Viewer", self.app)
 
     @property
     def listing(self) -> SessionList:

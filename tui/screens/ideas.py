@@ -19,6 +19,7 @@ from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens import idea_acts
 from autoresearch.tui.screens.idea_details import Hit, details_of
 from autoresearch.tui.screens.idea_picks import dead_pick, family_pick, heading, hit_pick, idea_pick, row_pick
+from autoresearch.tui.screens.panes import lit
 from autoresearch.tui.screens.session_page import SessionPage, literal
 from autoresearch.tui.widgets.pick_list import Pick, Picks
 from autoresearch.tui.widgets.text_list import TextList
@@ -95,9 +96,8 @@ class IdeasScreen(SessionPage):
         if not shown and self.chosen and self.tab != "search":
             picks.message = f"Nothing here is {self.chosen.said()}; esc shows all."
         picks.show(shown)
-        names = (f"[b $tab-on]{n} {self._title(t)}[/]" if t == self.tab else f"[$tab-off]{n} {self._title(t)}[/]"
-                 for n, t in enumerate(TABS, 1))  # fmt: skip
-        picks.border_title = "[$tab-off] · [/]".join(names)
+        names = [f"{number} {self._title(tab)}" for number, tab in enumerate(TABS, 1)]
+        picks.border_title = lit(names, TABS.index(self.tab))
         picks.border_subtitle = literal(f"only {self.chosen.said()}") if self.chosen else ""
         self._detail()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, cast
 
 from rich.segment import Segment
 from textual.app import ComposeResult
@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.panes import literal
+from autoresearch.tui.screens.viewer import Viewer
 from autoresearch.tui.widgets.line_view import LineView
 from autoresearch.tui.widgets.text_list import Item, TextList
 
@@ -30,6 +31,10 @@ class LeftOnce(Screen[Result]):
     A click may come while a key leaves it, and what a screen shows may end by itself while it is answered. Textual
     takes the uppermost screen away for each, also those below, and the first two answers to a question.
     """
+
+    @property
+    def viewer(self) -> Viewer:
+        return cast("Viewer", self.app)
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         return super().dismiss(result) if self.is_active else AwaitComplete()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from textual.geometry import Size
@@ -57,11 +58,13 @@ def tabs(panes: tuple[Pane, ...], active: Pane, width: int, words: str = "") -> 
     full = [title(pane) for pane in panes]
     if sum(len(text) + 3 for text in full) + len(words) + 4 > width:
         full = [text if pane == active else text[0] for pane, text in zip(panes, full, strict=True)]
-    marked = [
-        f"[b $tab-on]{text}[/]" if pane == active else f"[$tab-off]{text}[/]"
-        for pane, text in zip(panes, full, strict=True)
-    ]
-    return "[$tab-off] · [/]".join(marked) + (f"  {literal(words)}" if words else "")
+    return lit(full, panes.index(active)) + (f"  {literal(words)}" if words else "")
+
+
+def lit(names: Sequence[str], active: int) -> str:
+    """Names of tabs as markup, the active one lit."""
+    marked = (f"[b $tab-on]{name}[/]" if at == active else f"[$tab-off]{name}[/]" for at, name in enumerate(names))
+    return "[$tab-off] · [/]".join(marked)
 
 
 def literal(text: str) -> str:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from rich.cells import cell_len
-from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Resize
-from textual.strip import Strip
 from textual.widget import Widget
 
 from autoresearch.state.journal import History
@@ -21,10 +18,9 @@ from autoresearch.tui.facts.words import badge
 from autoresearch.tui.look.keys import Reasoned, line_of
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.modals import Ask, Choice, LeftOnce, Option, act_on
-from autoresearch.tui.screens.viewer import READS_ONLY, Viewer
+from autoresearch.tui.screens.viewer import READS_ONLY, pausing_words
 from autoresearch.tui.widgets.key_line import KeyLine
-from autoresearch.tui.widgets.pause_banner import PauseBanner
-from autoresearch.tui.widgets.state_line import cut
+from autoresearch.tui.widgets.state_line import PauseBanner, TitleLine
 
 _SIDE_FROM = 100
 _LETTERS = "123456789abcdefghijklmnopqrstuvwxyz"
@@ -33,33 +29,6 @@ _LETTERS = "123456789abcdefghijklmnopqrstuvwxyz"
 def literal(text: str) -> str:
     """Text from outside as a border title, whose square brackets would be read as markup."""
     return safe_line(text).replace("[", "\\[")
-
-
-class TitleLine(Widget):
-    """The session, what this is, and the engine's state."""
-
-    def __init__(self, palette: Palette) -> None:
-        super().__init__(id="title")
-        self.palette = palette
-        self._said: tuple[str, str, str] = ("", "", "")
-
-    def show(self, session: str, what: str, state: str) -> None:
-        if (session, what, state) != self._said:
-            self._said = (session, what, state)
-            self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        base, palette = self.rich_style, self.palette
-        session, what, state = self._said
-        # The state is never cut: the session's name gives way first, then the end of what this is.
-        room = self.size.width - cell_len(state) - 5
-        shown = cut([(what, None), (session, None)], room)
-        line = [
-            Segment(f" {shown[0][0]}  ", base + palette.strong),
-            Segment(shown[1][0] if len(shown) > 1 else "", base + palette.quiet),
-            Segment(f"  {state}", base + palette.title),
-        ]
-        return Strip(line).adjust_cell_length(self.size.width, base)
 
 
 class SessionPage(Reasoned, LeftOnce[None]):
@@ -83,10 +52,6 @@ class SessionPage(Reasoned, LeftOnce[None]):
         super().__init__(classes="session-page")
         self.palette = palette
         self._seen: tuple[object, ...] = ()
-
-    @property
-    def viewer(self) -> Viewer:
-        return cast("Viewer", self.app)
 
     @property
     def history(self) -> History:
@@ -141,7 +106,7 @@ class SessionPage(Reasoned, LeftOnce[None]):
         mark = self.history.score_mark if self.tells_gains else ""
         heading = f"{self.heading} · score {mark}" if mark else self.heading
         self.query_one(TitleLine).show(watched.heading, heading, badge(watched.engine, watched.live))
-        self.query_one(PauseBanner).show(self.viewer.pausing_words())
+        self.query_one(PauseBanner).show(pausing_words(self.viewer))
         self.query_one("#keys", KeyLine).show(line_of(self))
 
     def on_descendant_focus(self) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -36,7 +36,6 @@ from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.editor import edit
 from autoresearch.tui.screens.modals import LeftOnce
 from autoresearch.tui.screens.start_engine import begin, begin_new
-from autoresearch.tui.screens.viewer import Viewer
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.text_list import Item, TextList
 
@@ -112,10 +111,6 @@ class SetupScreen(Reasoned, LeftOnce[None]):
         self.proving: asyncio.subprocess.Process | None = None
         self.proved: list[str] = []
         """What the dry run said."""
-
-    @property
-    def viewer(self) -> Viewer:
-        return cast("Viewer", self.app)
 
     def compose(self) -> ComposeResult:
         yield Static("", id="setup-title", markup=False)

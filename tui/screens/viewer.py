@@ -15,6 +15,7 @@ from autoresearch.state.session import Heartbeat, Place, Session, SessionError
 from autoresearch.tui.actions.engines import Starter
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.live.bell import Bell
+from autoresearch.tui.look.keys import name_of
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.look.preferences import Preferences
 from autoresearch.tui.screens.watched import Watched
@@ -38,6 +39,13 @@ def beside(
         viewer.call_from_thread(then, result)
 
     viewer.run_worker(run, thread=True, exit_on_error=False, group=name, name=name)
+
+
+def pausing_words(viewer: Viewer) -> str:
+    if not viewer.watched.pausing:
+        return ""
+    key = name_of(viewer.preferences.keys.get("app.pause", "p").partition(",")[0])
+    return "Pausing after this experiment" + ("" if viewer.read_only else f"; {key} takes it back")
 
 
 class Viewer(Protocol):
@@ -68,8 +76,6 @@ class Viewer(Protocol):
     def bounds(self) -> dict[str, Any]: ...
     def heartbeat(self, session: Session) -> Heartbeat: ...
     def starting(self, engine: Engine) -> Engine: ...
-    def pausing(self) -> bool: ...
-    def pausing_words(self) -> str: ...
     def arrived(self) -> None: ...
     def session_gone(self) -> None: ...
     def watch_run(self, folder: Path) -> None: ...

@@ -50,6 +50,14 @@ class Watched:
         return self.live if self.running else None
 
     @property
+    def pausing(self) -> bool:
+        """Whether a pause is asked for, by whomever, and not yet done."""
+        if not self.alive or self.live is None:
+            return False
+        asked = [request.kind for request in self.inbox if request.kind in ("pause", "unpause")]
+        return asked[-1] == "pause" if asked else self.live.pausing == "pause"
+
+    @property
     def host(self) -> str:
         """Where the engine runs or ran; "" where that is not known."""
         header = self.history.header

@@ -42,7 +42,7 @@ def prove(
 
     if console is not None and console.tty and is_terminal(sys.stdin) and not trust:
         from autoresearch.engine.sessions import RunOptions
-        from autoresearch.tui.terminal.ask_trust import ask_or_refuse
+        from autoresearch.tui.terminal.ask import ask_or_refuse
 
         trust = ask_or_refuse(place, RunOptions(new=True)).trust
 

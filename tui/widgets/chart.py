@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
-from textual.events import MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
+from textual.events import Click, MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
 from textual.message import Message
 
 from autoresearch.tui.live.growing_files import Progress
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.picture import Drawn, Line, said
 from autoresearch.tui.widgets.plot import SPAN, Drawing, Points, View, extent
-from autoresearch.tui.widgets.series import Series, series_lines
+from autoresearch.tui.widgets.series import Series, series_lines, small_lines
 
 _CLOSEST = 8
 """Experiments in the narrowest window."""
@@ -202,3 +202,36 @@ class Chart(Drawn, can_focus=True):
         near = min((row.number for row in self.points.rows), key=lambda number: abs(number - wanted), default=None)
         if near is not None:
             self.post_message(self.Picked(near))
+
+
+class Pulse(Drawn):
+    """The running experiment's live series beside the best's, small; a click shows the next one.
+
+    A line of words and a braille plot; hidden (`-empty`) until there was a series.
+    """
+
+    def __init__(self, palette: Palette, progress: Progress, id: str | None = None) -> None:
+        super().__init__(palette, id=id, classes="-empty")
+        self.progress = progress
+        self.border_title = "live"
+        self._picked = ""
+        self._seen = False
+        """A series was there: the place is kept for the next experiment's, so that nothing jumps."""
+
+    def look(self) -> None:
+        """The series are other ones, or longer."""
+        self._seen = self._seen or bool(self.progress.names())
+        self.set_class(not self._seen, "-empty")
+        self.redraw()
+
+    def on_click(self, event: Click) -> None:
+        names = self.progress.names()
+        if len(names) > 1:
+            at = names.index(self._picked) if self._picked in names else 0
+            self._picked = names[(at + 1) % len(names)]
+            self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        names = self.progress.names()
+        name = self._picked if self._picked in names else names[0] if names else ""
+        return small_lines(Series(name, *self.progress.of(name)), self.palette, width, height)

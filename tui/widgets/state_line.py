@@ -1,4 +1,4 @@
-"""Two lines that answer, from across the room: is it running, what does it do, has it found anything."""
+"""Lines at the top: is it running, what does it do, has it found anything; what page this is; whether it pauses."""
 
 from __future__ import annotations
 
@@ -197,3 +197,51 @@ def cut(parts: list[tuple[str, _Style]], width: int) -> list[tuple[str, _Style]]
         kept.append((text, style))
         width -= size
     return kept
+
+
+class TitleLine(Widget):
+    """The session, what this is, and the engine's state."""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(id="title")
+        self.palette = palette
+        self._said: tuple[str, str, str] = ("", "", "")
+
+    def show(self, session: str, what: str, state: str) -> None:
+        if (session, what, state) != self._said:
+            self._said = (session, what, state)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        base, palette = self.rich_style, self.palette
+        session, what, state = self._said
+        # The state is never cut: the session's name gives way first, then the end of what this is.
+        room = self.size.width - cell_len(state) - 5
+        shown = cut([(what, None), (session, None)], room)
+        line = [
+            Segment(f" {shown[0][0]}  ", base + palette.strong),
+            Segment(shown[1][0] if len(shown) > 1 else "", base + palette.quiet),
+            Segment(f"  {state}", base + palette.title),
+        ]
+        return Strip(line).adjust_cell_length(self.size.width, base)
+
+
+class PauseBanner(Widget):
+    """One line across the screen while a pause is asked for and not yet done."""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(id="pausing")
+        self.palette = palette
+        self.display = False
+        self._words = ""
+
+    def show(self, words: str) -> None:
+        """Nothing of it is seen without words."""
+        if words != self._words:
+            self._words = words
+            self.display = bool(words)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        style = self.rich_style + self.palette.warn
+        return Strip([Segment(f" {self._words}", style)]).adjust_cell_length(self.size.width, style)

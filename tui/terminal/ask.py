@@ -1,12 +1,14 @@
-"""`agent.kind = "auto"`: which agent makes the proposals, asked once a session when there is something to choose from.
+"""What is asked in a terminal before an engine starts: whose commands may run here, and what makes the proposals.
 
-Spending money is a decision: the answer to a bare Enter, and without a terminal, is the tuner.
+`agent.kind = "auto"` asks once a session, when there is something to choose from. Spending money is a decision: the
+answer to a bare Enter, and without a terminal, is the tuner.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,16 @@ import click
 
 from autoresearch.state.session import Place, Session, SessionError, open_session
 from autoresearch.tui.actions.agents import Offer, _clis, dollars_in_force, offers
-from autoresearch.tui.terminal.console import Console
+from autoresearch.tui.actions.engines import trust_question
+from autoresearch.tui.facts.text import fitted
+from autoresearch.tui.terminal.console import Console, is_terminal
 
 if TYPE_CHECKING:
     from autoresearch.engine.sessions import RunOptions
     from autoresearch.state.config import Config
     from autoresearch.state.journal import History
+
+_SHOWN_CHARS = 400
 
 
 def ask_agent(place: Place, options: RunOptions) -> RunOptions:
@@ -90,3 +96,29 @@ def _answer(found: list[Offer]) -> str:
         raise click.UsageError(f"Type a number from 1 to {len(found)}.")
 
     return str(click.prompt("Which", default="1", value_proc=kind))
+
+
+def ask_or_refuse(place: Place, options: RunOptions) -> RunOptions:
+    """Commands that arrived with a clone or a pull are shown and confirmed before their first run, as editors do.
+
+    Gives the options, with `trust` after a yes. Raises SessionError after a no, and where nobody can be asked.
+    """
+    from autoresearch.engine import sessions
+
+    if options.trust:
+        return options
+    commands = sessions.pending(place, options.session, options.new)
+    if not commands:
+        return options
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+        raise sessions.refusal(commands)
+    console = Console()
+    source = None if options.new else sessions.pulled_from(place, options.session)
+    for line in trust_question(place, source):
+        console.prose(line)
+    console.facts([(command.key, fitted(command.text, _SHOWN_CHARS)) for command in commands])
+    console.stream.flush()
+    if not click.confirm("Run them here?", default=False):
+        raise SessionError("Nothing was run; look at autoresearch.toml and the code it names, then call it again.")
+    sessions.accept(place, options.session, options.new)
+    return replace(options, trust=True)
