@@ -69,9 +69,10 @@ class Printer:
     def observe(self, record: records.Record, history: History) -> None:
         """One journal line, after the history has taken it in."""
         self._history = history
-        tell = _TELL.get(type(record))
-        if tell is not None:
+        if (tell := _TELL.get(type(record))) is not None:
             tell(self, record, history)
+        elif (said := _said(record, history)) is not None:
+            self._line(record.timestamp, *said)
         self._draw()
 
     def live(self, live: Live) -> None:
@@ -158,55 +159,12 @@ class Printer:
         for warning in record.warnings:
             self._line(record.timestamp, f"     {fitted(warning)}", "warn")
 
-    def _lesson(self, record: records.Lesson, history: History) -> None:
-        again = f" (again if {fitted(record.retry_if)})" if record.retry_if else ""
-        self._line(record.timestamp, f"     learned from #{record.experiment}: {fitted(record.lesson)}{again}", "quiet")
-
-    def _idea(self, record: records.Idea, history: History) -> None:
-        self._line(record.timestamp, f"idea {record.id}{_by(record.by)}: {fitted(record.text)}", "quiet")
-
-    def _veto(self, record: records.Veto, history: History) -> None:
-        why = f" ({fitted(record.reason)})" if record.reason else ""
-        self._line(record.timestamp, f"veto of {fitted(record.id)}{_by(record.by)}{why}", "quiet")
-
-    def _steer(self, record: records.Steer, history: History) -> None:
-        self._line(record.timestamp, f"message to the agent{_by(record.by)}: {fitted(record.text)}", "quiet")
-
-    def _settings(self, record: records.Settings, history: History) -> None:
-        changes = ", ".join(f"{fitted(key)} = {fitted(value)}" for key, value in record.changes.items())
-        self._line(record.timestamp, f"settings{_by(record.by)}: {changes}", "quiet")
-
-    def _retry(self, record: records.Retry, history: History) -> None:
-        self._line(record.timestamp, f"#{record.experiment} is to be tried again{_by(record.by)}", "quiet")
-
-    def _overrule(self, record: records.Overrule, history: History) -> None:
-        what = f"#{record.experiment} is overruled to {fitted(record.action)}{_by(record.by)}: {fitted(record.note)}"
-        self._line(record.timestamp, what, "warn")
-
-    def _warn(self, record: records.Warn, history: History) -> None:
-        self._line(record.timestamp, f"warning: {fitted(record.text)}", "warn")
-
-    def _fault(self, record: records.Fault, history: History) -> None:
-        self._line(record.timestamp, f"error: {fitted(record.text).rstrip('.')}.{_then(record.fix)}", "crash")
-
     def _agent(self, record: records.AgentEvent, history: History) -> None:
         if record.text:
             self._line(record.timestamp, f"agent {fitted(record.agent)}: {fitted(record.text)}", "quiet")
         if record.event == "began" and self._hint:
             self._line(record.timestamp, self._hint, "warn")
             self._hint = ""
-
-    def _pause(self, record: records.Pause, history: History) -> None:
-        self._line(
-            record.timestamp,
-            f"PAUSED: {fitted(record.reason).rstrip('.')}.{_then(record.fix) or _next_step(record)}",
-            "strong",
-        )
-
-    def _stop(self, record: records.Stop, history: History) -> None:
-        still = " The open experiment goes on at its next sample." if history.open is not None else ""
-        reason = fitted(record.reason).rstrip(".") or "stopped"
-        self._line(record.timestamp, f"STOPPED: {reason}.{still} Go on with `autoresearch resume`.", "strong")
 
     # -- writing
 
@@ -289,6 +247,40 @@ def bar(part: float | None) -> str:
     return "▕" + "█" * filled + "░" * (_BAR - filled) + "▏"
 
 
+def _said(record: records.Record, history: History) -> tuple[str, str] | None:
+    """What a line of the journal says by itself, and its style; None for those that need no telling."""
+    match record:
+        case records.Lesson():
+            again = f" (again if {fitted(record.retry_if)})" if record.retry_if else ""
+            return f"     learned from #{record.experiment}: {fitted(record.lesson)}{again}", "quiet"
+        case records.Idea():
+            return f"idea {record.id}{_by(record.by)}: {fitted(record.text)}", "quiet"
+        case records.Veto():
+            why = f" ({fitted(record.reason)})" if record.reason else ""
+            return f"veto of {fitted(record.id)}{_by(record.by)}{why}", "quiet"
+        case records.Steer():
+            return f"message to the agent{_by(record.by)}: {fitted(record.text)}", "quiet"
+        case records.Settings():
+            changes = ", ".join(f"{fitted(key)} = {fitted(value)}" for key, value in record.changes.items())
+            return f"settings{_by(record.by)}: {changes}", "quiet"
+        case records.Retry():
+            return f"#{record.experiment} is to be tried again{_by(record.by)}", "quiet"
+        case records.Overrule():
+            done = f"#{record.experiment} is overruled to {fitted(record.action)}{_by(record.by)}"
+            return f"{done}: {fitted(record.note)}", "warn"
+        case records.Warn():
+            return f"warning: {fitted(record.text)}", "warn"
+        case records.Fault():
+            return f"error: {fitted(record.text).rstrip('.')}.{_then(record.fix)}", "crash"
+        case records.Pause():
+            return f"PAUSED: {fitted(record.reason).rstrip('.')}.{_then(record.fix) or _next_step(record)}", "strong"
+        case records.Stop():
+            still = " The open experiment goes on at its next sample." if history.open is not None else ""
+            reason = fitted(record.reason).rstrip(".") or "stopped"
+            return f"STOPPED: {reason}.{still} Go on with `autoresearch resume`.", "strong"
+    return None
+
+
 def _by(who: str) -> str:
     return f" by {fitted(who)}" if who and who != "engine" else ""
 
@@ -313,16 +305,5 @@ _TELL: dict[type[Any], Callable[[Printer, Any, History], None]] = {
     records.Intent: Printer._intent,
     records.Sample: Printer._sample,
     records.Experiment: Printer._experiment,
-    records.Lesson: Printer._lesson,
-    records.Idea: Printer._idea,
-    records.Veto: Printer._veto,
-    records.Steer: Printer._steer,
-    records.Settings: Printer._settings,
-    records.Retry: Printer._retry,
-    records.Overrule: Printer._overrule,
-    records.Warn: Printer._warn,
-    records.Fault: Printer._fault,
     records.AgentEvent: Printer._agent,
-    records.Pause: Printer._pause,
-    records.Stop: Printer._stop,
 }
