@@ -34,6 +34,7 @@ from autoresearch.tui.app.pages import Pages
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.facts.text import fitted
+from autoresearch.tui.facts.watched import Watched
 from autoresearch.tui.live.bell import Bell
 from autoresearch.tui.live.feed import Feed
 from autoresearch.tui.look import keys
@@ -43,7 +44,6 @@ from autoresearch.tui.look.plain_text import AsciiOnly, NoControls
 from autoresearch.tui.look.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
 from autoresearch.tui.screens.viewer import READS_ONLY
-from autoresearch.tui.screens.watched import Watched
 
 
 def run_dashboard(

@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from autoresearch.tui.facts import words
 from autoresearch.tui.facts.engine import Engine
+from autoresearch.tui.facts.watched import Watched
 from autoresearch.tui.live import bell
 from autoresearch.tui.live.feed import Feed
 from autoresearch.tui.live.gauges import Gauges
@@ -27,7 +28,6 @@ from autoresearch.tui.screens.log_source import LogSource
 from autoresearch.tui.screens.pane_layout import Arranged
 from autoresearch.tui.screens.panes import Pane
 from autoresearch.tui.screens.viewer import Viewer, pausing_words
-from autoresearch.tui.screens.watched import Watched
 from autoresearch.tui.widgets.chart import Chart, Pulse
 from autoresearch.tui.widgets.key_line import KeyLine
 from autoresearch.tui.widgets.log_view import LogView
@@ -264,16 +264,7 @@ class DashboardScreen(Arranged):
         if watched.opened:
             engine = watched.seen(now)
             watched.engine = engine if watched.gone else self.viewer.starting(engine)
-        self.query_one("#state", StateLine).show(
-            watched.heading,
-            watched.engine,
-            watched.live,
-            watched.history,
-            watched.bounds,
-            watched.gain,
-            watched.engine.clock(now) if watched.engine is not None else now,
-            can_start=can_start,
-        )
+        self.query_one("#state", StateLine).show(watched, now, can_start=can_start)
         self.query_one(PauseBanner).show(pausing_words(self.viewer))
         problem = self.query_one("#problem", Static)
         if watched.problem != getattr(problem, "said", ""):
@@ -282,7 +273,7 @@ class DashboardScreen(Arranged):
         self.set_class(bool(watched.problem) and not watched.opened, "-broken")
         self._show_chart()
         self.table.show(watched.history, watched.live, watched.running)
-        items = now_items(watched.engine, watched.live, watched.history, self.palette, can_start=can_start)
+        items = now_items(watched, self.palette, can_start=can_start)
         self._list(items, "now", "now-side")
         if watched.engine is not None:
             self._aim(watched.engine)

@@ -14,11 +14,11 @@ from autoresearch.state.config import ConfigError
 from autoresearch.state.session import Heartbeat, Place, Session, SessionError
 from autoresearch.tui.actions.engines import Starter
 from autoresearch.tui.facts.engine import Engine
+from autoresearch.tui.facts.watched import Watched
 from autoresearch.tui.live.bell import Bell
 from autoresearch.tui.look.keys import name_of
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.look.preferences import Preferences
-from autoresearch.tui.screens.watched import Watched
 
 READS_ONLY = "This screen only reads; leave out --read-only to change something."
 

@@ -6,16 +6,14 @@ from autoresearch.state.journal import History, Open
 from autoresearch.state.session import Live
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import words
-from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.facts.text import GLYPHS
+from autoresearch.tui.facts.watched import Watched
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.text_list import Item
 
 
-def now_items(
-    engine: Engine | None, live: Live | None, history: History, palette: Palette, *, can_start: bool = True
-) -> list[Item]:
-    running = engine is not None and engine.state == "running"
+def now_items(watched: Watched, palette: Palette, *, can_start: bool) -> list[Item]:
+    engine, live, history, running = watched.engine, watched.live, watched.history, watched.running
     items: list[Item] = []
     if engine is not None and engine.state not in ("running", "starting"):
         said = words.doing(engine, live, history, can_start=can_start)

@@ -12,11 +12,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from autoresearch.state.journal import History
-from autoresearch.state.session import Live
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts import words
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.facts.text import GLYPHS
+from autoresearch.tui.facts.watched import Watched
 from autoresearch.tui.look.palette import Palette
 
 Part = tuple[int, str, Style]
@@ -34,43 +34,23 @@ class StateLine(Widget):
         self._left: tuple[list[Part], list[Part]] = ([], [])
         self._right: tuple[list[Part], list[Part]] = ([], [])
 
-    def show(
-        self,
-        title: str,
-        engine: Engine | None,
-        live: Live | None,
-        history: History,
-        bounds: dict[str, Any],
-        gain: dict[str, Any],
-        now_ms: int,
-        *,
-        can_start: bool = True,
-    ) -> None:
-        """`bounds` are the limits in force, by their keys in the config; `gain` is that of `gain_of`."""
-        left = (self._doing(engine, live, history, bounds, now_ms, can_start), self._standing(history, gain))
-        palette = self.palette
+    def show(self, watched: Watched, now_ms: int, *, can_start: bool) -> None:
+        palette, engine, history, bounds = self.palette, watched.engine, watched.history, watched.bounds
+        now_ms = engine.clock(now_ms) if engine is not None else now_ms
+        left = (self._doing(watched, now_ms, can_start), self._standing(history, watched.gain))
         said = words.spend(history, bounds, now_ms)
         if engine is not None and engine.state == "running" and (ends := words.time_left(history, bounds, now_ms)):
             said.append(ends)
         extra = [(3 if text.startswith("$") else 5, f" {text} ", palette.quiet) for text in said]
-        right: tuple[list[Part], list[Part]] = ([(4, title, palette.quiet)], extra)
+        right: tuple[list[Part], list[Part]] = ([(4, watched.heading, palette.quiet)], extra)
         before = list(zip(self._left, self._right, strict=True))
         self._left, self._right = left, right
         for y, line in enumerate(zip(left, right, strict=True)):
             if line != before[y]:
                 self.refresh(Region(0, y, self.size.width, 1))
 
-    def _doing(
-        self,
-        engine: Engine | None,
-        live: Live | None,
-        history: History,
-        bounds: dict[str, Any],
-        now_ms: int,
-        can_start: bool,
-    ) -> list[Part]:
-        palette = self.palette
-        running = engine is not None and engine.state == "running"
+    def _doing(self, watched: Watched, now_ms: int, can_start: bool) -> list[Part]:
+        palette, engine, live, running = self.palette, watched.engine, watched.live, watched.running
         busy = (engine is None or running or engine.state == "starting") and not (live is not None and live.pausing)
         name = words.badge(engine, live)
         parts: list[Part] = [(0, f" {name} ", palette.good if busy else palette.warn), (0, " ", palette.text)]
@@ -78,9 +58,9 @@ class StateLine(Widget):
         experiment = live.experiment if running and live is not None and live.phase != "proposing" else None
         if experiment is not None:
             parts.append((1, f"#{experiment}", palette.strong))
-            parts.append((2, _of_limit(experiment, bounds), palette.quiet))
+            parts.append((2, _of_limit(experiment, watched.bounds), palette.quiet))
             parts.append((1, " ", palette.text))
-        parts.append((0, words.doing(engine, live, history, can_start=can_start), palette.text))
+        parts.append((0, words.doing(engine, live, watched.history, can_start=can_start), palette.text))
         parts.append((0, words.more(engine), palette.quiet))
         if engine is not None and engine.since and engine.state != "starting":
             parts.append((1, f"  {_since(engine, now_ms)}", palette.quiet))
