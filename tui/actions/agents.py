@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autoresearch.engine.agents import KEY_FILE, Unavailable, find_key, preset_of
+from autoresearch.engine.doctor import agent_clis
+from autoresearch.state.config import ConfigError, Limits, loads
 from autoresearch.state.session import Session
 from autoresearch.tui.facts.text import fitted
 
@@ -33,8 +36,6 @@ def offers(
         budget += f", ${spent:.2f} of it spent"
     found = [Offer("tuner", "tuner", "varies the numbers in the code; no model, no cost")]
     said = []
-    from autoresearch.engine.agents import KEY_FILE, Unavailable, find_key
-
     try:
         find_key(environ)
         found.append(Offer("claude", "claude", f"{fitted(config.agent.model)} over the API; {budget}"))
@@ -55,8 +56,6 @@ def offers(
 
 def _split(command: str, clis: list[AgentCli]) -> tuple[tuple[str, str] | None, list[str]]:
     """(name, words) of what `agent.command` names, if it is there, and the names of the other CLIs."""
-    from autoresearch.engine.agents import preset_of
-
     known = preset_of(command)
     if known is None:
         own = ("command", f"your agent.command, {fitted(command, 40)}") if command.strip() else None
@@ -73,8 +72,6 @@ def _split(command: str, clis: list[AgentCli]) -> tuple[tuple[str, str] | None, 
 
 def dollars_in_force(config: Config, session: Session | None, history: History | None) -> float:
     """The limit that the engine will have: the config's, unless people set another since the config last changed."""
-    from autoresearch.state.config import ConfigError, Limits, loads
-
     if session is None or history is None or "limits.dollars" not in history.settings:
         return config.limits.dollars
     try:
@@ -88,6 +85,4 @@ def dollars_in_force(config: Config, session: Session | None, history: History |
 
 
 def _clis(environ: Mapping[str, str]) -> list[AgentCli]:
-    from autoresearch.engine.doctor import agent_clis
-
     return agent_clis(environ)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from autoresearch.engine.brief import gather, render
+from autoresearch.engine.git import Git
+from autoresearch.state.config import loads
 from autoresearch.state.journal import History
 from autoresearch.state.session import Place, Session, SessionError
 
@@ -11,10 +14,6 @@ def written_brief(place: Place, session: Session, history: History, chars: int |
 
     `history` must not grow meanwhile.
     """
-    from autoresearch.engine.brief import gather, render
-    from autoresearch.engine.git import Git
-    from autoresearch.state.config import loads
-
     try:
         text = session.config.read_text(encoding="utf-8")
     except OSError as error:

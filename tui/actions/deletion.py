@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from autoresearch.engine import sessions
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text.numbers import plural
 
 
 def loss_words(place: Place, session: Session) -> list[str]:
     """What goes with the session and what stays, here and on the screen."""
-    from autoresearch.engine import sessions
-
     loss = sessions.loss_of(place, session)
     branch = session.branch.removeprefix("refs/heads/")
     said = [

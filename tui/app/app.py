@@ -16,6 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from autoresearch.state.journal import JournalLost
+from autoresearch.tui.actions import requests
+from autoresearch.tui.screens.help import help_of
+from autoresearch.tui.screens.modals import Page
+
 # Read when textual is first imported: five page-ups cost 54 kB to the terminal, 346 kB with smooth scrolling.
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
@@ -266,9 +271,6 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
             self.notify(said, timeout=4)
 
         def see_to() -> None:
-            from autoresearch.state.journal import JournalLost
-            from autoresearch.tui.actions import requests
-
             try:
                 with self._obeying:
                     requests.see_to(session, request)
@@ -321,9 +323,6 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
             self.notify(said, timeout=4)
 
     def action_help(self) -> None:
-        from autoresearch.tui.screens.help import help_of
-        from autoresearch.tui.screens.modals import Page
-
         title, items = help_of(self.screen, self.palette)
         self.push_screen(Page(self.palette, title, items))
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from autoresearch.tui.actions.lost_engine import end_engine, last_words
 from autoresearch.tui.facts.engine import Engine
+from autoresearch.tui.screens.limit_questions import asks_for_room
+from autoresearch.tui.screens.lost_engine import Lost
+from autoresearch.tui.screens.modals import act_on
+from autoresearch.tui.screens.start_engine import begin
 from autoresearch.tui.screens.viewer import Viewer
 
 _START_MS = 15_000
@@ -37,15 +42,11 @@ class EngineWatch:
         return engine
 
     def resume(self) -> None:
-        from autoresearch.tui.screens.limit_questions import asks_for_room
-
         viewer = self._viewer
         if not asks_for_room(viewer):
             self._start(lambda: viewer.starter.resume(viewer.place, viewer.session))
 
     def _start(self, act: Callable[[], None]) -> None:
-        from autoresearch.tui.screens.start_engine import begin
-
         viewer = self._viewer
 
         def failed(why: str) -> None:
@@ -59,8 +60,6 @@ class EngineWatch:
         begin(viewer, viewer.place, viewer.session.name, act, lambda _: None, failed)
 
     def _look_after(self, engine: Engine) -> None:
-        from autoresearch.tui.screens.lost_engine import Lost
-
         viewer = self._viewer
         if engine.state == "running":
             self._was_running, self._told = True, ""
@@ -72,10 +71,6 @@ class EngineWatch:
             viewer.call_later(self._show_lost, engine)
 
     def _show_lost(self, engine: Engine) -> None:
-        from autoresearch.tui.actions.lost_engine import end_engine, last_words
-        from autoresearch.tui.screens.lost_engine import Lost
-        from autoresearch.tui.screens.modals import act_on
-
         viewer, session = self._viewer, self._viewer.session
 
         def end_and_go_on() -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from textual.binding import Binding
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.keys import Keys, _character_to_key
+from textual.screen import ModalScreen, Screen
+
+from autoresearch.tui import screens, widgets
+from autoresearch.tui.app import app
+from autoresearch.tui.facts.spelling import did_you_mean
 from autoresearch.tui.look.keys import _NAMES, name_of
 
 
@@ -46,16 +54,6 @@ _ORDER = {"app": 0, "screen": 1, "pane": 2, "modal": 3}
 
 
 def _declared() -> Iterator[tuple[str, Binding]]:
-    import importlib
-    import inspect
-    import pkgutil
-
-    from textual.binding import Binding
-    from textual.dom import DOMNode
-    from textual.screen import ModalScreen, Screen
-
-    from autoresearch.tui import screens, widgets
-    from autoresearch.tui.app import app
 
     modules = [app]
     for package in (screens, widgets):
@@ -83,7 +81,7 @@ def problems_of(wanted: Mapping[str, str], known: Mapping[str, Known] | None = N
     own: dict[str, tuple[str, ...]] = {}
     for name, text in wanted.items():
         if name not in known:
-            problems.append(f"keys: there is no binding {name!r}{_near(name, known)}; docs/keys.md lists them")
+            problems.append(f"keys: there is no binding {name!r}{did_you_mean(name, known)}; docs/keys.md lists them")
             continue
         keys = tuple(_normal(key) for key in text.split(","))
         wrong = [key for key in keys if not _is_key(key)]
@@ -121,15 +119,11 @@ def _together(one: Known, other: Known) -> bool:
 
 
 def _normal(key: str) -> str:
-    from textual.keys import _character_to_key
-
     key = key.strip()
     return _character_to_key(key) if len(key) == 1 else key
 
 
 def _is_key(key: str) -> bool:
-    from textual.keys import Keys
-
     *modifiers, last = key.split("+")
     if not set(modifiers) <= {"ctrl", "shift", "alt", "super", "meta", "hyper"}:
         return False
@@ -140,9 +134,3 @@ def _is_key(key: str) -> bool:
     except KeyError:
         return False
     return True
-
-
-def _near(name: str, known: Mapping[str, Known]) -> str:
-    from autoresearch.tui.facts.spelling import did_you_mean
-
-    return did_you_mean(name, known)

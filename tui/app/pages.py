@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from autoresearch.tui.screens.home import HomeScreen
+from autoresearch.tui.screens.session_page import SessionPage
+
 if TYPE_CHECKING:
     from textual.screen import Screen
 
     from autoresearch.state.session import Place
     from autoresearch.tui.look.palette import Palette
     from autoresearch.tui.screens.dashboard import DashboardScreen
-    from autoresearch.tui.screens.home import HomeScreen
 
     _Host = App[None]
 else:
@@ -44,20 +46,14 @@ class Pages(_Host):
         return [] if covered else super()._background_screens
 
     def home(self) -> HomeScreen:
-        from autoresearch.tui.screens.home import HomeScreen
-
         return HomeScreen(self.repository, self.palette)
 
     @property
     def showing_home(self) -> bool:
-        from autoresearch.tui.screens.home import HomeScreen
-
         return bool(self.screen_stack) and isinstance(self.screen, HomeScreen)
 
     def open_home(self) -> None:
         """The list of sessions, above the present one."""
-        from autoresearch.tui.screens.home import HomeScreen
-
         if not any(isinstance(screen, HomeScreen) for screen in self.screen_stack):
             self.push_screen(self.home())
 
@@ -101,8 +97,6 @@ class Pages(_Host):
 
     def look_again(self) -> None:
         """The journal said something new: the page above the dashboard shows it at once."""
-        from autoresearch.tui.screens.session_page import SessionPage
-
         if self.screen_stack and isinstance(self.screen, SessionPage):
             self.screen.look()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch.engine.files import NotTaken, open_regular
 from autoresearch.state.journal import FLAG_WORDS, History, Open, Row, knob_values, read_line, read_objects, records
 from autoresearch.state.session import Session
 from autoresearch.state.text import clean_line, numbers
@@ -338,9 +340,6 @@ def kept(session: Session, number: int, best: int | None) -> list[Kept]:
 
 
 def _beginning(folder: Path, name: str) -> tuple[str | None, int] | None:
-    import os
-
-    from autoresearch.engine.files import NotTaken, open_regular
 
     try:
         with os.fdopen(open_regular(folder, name), "rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from autoresearch.state.journal import History, records
@@ -87,6 +88,4 @@ def old(now_ms: int, then_ms: int) -> str:
 
 def moment(then_ms: int) -> str:
     """Local time: `Nov 20 23:41`."""
-    from datetime import datetime
-
     return datetime.fromtimestamp(then_ms / 1000).astimezone().strftime("%b %d %H:%M")

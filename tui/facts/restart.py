@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from autoresearch.engine import record
+from autoresearch.engine.git import Git, GitError
 from autoresearch.state.journal import History, Open, Row, Text, Waiting, worked
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text import clean_line
@@ -159,8 +161,6 @@ def _waiting(waiting: Waiting) -> str:
 
 def steps_in_words(steps: Sequence[object]) -> list[str]:
     """What recovery will do first, as sentences; steps that change nothing a person sees are left out."""
-    from autoresearch.engine import record
-
     said = []
     for step in steps:
         match step:
@@ -183,9 +183,6 @@ def steps_in_words(steps: Sequence[object]) -> list[str]:
 
 def planned(place: Place, session: Session, history: History) -> list[str]:
     """What recovery will do, in words; asks git for the session's refs."""
-    from autoresearch.engine import record
-    from autoresearch.engine.git import Git, GitError
-
     try:
         found = Git(place.common_dir).refs(session.refs, session.branch)
     except (GitError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -389,8 +390,6 @@ def _sample(sample: records.Sample, noise: float | None, palette: Palette) -> It
 
 def beside(outputs: list[experiment.Kept], found: Experiment | None, palette: Palette) -> Iterator[Item]:
     """Each kept output, line by line where it differs from the best's."""
-    import difflib
-
     best = f"#{found.against_number}" if found is not None and found.against_number is not None else "the best"
     for output in outputs:
         other = f", {best} has {output.best_size:,}" if output.best_size is not None else f", {best} has none"

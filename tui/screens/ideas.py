@@ -15,6 +15,7 @@ from autoresearch.state.session import SessionError, open_session, target_of
 from autoresearch.state.text import safe_line
 from autoresearch.tui.facts import ideas
 from autoresearch.tui.facts.ideas import Entry, Family, Filter
+from autoresearch.tui.facts.search import found_in
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens import idea_acts
 from autoresearch.tui.screens.idea_details import Hit, details_of
@@ -228,8 +229,6 @@ class IdeasScreen(SessionPage):
         self.query_one("#picks", Picks).message = "Searching …" if words.strip() else _EMPTY["search"]
 
         def find() -> None:
-            from autoresearch.tui.facts.search import found_in
-
             try:
                 document = found_in(
                     self.viewer.place, words, _FOUND, where=chosen.where, category=chosen.category, cause=chosen.cause

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoresearch.state.config import ConfigError
+from autoresearch.tui.actions.requests import limit_value
 from autoresearch.tui.facts import limits
 from autoresearch.tui.screens.modals import Ask
 from autoresearch.tui.screens.viewer import Viewer
@@ -21,8 +22,6 @@ def ask_value(viewer: Viewer, name: str, why: str = "") -> None:
     kind, now = limits.KINDS[name], viewer.bounds().get(name)
 
     def answer(text: str | None) -> None:
-
-        from autoresearch.tui.actions.requests import limit_value
 
         if not text:
             return

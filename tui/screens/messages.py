@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -108,8 +109,6 @@ class SteerScreen(SessionPage):
         edit(self.viewer, path, f"What you changed is taken in {when}.")
 
     def _program(self) -> Path | None:
-        import tomllib
-
         try:
             table = tomllib.loads(self.viewer.place.config_file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):

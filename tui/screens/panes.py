@@ -58,7 +58,8 @@ def tabs(panes: tuple[Pane, ...], active: Pane, width: int, words: str = "") -> 
     full = [title(pane) for pane in panes]
     if sum(len(text) + 3 for text in full) + len(words) + 4 > width:
         full = [text if pane == active else text[0] for pane, text in zip(panes, full, strict=True)]
-    return lit(full, panes.index(active)) + (f"  {literal(words)}" if words else "")
+    at = panes.index(active) if active in panes else -1  # one that is left out has no tab
+    return lit(full, at) + (f"  {literal(words)}" if words else "")
 
 
 def lit(names: Sequence[str], active: int) -> str:

@@ -11,9 +11,11 @@ from textual.containers import Container
 from textual.events import Resize
 from textual.widget import Widget
 
+from autoresearch.state.config import ConfigError
 from autoresearch.state.session import SessionError
 from autoresearch.state.text import safe_line
 from autoresearch.state.text.numbers import plural
+from autoresearch.tui.actions.brief import written_brief
 from autoresearch.tui.actions.lost_engine import last_words
 from autoresearch.tui.facts import documents, ideas, limits
 from autoresearch.tui.facts.messages import DEAF, clock
@@ -208,9 +210,6 @@ class ReturningScreen(SessionPage):
         place, session = self.viewer.place, self.viewer.session
 
         def write() -> None:
-            from autoresearch.state.config import ConfigError
-            from autoresearch.tui.actions.brief import written_brief
-
             history = session.history()  # one of its own: the screen's may grow meanwhile
             try:
                 text = written_brief(place, session, history)

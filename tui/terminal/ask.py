@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.engine import sessions
+from autoresearch.engine.agents import Unavailable, find_key
+from autoresearch.engine.sessions import read_config
+from autoresearch.state.journal import History, Reader
 from autoresearch.state.session import Place, Session, SessionError, open_session
 from autoresearch.tui.actions.agents import Offer, _clis, dollars_in_force, offers
 from autoresearch.tui.actions.engines import trust_question
@@ -51,8 +55,6 @@ def hint_of(place: Place, options: RunOptions) -> str:
     open_question = _undecided(place, options)
     if open_question is None:
         return ""
-    from autoresearch.engine.agents import Unavailable, find_key
-
     with contextlib.suppress(Unavailable):
         find_key(os.environ)
         return "The tuner makes the proposals; a key was found, so `--agent claude` would let a model make them."
@@ -66,9 +68,6 @@ def _undecided(place: Place, options: RunOptions) -> tuple[Config, Session | Non
     """Config and session when nobody has chosen an agent yet: not this call, not the config, not an earlier call."""
     if options.agent is not None or options.replay is not None:
         return None
-    from autoresearch.engine.sessions import read_config
-    from autoresearch.state.journal import History, Reader
-
     config = read_config(place, options)
     if config.agent.kind != "auto":
         return None
@@ -103,8 +102,6 @@ def ask_or_refuse(place: Place, options: RunOptions) -> RunOptions:
 
     Gives the options, with `trust` after a yes. Raises SessionError after a no, and where nobody can be asked.
     """
-    from autoresearch.engine import sessions
-
     if options.trust:
         return options
     commands = sessions.pending(place, options.session, options.new)

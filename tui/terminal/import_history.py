@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from autoresearch.engine import workspace
+from autoresearch.engine.git import Git
+from autoresearch.engine.sessions import header_for
 from autoresearch.state import foreign, session
 from autoresearch.state.config import dumps, load
 from autoresearch.state.foreign import Imported
@@ -20,10 +23,6 @@ _SHOWN_PROBLEMS = 10
 
 def import_history(place: Place, file: Path, name: str | None) -> list[str]:
     """Make the session; gives the sentences to say. Raises SessionError, ConfigError."""
-    from autoresearch.engine import workspace
-    from autoresearch.engine.git import Git
-    from autoresearch.engine.sessions import header_for
-
     if not file.is_file():
         raise SessionError(f"There is no file {file}; name a results.tsv or a pi-autoresearch log.")
     try:
