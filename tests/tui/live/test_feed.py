@@ -146,6 +146,25 @@ def test_the_lock_is_seen_when_it_is_taken_and_when_it_is_left(fed: tuple[sessio
     until(lambda: pid() is None)
 
 
+def test_the_inbox_comes_with_the_beat_and_a_request_is_gone_once_it_is_taken(
+    fed: tuple[sessions.Writer, Feed, Inbox],
+) -> None:
+    writer, feed, inbox = fed
+    feed.start()
+
+    def asked() -> list[str]:
+        return [request.kind for request in inbox.of(Feed.Beat)[-1].inbox]  # type: ignore[attr-defined]
+
+    until(lambda: inbox.of(Feed.Beat))
+    assert asked() == []
+    writer.session.ask("pause", now=False)
+    (writer.session.inbox / "half.json").write_text("{")
+    until(lambda: asked() == ["pause"])
+    for path in writer.session.inbox.iterdir():
+        path.unlink()
+    until(lambda: asked() == [])
+
+
 @pytest.mark.parametrize("poll", [False, True], ids=["inotify", "polling"])
 def test_changes_are_noticed_by_the_kernels_word_and_by_looking(tmp_path: Path, poll: bool) -> None:
     folder = tmp_path / ".git" / "autoresearch" / "nov20"  # a watch that ignores .git would see nothing
