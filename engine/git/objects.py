@@ -1,7 +1,7 @@
 """Write a candidate's objects without a process each: blobs, trees and the commit.
 
 Blobs are hashed (through git's own filters) and trees written by long-lived batch processes of git; the commit, whose
-format is a few lines of text, is written as a loose object here. `Objects.commit_on` gives None for the changes that
+format is a few lines of text, is written as a loose object here. `Objects.tree_with` gives None for the changes that
 are better left to git's index: links, names with line breaks, a file where a folder was. The caller then asks git.
 """
 

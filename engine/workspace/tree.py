@@ -262,7 +262,7 @@ class Tree:
         found = files.tail(pointer)
         if found == self.admin.pointer:
             return
-        # Ours, too: the git directory of an agent's CLI, during whose call the engine was killed (`agents.owngit`).
+        # Ours, too: the git directory of an agent's CLI, during whose call the engine was killed (`own_git`).
         if found != f"gitdir: {self.root.with_name(self.root.name + '.git')}\n":
             self._warn(f"The .git file of the {self.role} tree was changed; it was written again.")
         remove(pointer)
