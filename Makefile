@@ -37,10 +37,10 @@ demo: $(VENV)/$(DEMO_NEEDS)
 	@"$(BIN)/autoresearch" demo $(ARGS)
 
 test: $(VENV)/.installed
-	"$(BIN)/python" -m pytest -n 2 $(ARGS)
+	"$(BIN)/python" -m pytest -n 2 --dist worksteal $(ARGS)
 
 search: $(VENV)/.installed
-	"$(BIN)/python" -m pytest -n 2 -m hypothesis --hypothesis-profile=search $(ARGS)
+	"$(BIN)/python" -m pytest -n 2 --dist worksteal -m hypothesis --hypothesis-profile=search $(ARGS)
 
 check: $(VENV)/.installed
 	"$(BIN)/ruff" format --check state engine tui targets tests docs
