@@ -58,6 +58,28 @@ def attack(
 KEPT = ("keep", "better")
 
 
+def in_turn(tmp_path: Path, codes: list[str], toml: str = QUICK) -> list[tuple[str, str]]:
+    """Run candidates with these codes in one session, an honest one after each; gives how the former ended.
+
+    What follows each is measured for what it is, and a better one that comes last is kept.
+    """
+    files = {"knob.py": KNOB, "bench.py": BENCH}
+    repo = make_repo(tmp_path / "r", {"autoresearch.toml": toml, **files})
+    changes = [{"knob.py": text} for n, code in enumerate(codes)
+               for text in (KNOB + code, KNOB.replace("10.0", f"{11 + n}.0"))]  # fmt: skip
+    source = patches(tmp_path, files, [*changes, {"knob.py": HONEST}])
+    before = snapshot(repo)
+    run(repo, "--replay", source, expect=0)
+    assert snapshot(repo) == before
+    baseline, *rows, last = check_agreement(repo).rows
+    assert baseline.cause == "baseline"
+    assert (last.status, last.cause) == KEPT
+    for n, row in enumerate(rows[1::2]):
+        assert (row.status, row.cause) == ("discard", "worse")
+        assert row.metric == pytest.approx(11 + n, abs=0.1)
+    return [(row.status, row.cause) for row in rows[::2]]
+
+
 def test_a_file_that_becomes_a_pipe_does_not_block_the_engine(tmp_path: Path) -> None:
     _, ended = attack(tmp_path, "import os\nos.remove('knob.py')\nos.mkfifo('knob.py')\n")
     assert ended == [("discard", "worse"), KEPT]
@@ -73,10 +95,11 @@ def test_a_run_that_deletes_its_own_log_has_no_metric(tmp_path: Path) -> None:
     assert ended == [("crash", "no_metric"), KEPT]
 
 
-@pytest.mark.parametrize("what", ["os.mkfifo(log)", "os.mkdir(log)", "os.symlink('/dev/zero', log)"])
-def test_a_run_that_puts_something_else_in_its_logs_place_has_no_metric(what: str, tmp_path: Path) -> None:
-    _, ended = attack(tmp_path, f"import os\nlog = os.readlink('/proc/self/fd/1')\nos.unlink(log)\n{what}\n", OPEN)
-    assert ended == [("crash", "no_metric"), KEPT]
+def test_a_run_that_puts_something_else_in_its_logs_place_has_no_metric(tmp_path: Path) -> None:
+    begin = "import os\nlog = os.readlink('/proc/self/fd/1')\nos.unlink(log)\n"
+    others = ["os.mkfifo(log)", "os.mkdir(log)", "os.symlink('/dev/zero', log)"]
+    ended = in_turn(tmp_path, [f"{begin}{other}\n" for other in others], OPEN)
+    assert ended == [("crash", "no_metric")] * len(others)
 
 
 def test_a_run_that_deletes_its_experiments_folder_has_no_metric(tmp_path: Path) -> None:
@@ -96,15 +119,15 @@ os.fchdir(here)
 """
 
 
-@pytest.mark.parametrize("where", ["'.'", "os.environ['HOME']", "os.environ['TMPDIR']"])
-def test_folders_too_deep_for_recursion_are_cleaned_away(where: str, tmp_path: Path) -> None:
-    _, ended = attack(tmp_path, DEEP.format(where=where))
-    assert ended == [("discard", "worse"), KEPT]
+def test_folders_too_deep_for_recursion_are_cleaned_away(tmp_path: Path) -> None:
+    places = ["'.'", "os.environ['HOME']", "os.environ['TMPDIR']"]
+    ended = in_turn(tmp_path, [DEEP.format(where=place) for place in places])
+    assert ended == [("discard", "worse")] * len(places)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
+def test_what_a_run_does_to_its_home_does_not_last(tmp_path: Path) -> None:
+    begin = "import os, shutil\nhome, tmp = os.environ['HOME'], os.environ['TMPDIR']\n"
+    codes = [
         "shutil.rmtree(home + '/.cache'); open(home + '/.cache', 'w').close()",
         "shutil.rmtree(home); os.symlink('/etc', home)",
         "shutil.rmtree(home); open(home, 'w').close()",
@@ -113,12 +136,9 @@ def test_folders_too_deep_for_recursion_are_cleaned_away(where: str, tmp_path: P
         "shutil.rmtree(os.path.dirname(home), ignore_errors=True)",
         "os.chmod(home, 0); os.chmod(tmp, 0)",
         "os.geteuid() or (os.chown(home, 12345, 12345), os.chown(tmp, 12345, 12345))",
-    ],
-)
-def test_what_a_run_does_to_its_home_does_not_last(code: str, tmp_path: Path) -> None:
-    begin = "import os, shutil\nhome, tmp = os.environ['HOME'], os.environ['TMPDIR']\n"
-    _, ended = attack(tmp_path, f"{begin}{code}\n", OPEN)
-    assert ended == [("discard", "worse"), KEPT]
+    ]
+    ended = in_turn(tmp_path, [f"{begin}{code}\n" for code in codes], OPEN)
+    assert ended == [("discard", "worse")] * len(codes)
 
 
 def test_a_flood_of_metrics_stays_small_in_the_journal(tmp_path: Path) -> None:
