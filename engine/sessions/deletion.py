@@ -19,18 +19,9 @@ from autoresearch.engine import process, workspace
 from autoresearch.engine.files import remove
 from autoresearch.engine.git import INCOMING, Git
 from autoresearch.state.faults import reach
+from autoresearch.state.index import IndexBusy, refresh_index
 from autoresearch.state.journal import History
-from autoresearch.state.session import (
-    IndexBusy,
-    Place,
-    Session,
-    forget_commands,
-    half_deleted,
-    is_name,
-    list_sessions,
-    refresh_index,
-    target_of,
-)
+from autoresearch.state.session import Place, Session, forget_commands, half_deleted, is_name, list_sessions, target_of
 
 
 @dataclass(frozen=True, slots=True)

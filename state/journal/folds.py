@@ -131,37 +131,29 @@ def _intent(model: Model, at: int, data: dict[str, Any]) -> None:
 
 
 def _sample(model: Model, at: int, data: dict[str, Any]) -> None:
+    get, k = data.get, int(data["k"])
     sample = SampleRow(
-        sha=data["sha"],
-        arm=data["arm"],
-        k=int(data["k"]),
-        seed=int(data.get("seed", data["k"])),
-        metric=finite(data.get("metric")),
-        metrics=data.get("metrics") or {},
-        cause=data.get("cause"),
-        detail=data.get("detail", ""),
-        duration_s=data.get("duration_s") or 0.0,
-        at=at,
-    )
+        data["sha"], data["arm"], k, int(get("seed", k)), finite(get("metric")), get("metrics") or {}, get("cause"),
+        get("detail", ""), get("duration_s") or 0.0, at,
+    )  # fmt: skip
     model.measured_s += sample.duration_s
     model.cost_usd += _printed_usd(model, sample)
     if sample.arm == "holdout":
-        _held_out(model, sample, data.get("experiment"))
+        _held_out(model, sample, get("experiment"))
         return
     model.sampled[sample.sha] = max(model.sampled.get(sample.sha, 0), sample.k)
-    if data.get("again"):
+    if get("again"):
         return
-    if sample.arm == "incumbent" and data.get("experiment") is None:
+    number, opened = get("experiment"), model.open
+    if sample.arm == "incumbent" and number is None:
         model.again = max(0, model.again - 1)
-    mine = model.open is not None and data.get("experiment") == model.open.number
-    baseline = model.open is not None and model.open.proposal is None
-    if mine and model.open is not None:
-        model.open.samples.append(sample)
+    if opened is not None and number == opened.number:
+        opened.samples.append(sample)
     if sample.metric is not None and sample.cause is None:
         if sample.arm == "incumbent" and any(v != sample.metric for v in model.incumbent_values()):
             model.spread.identical = False
         # A candidate's race is selected for being lucky when it wins, so it never counts as the incumbent's.
-        counts = sample.arm in ("incumbent", "fresh") or baseline
+        counts = sample.arm in ("incumbent", "fresh") or (opened is not None and opened.proposal is None)
         model.recent.append((sample.sha, sample.metric, counts))
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from autoresearch.state.notebook.view import HEADINGS, LISTS, STAMP, plain
+from autoresearch.state.notebook.view import HEADINGS, LISTS, STAMP
+from autoresearch.state.text import plain
 
 
 @dataclass(frozen=True, slots=True)

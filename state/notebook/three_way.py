@@ -38,7 +38,8 @@ from autoresearch.state.notebook.lines import (
     without_ids,
     words,
 )
-from autoresearch.state.notebook.view import DEAD_ENDS, HEADINGS, IDEAS, LISTS, NOTES, STAMP, WORKED, plain, stamped
+from autoresearch.state.notebook.view import DEAD_ENDS, HEADINGS, IDEAS, LISTS, NOTES, STAMP, WORKED, stamped
+from autoresearch.state.text import plain
 
 Kind = Literal["idea", "dead_end", "note", "veto", "close", "change", "first"]
 

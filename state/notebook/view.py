@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from autoresearch.state.text import plain, storable
+
 SHOWN = 25
 """Entries that a list shows before older ones fold; with 8 families a list, a notebook stays near 250 lines."""
 FAMILIES = 8
@@ -155,19 +157,9 @@ def _together(a: Fold, b: Fold, higher: bool) -> Fold:
     )
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-def plain(text: str) -> str:
-    """Text on one line, without control characters, and storable as UTF-8."""
-    return " ".join(_CONTROL.sub(" ", text.encode("utf-8", "replace").decode()).split())
-
-
 def _prose(lines: Iterable[str]) -> list[str]:
     """Lines as they are, but none that would be taken for a heading, a fence or an id of ours."""
-    said = [_CONTROL.sub(" ", part).rstrip() for line in lines for part in line.split("\n")]
-    said = [part.encode("utf-8", "replace").decode() for part in said]
-    said = [_inert(part) for part in said]
+    said = [_inert(storable(part).rstrip()) for line in lines for part in line.split("\n")]
     return [f"\\{part}" if part.lstrip().startswith(("#", "```", "~~~")) else part for part in said]
 
 

@@ -1,7 +1,6 @@
 """Where a session lies, who holds it, what is asked of it, and which commands a person trusts."""
 
 from autoresearch.state.session.heartbeat import Heartbeat, heartbeat_of, on_network, runs_elsewhere, watch_heartbeat
-from autoresearch.state.session.index import IndexBusy, find_experiments, refresh_index
 from autoresearch.state.session.live import Live
 from autoresearch.state.session.ownership import refusal
 from autoresearch.state.session.place import (

@@ -19,6 +19,8 @@ _ESCAPES = re.compile(
 # C0 but for tab, newline and carriage return; DEL; C1; what reorders or hides text; lone surrogates.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
 
 def clean(text: str) -> str:
     """All lines of `text`, each as `clean_line` leaves it."""
@@ -30,6 +32,16 @@ def clean_line(text: str, limit: int = 0) -> str:
     """One line: newlines become spaces. Longer than `limit` characters (0: any), it ends with an ellipsis."""
     line = clean(text).replace("\n", " ").strip()
     return line[: limit - 1] + "…" if limit and len(line) > limit else line
+
+
+def plain(text: str) -> str:
+    """One line for a file or an index: no control characters, runs of white space as one space, storable as UTF-8."""
+    return " ".join(storable(text).split())
+
+
+def storable(text: str) -> str:
+    """Control characters become spaces, halves of surrogate pairs question marks; all else stays."""
+    return _CONTROL.sub(" ", text.encode("utf-8", "replace").decode())
 
 
 def _strip(text: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from autoresearch.state.session import IndexBusy, Place, SessionError, find_experiments, list_sessions
+from autoresearch.state.index import IndexBusy, find_experiments
+from autoresearch.state.session import Place, SessionError, list_sessions
 
 
 def found_in(place: Place, words: str, count: int, only: str = "", **filters: str) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from autoresearch.engine.brief import quoted, said
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.measure import tail
+from autoresearch.state.index import find_experiments
 from autoresearch.state.journal import History, Row, read_line, records
-from autoresearch.state.session import Session, find_experiments
+from autoresearch.state.session import Session
 
 DIFF_CHARS = 12_000
 LOG_LINES, LOG_CHARS = 40, 4000

@@ -19,8 +19,9 @@ from autoresearch.engine.agents.claude.past import Unknown, search, show
 from autoresearch.engine.agents.claude.shell import LONGEST_S, USUAL_S, Shell
 from autoresearch.engine.agents.claude.stream import Call
 from autoresearch.engine.agents.protocol import Added, Proposal
+from autoresearch.state.index import IndexBusy
 from autoresearch.state.journal import History
-from autoresearch.state.session import IndexBusy, Session
+from autoresearch.state.session import Session
 from autoresearch.state.text import clean
 
 MOST_ADDED = 12

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.state.notebook import Edit, Entries, Entry, Idea, View, load, merge, plain, render, save, weave
+from autoresearch.state.notebook import Edit, Entries, Entry, Idea, View, load, merge, render, save, weave
 from autoresearch.state.notebook.lines import ID
 from autoresearch.state.notebook.view import HEADINGS
+from autoresearch.state.text import plain
 
 VIEW = View(
     title="nanogpt",

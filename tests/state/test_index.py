@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoresearch.state import index
+from autoresearch.state.index import Hit, IndexBusy, find_experiments, refresh_index, search
 from autoresearch.state.journal import LISTS, History, list_of, records
-from autoresearch.state.session import IndexBusy, find_experiments, index, refresh_index
-from autoresearch.state.session.index import Hit, search
 
 
 def experiment(run: int, description: str, **more: Any) -> records.Experiment:
@@ -211,7 +211,7 @@ def test_where_nothing_can_be_written_the_search_still_works(journal: Path) -> N
 def test_two_processes_may_refresh_at_once(db: Path, journal: Path) -> None:
     append(journal, *(experiment(n, f"number {n}") for n in range(5, 1500)))
     code = (
-        "import sys; from pathlib import Path; from autoresearch.state.session import find_experiments\n"
+        "import sys; from pathlib import Path; from autoresearch.state.index import find_experiments\n"
         "print(len(find_experiments(Path(sys.argv[1]), {'nov20': Path(sys.argv[2])}, 'number', 9999)))"
     )
     running = [
@@ -283,7 +283,7 @@ def test_operators_are_words(filled: Path) -> None:
 def test_searching_what_is_up_to_date_does_not_import_the_writer(db: Path, journal: Path) -> None:
     refresh_index(db, {"nov20": journal})
     code = (
-        "import sys; from pathlib import Path; from autoresearch.state.session import find_experiments\n"
+        "import sys; from pathlib import Path; from autoresearch.state.index import find_experiments\n"
         "found = find_experiments(Path(sys.argv[1]), {'nov20': Path(sys.argv[2])}, 'learning')\n"
         "sys.exit('sqlite_utils' in sys.modules or len(found) != 2)"
     )

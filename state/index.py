@@ -27,7 +27,7 @@ from typing import Any
 import orjson
 
 from autoresearch.state.journal import Reader, records
-from autoresearch.state.notebook import plain
+from autoresearch.state.text import plain
 
 VERSION = 2
 """Of the tables below and what is put in them; a database with another one is built anew."""
