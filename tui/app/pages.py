@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
-from autoresearch.tui.screens.home import HomeScreen
 from autoresearch.tui.screens.session_page import SessionPage
 
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from autoresearch.state.session import Place
     from autoresearch.tui.look.palette import Palette
     from autoresearch.tui.screens.dashboard import DashboardScreen
+    from autoresearch.tui.screens.home import HomeScreen
 
     _Host = App[None]
 else:
@@ -46,14 +46,20 @@ class Pages(_Host):
         return [] if covered else super()._background_screens
 
     def home(self) -> HomeScreen:
+        from autoresearch.tui.screens.home import HomeScreen  # not before the first frame of one session
+
         return HomeScreen(self.repository, self.palette)
 
     @property
     def showing_home(self) -> bool:
+        from autoresearch.tui.screens.home import HomeScreen  # not before the first frame of one session
+
         return bool(self.screen_stack) and isinstance(self.screen, HomeScreen)
 
     def open_home(self) -> None:
         """The list of sessions, above the present one."""
+        from autoresearch.tui.screens.home import HomeScreen  # not before the first frame of one session
+
         if not any(isinstance(screen, HomeScreen) for screen in self.screen_stack):
             self.push_screen(self.home())
 

@@ -145,7 +145,7 @@ async def test_the_palette_finds_by_typing_and_does_it(tmp_path: Path) -> None:
         async with watching(writer) as (app, pilot):
             await pilot.press("ctrl+p")
             await until(pilot, lambda: isinstance(app.screen, Commands))
-            listed = {entry.id for entry in app.screen.query_one(_Found).entries}
+            listed = {entry.id for entry in app.screen.query_one(_Found).found}
             assert {"app.pause", "board.log", "table.open"} <= listed
             assert "app.resume" not in listed
             assert not {each for each in listed if each.startswith(("lines.", "commands."))}
@@ -171,8 +171,8 @@ async def test_the_palette_reaches_what_its_arrows_point_at(tmp_path: Path) -> N
         await until(pilot, lambda: isinstance(app.screen, Commands))
         found = app.screen.query_one(_Found)
         await pilot.press("pagedown", "pagedown", "pagedown")
-        await until(pilot, lambda: found.cursor == len(found.entries) - 1)
-        assert f"> {found.entries[-1].words}" in text(pilot), "the cursor stays in sight"
+        await until(pilot, lambda: found.cursor == len(found.found) - 1)
+        assert f"> {found.found[-1].words}" in text(pilot), "the cursor stays in sight"
 
 
 async def test_the_palette_begins_with_the_engine_and_marks_what_it_cuts(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ async def test_the_palette_begins_with_the_engine_and_marks_what_it_cuts(tmp_pat
         async with watching(writer, size=(80, 24)) as (app, pilot):
             await pilot.press("2", "ctrl+p")
             await until(pilot, lambda: isinstance(app.screen, Commands))
-            entries = app.screen.query_one(_Found).entries
+            entries = app.screen.query_one(_Found).found
             assert [entry.id for entry in entries[:2]] == ["app.pause", "app.stop"]
             await pilot.press(*"next_log")
             await until(pilot, lambda: "past the last" not in text(pilot) and "The next log: build" in text(pilot))
