@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pytest
 import sessions
 from every_screen import OF_SESSION, OPENED, empty
 from textual.events import Key
@@ -21,28 +20,37 @@ SIZES = [(60, 15), (80, 24), (120, 40), (200, 60)]
 ENDS = [SIZES[0], SIZES[-1]]
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Session]:
+def many(folder: Path) -> tuple[Place, Session]:
     """10,000 experiments in a real repository."""
     sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
     import generated
 
-    place, session = generated.session(generated.repository(tmp_path_factory.mktemp("many") / "r", 5), 10_000)
+    place, session = generated.session(generated.repository(folder / "r", 5), 10_000)
     generated.log(session, 10_000, lines=2_000)
     return place, session
 
 
-async def each_screen(app: ViewerApp, size: tuple[int, int], state: str) -> None:
-    async with app.run_test(size=size) as pilot:
+async def each_screen(app: ViewerApp, sizes: list[tuple[int, int]], state: str) -> None:
+    """One after the other is opened, each in another of the sizes, and then seen in all of them."""
+    async with app.run_test(size=sizes[0]) as pilot:
         await until(pilot, lambda: app.watched.opened and app.watched.engine is not None)
-        for name, pressed in OF_SESSION.items():
+        for at, (name, pressed) in enumerate(OF_SESSION.items()):
+            await sized(pilot, sizes[at % len(sizes)])
             await quick(pilot, *pressed)
-            await _look(app, pilot, name, state)
+            for further in range(len(sizes)):
+                await sized(pilot, sizes[(at + further) % len(sizes)])
+                await _look(app, pilot, name, state)
             while app.screen is not app.dashboard:
                 app.pop_screen()
                 await pilot.pause(0)
             await quick(pilot, "escape", "escape", "1")
         assert app.return_code is None
+
+
+async def sized(pilot: Pilot[None], size: tuple[int, int]) -> None:
+    if pilot.app.size != size:
+        await pilot.resize_terminal(*size)
+        await until(pilot, lambda: pilot.app.size == size and pilot.app.screen.size == size)
 
 
 async def quick(pilot: Pilot[None], *pressed: str) -> None:
@@ -67,25 +75,22 @@ async def _look(app: ViewerApp, pilot: Pilot[None], name: str, state: str) -> No
         assert lines[-1].strip(), f"{name} shows no keys:\n{text(pilot)}"
 
 
-@pytest.mark.parametrize("size", ENDS, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_with_nothing_in_it(tmp_path: Path, size: tuple[int, int]) -> None:
+async def test_with_nothing_in_it(tmp_path: Path) -> None:
     writer = empty(tmp_path)
-    await each_screen(ViewerApp(writer.place, writer.session, clock=lambda: writer.now), size, "STOPPED")
+    await each_screen(ViewerApp(writer.place, writer.session, clock=lambda: writer.now), ENDS, "STOPPED")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_with_a_whole_night_in_it(tmp_path: Path, size: tuple[int, int]) -> None:
+async def test_with_a_whole_night_in_it(tmp_path: Path) -> None:
     writer = sessions.rich(tmp_path)
     starter = sessions.Starts(lambda: None)
     app = ViewerApp(writer.place, writer.session, clock=lambda: writer.now, starter=starter)
-    await each_screen(app, size, "STOPPED")
+    await each_screen(app, SIZES, "STOPPED")
     assert starter.began == [], "looking starts nothing"
 
 
-@pytest.mark.parametrize("size", ENDS, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_with_ten_thousand_experiments(many: tuple[Place, Session], size: tuple[int, int]) -> None:
+async def test_with_ten_thousand_experiments(tmp_path: Path) -> None:
     now = records.now_ms()
-    await each_screen(ViewerApp(*many, clock=lambda: now), size, "PAUSED")
+    await each_screen(ViewerApp(*many(tmp_path), clock=lambda: now), ENDS, "PAUSED")
 
 
 async def test_a_low_terminal_shows_the_experiments_that_its_keys_are_for(tmp_path: Path) -> None:
