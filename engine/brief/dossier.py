@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from autoresearch.engine import limits
@@ -106,8 +107,8 @@ def gather(
         program_cut=program_cut,
         files=_files(git, failed.sha if failed and failed.sha else incumbent, place.prefix, config),
         words=_words(session, history, hidden, mend),
-        feedback=tuple(_feedback(session, history, config, hidden)),
-        tails=tuple(_tails(session, history, hidden, mend)),
+        feedback=tuple(islice(_feedback(session, history, config, hidden), _FEEDBACKS)),
+        tails=tuple(islice(_tails(session, history, hidden, mend), _TAILS)),
         unheard=_unheard(session, history),
         mend=None if mend is None else replace(mend, error=hidden(mend.error)),
         mend_diff=_diff(git, failed, place.prefix) if failed else "",
@@ -117,13 +118,8 @@ def gather(
 def recent(history: History) -> list[Row]:
     """The last experiments, newest first, without baselines and without those that a later one mends."""
     mended = {row.mends for row in history.rows if row.mends is not None}
-    rows: list[Row] = []
-    for row in reversed(history.rows):
-        if not row.baseline and row.number not in mended:
-            rows.append(row)
-            if len(rows) == RECENT:
-                break
-    return rows
+    rows = (row for row in reversed(history.rows) if not row.baseline and row.number not in mended)
+    return list(islice(rows, RECENT))
 
 
 class _Hidden:
@@ -253,13 +249,8 @@ def _unheard(session: Session, history: History) -> tuple[Text, ...]:
     offsets = [waiting.at for waiting in history.waiting.values() if waiting.agent not in WITHOUT_MODEL]
     if history.opened_proposal is not None and history.opened_proposal.agent not in WITHOUT_MODEL:
         offsets.append(history.opened_proposal.at)
-    finished = 0
-    for row in reversed(history.rows):
-        if finished == 2:
-            break
-        if row.proposal_at >= 0 and row.agent not in WITHOUT_MODEL:
-            offsets.append(row.proposal_at)
-            finished += 1
+    finished = (row for row in reversed(history.rows) if row.proposal_at >= 0 and row.agent not in WITHOUT_MODEL)
+    offsets += [row.proposal_at for row in islice(finished, 2)]
     if len(offsets) < 2:
         return tuple(history.steers)
     since = read_line(session.journal, sorted(offsets)[-2]).timestamp
@@ -275,15 +266,10 @@ def _feedback(session: Session, history: History, config: Config, hidden: _Hidde
     if not name:
         return
     best = [history.incumbent.number] if history.incumbent is not None else []
-    numbers = dict.fromkeys([*best, *(row.number for row in recent(history))])
-    found = 0
-    for number in numbers:
+    for number in dict.fromkeys([*best, *(row.number for row in recent(history))]):
         text = feedback_of(session, number, config)
         if text.strip():
             yield Output(number, name, hidden(text))
-            found += 1
-        if found == _FEEDBACKS:
-            return
 
 
 def feedback_of(session: Session, number: int, config: Config) -> str:
@@ -298,16 +284,11 @@ def feedback_of(session: Session, number: int, config: Config) -> str:
 
 def _tails(session: Session, history: History, hidden: _Hidden, mend: Mend | None) -> Iterator[Output]:
     """The end of the log that tells of each of the last failures; the one to mend brings its own."""
-    failed = [row for row in recent(history) if row.status in ("crash", "checks_failed")]
-    found = 0
-    for row in failed:
-        if mend is not None and row.number == mend.experiment:
+    for row in recent(history):
+        if row.status not in ("crash", "checks_failed") or (mend is not None and row.number == mend.experiment):
             continue
         for path in logs_of(session.run(row.number)):
             text = tail(path, _OUTPUT_BYTES // 4)
             if text.strip():
                 yield Output(row.number, path.name, hidden(text))
-                found += 1
                 break
-        if found == _TAILS:
-            return

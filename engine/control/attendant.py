@@ -14,7 +14,6 @@ from pathlib import Path
 
 from autoresearch.engine import files
 from autoresearch.engine.control import inbox
-from autoresearch.engine.control.endings import Ended
 from autoresearch.engine.limits import Progress, in_force, reached, stagnant
 from autoresearch.engine.process import cap_engine_log
 from autoresearch.engine.record import Notebook, Recorder
@@ -26,6 +25,15 @@ from autoresearch.state.text import numbers
 LOOK_S = 0.25
 INTERRUPTED = 130
 LIMIT_REACHED = 3
+
+
+class Ended(Exception):
+    """The session pauses or stops on purpose; `line` says why and is written last."""
+
+    def __init__(self, line: records.Pause | records.Stop, code: int = 0) -> None:
+        self.line = line
+        self.code = code
+        super().__init__(line.reason)
 
 
 class Attendant:

@@ -14,7 +14,6 @@ from dataclasses import asdict, replace
 from autoresearch.engine import limits, verdict
 from autoresearch.engine.agents import Blocked, Exhausted
 from autoresearch.engine.control import Attendant, Ended
-from autoresearch.engine.loop.preparation import prepare
 from autoresearch.engine.loop.samples import Samples, broken
 from autoresearch.engine.measure import Slot, writing
 from autoresearch.engine.proposals import Proposals, Researcher
@@ -77,7 +76,7 @@ class Loop:
 
     async def run(self) -> None:
         """Until something raises Ended."""
-        await prepare(self._workspace, self._recorder, self._slot)
+        await _prepare(self._workspace, self._recorder, self._slot)
         try:
             await self._run()
         except Exhausted as done:
@@ -97,25 +96,21 @@ class Loop:
             self._attendant.attend()
             self._samples.refuse_changed_inputs()
             if self._history.incumbent is None:
-                await self._baseline()
+                await self._measure_baseline(self._begin_baseline())
                 continue
             await self._samples.hold_out(ending=False)
             await self._measure_incumbent_again()
             self._give_up_on_silence()
             waiting = await self._proposals.next()
             self._attendant.attend()  # a pause that was asked for meanwhile leaves the proposal waiting
-            await self._experiment(waiting)
+            await self._measure(self._begin(waiting, waiting.base, waiting.sha or waiting.base), waiting)
 
     # -- one experiment
 
-    async def _baseline(self) -> None:
+    def _begin_baseline(self) -> Open:
         assert self._history.header is not None
         sha = self._history.header.base
-        parent = self._workspace.refs.resolve(self._recorder.session.branch) or sha
-        await self._measure_baseline(self._begin(None, parent, sha))
-
-    async def _experiment(self, waiting: Waiting) -> None:
-        await self._measure(self._begin(waiting, waiting.base, waiting.sha or waiting.base), waiting)
+        return self._begin(None, self._workspace.refs.resolve(self._recorder.session.branch) or sha, sha)
 
     async def _measure(self, opened: Open, waiting: Waiting) -> None:
         if waiting.problem:
@@ -256,12 +251,11 @@ class Loop:
             await self._sample_for(opened, decision.action)
 
     async def _sample_for(self, opened: Open, action: verdict.Action) -> None:
-        r = len(opened.of("candidate"))
+        k = len(opened.of("candidate")) + (action == "candidate")
+        self._recorder.phase("measuring", arm=action, k=k, of=self._settings.max_runs)
         if action == "candidate":
-            self._recorder.phase("measuring", arm="candidate", k=r + 1, of=self._settings.max_runs)
             await self._samples.take(opened, "candidate", opened.sha)
         else:
-            self._recorder.phase("measuring", arm="incumbent", k=r, of=self._settings.max_runs)
             await self._samples.take_incumbent(opened)
 
     async def _keep(self, opened: Open, reached: Verdict) -> None:
@@ -317,3 +311,30 @@ class Loop:
     def _branch_before(self, opened: Open) -> str | None:
         """Where the branch must be for the keep to move it; a baseline takes it from wherever it is."""
         return self._workspace.refs.resolve(self._recorder.session.branch) if opened.proposal is None else opened.parent
+
+
+async def _prepare(workspace: Workspace, recorder: Recorder, slot: Slot) -> None:
+    """Run the target's `setup`, once per trees: what it leaves is kept, protected, and copied for the evaluation."""
+    setup, tree, evaluate = workspace.config.measure.setup, workspace.measure, workspace.evaluate
+    header = recorder.history.header
+    assert header is not None
+    key = f"{setup!r} {header.evaluator_sha}"
+    tree.is_prepared(key)  # before the checkout, which removes what nobody has asked for
+    tree.at(header.base)
+    if not setup:
+        return
+    if not tree.is_prepared(key):
+        runs = recorder.session.runs
+        recorder.phase("preparing", waiting_for="setup")
+        runs.mkdir(exist_ok=True)
+        exited = await slot.prepare(runs)
+        recorder.phase("starting", waiting_for="")
+        if exited.cause is not None:
+            fix = f"See {runs / 'setup.log'}; mend `measure.setup` and resume."
+            raise Ended(records.Pause(reason=f"setup failed: {exited.detail}", fix=fix, by="engine"), code=1)
+        tree.prepared(key)
+    if evaluate is not None:
+        evaluate.is_prepared(key)
+        evaluate.at(header.base)
+        if not evaluate.is_prepared(key):
+            tree.share_prepared(evaluate)

@@ -94,8 +94,8 @@ class Proposals:
 
     async def _propose(self) -> None:
         base = self.base
-        made = await self._researcher.propose(base)
-        self._record(base, made.taken, _with_problem(made.words, made.taken), made.agent)
+        agent, words, taken = await self._researcher.propose(base)
+        self._record(base, taken, _with_problem(words, taken), agent)
 
     def _record(
         self, base: str, taken: Taken, words: Proposal, agent: str, bundle: tuple[int, ...] = (),
@@ -162,10 +162,9 @@ class Proposals:
         if not count or len(pool) < count or key in self._tried_bundles:
             return None
         self._tried_bundles.add(key)
-        ranked = verdict.rank_unproven([verdict.Unproven(n, d, r) for n, (d, r) in pool.items()])
         tip, chosen = self.base, list[Row]()
-        for unproven in ranked:
-            row = self._history.by_number[unproven.number]
+        for number in verdict.rank_unproven(pool):
+            row = self._history.by_number[number]
             merged = self._workspace.merge(tip, row.sha)
             if merged is not None and merged.tree:
                 tip = self._workspace.commit(merged.tree, tip, f"bundle: {row.description}", {})

@@ -7,7 +7,7 @@ Telling runs beside the loop, so the slot never waits for a lesson.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from autoresearch.engine import measure
 from autoresearch.engine.agents import Added, Agent, Exhausted, Learner, Outcome, Proposal
@@ -24,16 +24,6 @@ MENDABLE = frozenset({"nonzero_exit", "no_metric", "not_finite", "out_of_memory"
 """Crashes that the candidate's own code can be blamed for."""
 ERROR_LINES, ERROR_CHARS = 60, 6000
 FEEDBACK_CHARS = 4000
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A proposal that an agent has made."""
-
-    agent: str
-    words: Proposal
-    taken: Taken
-    """Of its edits."""
 
 
 class Researcher:
@@ -64,8 +54,8 @@ class Researcher:
 
     # -- proposals
 
-    async def propose(self, base: str) -> Made:
-        """Have one proposal made on `base`. Raises what the agent raises: Exhausted, Blocked."""
+    async def propose(self, base: str) -> tuple[str, Proposal, Taken]:
+        """Have one made on `base`: (agent, its words, its edits). Raises what the agent raises: Exhausted, Blocked."""
         async with self._busy:
             mend = self._to_mend(base)
             agent = self._whose_turn(mend)
@@ -82,7 +72,7 @@ class Researcher:
                 self._recorder.phase(self._recorder.live.phase, proposing="", waiting_for="")
             reach("after:propose")
             self._write_down(words.added, agent.name)
-            return Made(agent.name, words, Taken() if words.problem else self._workspace.take(base))
+            return agent.name, words, Taken() if words.problem else self._workspace.take(base)
 
     def _whose_turn(self, mend: Mend | None) -> Agent:
         every = self._config.agent.tuner_every
@@ -123,8 +113,7 @@ class Researcher:
 
     def _write_down(self, added: tuple[Added, ...], by: str) -> None:
         for one in added:
-            line = _line_of(one, self._history, by)
-            if line is not None:
+            if line := _line_of(one, self._history, by):
                 self._recorder.write(line)
 
     # -- mending

@@ -9,7 +9,6 @@ from autoresearch.state import journal, notebook
 from autoresearch.state.config import Config
 from autoresearch.state.journal import LISTS, History, Row, list_of, records
 from autoresearch.state.notebook import Edit, Entries, Entry, Fold, Idea, View, load, merge, save, weave
-from autoresearch.state.session import Session
 from autoresearch.state.text import numbers
 
 BY = "notebook"
@@ -35,26 +34,22 @@ class Notebook:
             self.write()
 
     def write(self) -> None:
-        write_notebook(self._recorder.session, self._recorder, self._config)
+        """Take in what others wrote since the last time, then write the notebook anew around their prose."""
+        recorder, session, history = self._recorder, self._recorder.session, self._recorder.history
+        base, theirs = load(session.notebook_base), load(session.notebook)
+        ours = notebook.render(view(history, self._config))
+        found = merge(base, theirs, ours)
+        if found.warning and base:
+            recorder.warn(found.warning, code="notebook")
+        lines = [line for edit in found.edits if (line := _line_for(edit, history)) is not None]
+        for line in lines:
+            recorder.write(line)
+        pure = notebook.render(view(history, self._config)) if lines else ours
+        text = weave(pure, found.prose)
+        if text != theirs:
+            save(session.notebook, session.notebook_base, pure, text)
         self._due = False
         self._written = time.monotonic()
-
-
-def write_notebook(session: Session, recorder: Recorder, config: Config) -> None:
-    """Take in what others wrote since the last time, then write the notebook anew around their prose."""
-    base = load(session.notebook_base)
-    theirs = load(session.notebook)
-    ours = notebook.render(view(recorder.history, config))
-    found = merge(base, theirs, ours)
-    if found.warning and base:
-        recorder.warn(found.warning, code="notebook")
-    lines = [line for edit in found.edits if (line := _line_for(edit, recorder.history)) is not None]
-    for line in lines:
-        recorder.write(line)
-    pure = notebook.render(view(recorder.history, config)) if lines else ours
-    text = weave(pure, found.prose)
-    if text != theirs:
-        save(session.notebook, session.notebook_base, pure, text)
 
 
 def _line_for(edit: Edit, history: History) -> records.Record | None:
@@ -128,13 +123,9 @@ def _measured(history: History, config: Config) -> list[str]:
     metric = config.metric
     unit = f" in {metric.unit}" if metric.unit else ""
     said = [f"`{metric.name}`{unit}, {metric.direction} is better."]
-    for name, command in (
-        ("build", config.measure.build),
-        ("run", config.measure.run),
-        ("evaluate", config.measure.evaluate),
-    ):
-        if command:
-            said.append(f"{name}: `{command if isinstance(command, str) else ' '.join(command)}`")
+    for name in ("build", "run", "evaluate"):
+        if command := getattr(config.measure, name):
+            said.append(f"{name}: `{_command(command)}`")
     if config.measure.budget_s:
         said.append(f"A run gets {numbers.duration(config.measure.budget_s)}.")
     if history.score_note:
@@ -149,9 +140,13 @@ def _measured(history: History, config: Config) -> list[str]:
     return said
 
 
+def _command(command: str | tuple[str, ...]) -> str:
+    return command if isinstance(command, str) else " ".join(command)
+
+
 def _rules(config: Config) -> list[str]:
     said = [f"In scope: {', '.join(f'`{glob}`' for glob in config.scope.edit)}. Nothing else is taken."]
-    said += [f"Guard: `{guard.run if isinstance(guard.run, str) else ' '.join(guard.run)}`" for guard in config.guard]
+    said += [f"Guard: `{_command(guard.run)}`" for guard in config.guard]
     said += [f"Constraint: `{name}` {limit}" for name, limit in config.constraints.items()]
     said.append("One change per experiment; simpler at an equal metric is a win.")
     return said

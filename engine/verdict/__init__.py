@@ -11,7 +11,6 @@ from autoresearch.engine.verdict.rule import (
     VERSION,
     Action,
     Settings,
-    Unproven,
     describe_baseline,
     judge,
     rank_unproven,

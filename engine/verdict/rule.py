@@ -394,18 +394,12 @@ def violated(limits: Sequence[Limit], means: Mapping[str, float]) -> str:
     return " and ".join(broken)
 
 
-@dataclass(frozen=True, slots=True)
-class Unproven:
-    """A discarded change that may be a small gain: its experiment, estimate and number of runs."""
+def rank_unproven(pool: Mapping[int, tuple[float, int]]) -> list[int]:
+    """Experiments whose changes may be small gains, by (estimate, runs) of each, best first: by d * min(1, r/3).
 
-    number: int
-    d: float
-    r: int
-
-
-def rank_unproven(pool: Sequence[Unproven]) -> list[Unproven]:
-    """The pool by d * min(1, r/3), best first: an estimate from one run is mostly luck. On a tie the older is first."""
-    return sorted(pool, key=lambda change: (-change.d * min(1.0, change.r / 3), change.number))
+    An estimate from one run is mostly luck. On a tie the older is first.
+    """
+    return sorted(pool, key=lambda number: (-pool[number][0] * min(1.0, pool[number][1] / 3), number))
 
 
 def keep_if_better(first_samples: Sequence[float | None], baseline: float, direction: Direction) -> tuple[int, float]:

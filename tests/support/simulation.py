@@ -64,7 +64,8 @@ class Session:
         self.level = 0.0
         self.incumbent = 0
         """Names the incumbent among the window's measurements; a candidate's runs bear no name there."""
-        self.pool: dict[int, tuple[float, rule.Unproven]] = {}
+        self.pool: dict[int, tuple[float, int]] = {}
+        self.effects: dict[int, float] = {}
         self.spent = 0
         self.tried = 0
 
@@ -109,14 +110,17 @@ class Session:
             self.keep(effect, bundle)
         elif decision.cause == "unproven" and not bundle:
             assert decision.estimate is not None
-            self.pool[self.tried] = (effect, rule.Unproven(self.tried, decision.estimate, len(values)))
+            self.pool[self.tried] = (decision.estimate, len(values))
+            self.effects[self.tried] = effect
 
     def next_change(self) -> tuple[float, bool]:
         count = self.settings.bundle
         if not count or len(self.pool) < count:
             return self.ideas.next(self.rng), False
-        ranked = rule.rank_unproven([change for _, change in self.pool.values()])
-        return sum(self.pool.pop(change.number)[0] for change in ranked[:count]), True
+        chosen = rule.rank_unproven(self.pool)[:count]
+        for number in chosen:
+            del self.pool[number]
+        return sum(self.effects[number] for number in chosen), True
 
     def race(self, level: float, bundle: bool) -> tuple[rule.Decision, list[float]]:
         noise, values, between = self.arms.noise, list[float](), False

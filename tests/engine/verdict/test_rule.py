@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autoresearch.engine.verdict import Noise, Settings, Unproven, judge, rule
+from autoresearch.engine.verdict import Noise, Settings, judge, rule
 from autoresearch.engine.verdict.rule import Decision
 from autoresearch.state.config import Config, Measure, Metric, Scope
 from autoresearch.state.config.config import VerdictSettings
@@ -253,8 +253,8 @@ def test_constraints_are_made_absolute_by_the_baseline() -> None:
 
 
 def test_the_pool_ranks_estimates_from_one_run_lower() -> None:
-    pool = [Unproven(1, 0.6, 1), Unproven(2, 0.3, 8), Unproven(3, 0.3, 3), Unproven(4, 0.5, 2)]
-    assert [change.number for change in rule.rank_unproven(pool)] == [4, 2, 3, 1]
+    pool = {1: (0.6, 1), 2: (0.3, 8), 3: (0.3, 3), 4: (0.5, 2)}
+    assert rule.rank_unproven(pool) == [4, 2, 3, 1]
 
 
 # -- the other modes
