@@ -215,7 +215,7 @@ def _constraint(name: str, limit: float | str, baseline: float | None) -> str:
 
 def _noise(dossier: Dossier) -> str:
     spread = dossier.history.spread
-    known = verdict.Noise(spread.ss, spread.nu, spread.identical)
+    known = verdict.Noise.of(spread)
     if not known.known:
         return "How far repeated runs of the same code differ is not known yet."
     if known.sd == 0:

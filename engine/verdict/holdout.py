@@ -23,7 +23,8 @@ def holdout_due(history: History, settings: Holdout, *, ending: bool) -> list[Ro
         return []
     incumbent = history.by_number.get(history.incumbent.number) if history.incumbent is not None else None
     rows = {row.number: row for row in (history.baseline, incumbent) if row is not None}
-    return [row for row in rows.values() if not _settled(history.held_out.get(row.sha, []))]
+    tried = {row.number: history.held_out.get(row.sha, []) for row in rows.values()}
+    return [row for row in rows.values() if not any(tried[row.number]) and len(tried[row.number]) < HOLDOUT_TRIES]
 
 
 def holdout_follows(line: records.Pause | records.Stop, code: int) -> bool:
@@ -38,7 +39,3 @@ def holdout_follows(line: records.Pause | records.Stop, code: int) -> bool:
 def holdout_folder(session: Path, number: int) -> Path:
     """Where its logs go: apart from the run's folder, which agents are shown."""
     return session / _LOGS / f"{number:05d}"
-
-
-def _settled(runs: list[bool]) -> bool:
-    return any(runs) or len(runs) >= HOLDOUT_TRIES

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from autoresearch.state.journal import Spread
-from autoresearch.state.text import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,14 @@ class Noise:
 
     @classmethod
     def pool(cls, arms: Iterable[Sequence[float]]) -> Noise:
-        pooled = Arms()
-        for key, arm in enumerate(arms):
-            for value in arm:
-                pooled.add(key, value)
-        return pooled.noise
+        spread = Spread()
+        for arm in arms:
+            spread.add(arm)
+        return cls.of(spread)
+
+    @classmethod
+    def of(cls, spread: Spread) -> Noise:
+        return cls(spread.ss, spread.nu, spread.identical)
 
     @property
     def sd(self) -> float:
@@ -52,32 +54,6 @@ class Noise:
     @property
     def known(self) -> bool:
         return self.nu > 1 and math.isfinite(self.ss) and (self.ss > 0 or self.identical)
-
-
-@dataclass(slots=True)
-class Arms:
-    """Accumulates `Noise` sample by sample in constant time (Welford's update, per arm)."""
-
-    ss: float = 0.0
-    nu: int = 0
-    identical: bool = True
-    _means: dict[Hashable, tuple[int, float]] = field(default_factory=dict)
-
-    def add(self, arm: Hashable, value: float) -> None:
-        value = numbers.cut(value)
-        count, mean = self._means.get(arm, (0, value))
-        count += 1
-        change = value - mean
-        mean += change / count
-        self._means[arm] = (count, mean)
-        self.ss += change * (value - mean)
-        self.nu += count > 1
-        if change != 0:
-            self.identical = False
-
-    @property
-    def noise(self) -> Noise:
-        return Noise(self.ss, self.nu, self.identical)
 
 
 def mean(values: Sequence[float]) -> float:

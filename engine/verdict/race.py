@@ -31,10 +31,7 @@ def noise_of(history: History) -> Noise:
 
     A line of an older version holds none; then it is the segment's as it is now.
     """
-    spread = history.spread
-    if history.open is not None and history.open.noise is not None:
-        spread = history.open.noise
-    return Noise(ss=spread.ss, nu=spread.nu, identical=spread.identical)
+    return Noise.of((history.open and history.open.noise) or history.spread)
 
 
 def judge_open(
@@ -45,16 +42,16 @@ def judge_open(
     assert opened is not None
     assert waiting is not None
     samples = opened.of("candidate")
-    limits = rule.constraint_limits(constraints, history.baseline_metrics)
+    broken = rule.violated(constraints, history.baseline_metrics, means_of(samples))
     return rule.judge(
         values_of(samples),
         history.incumbent_values(),
         noise,
         settings,
-        between=_incumbent_last(opened),
+        between=[sample.arm for sample in usable(opened.samples)][-1:] == ["incumbent"],
         net_lines=waiting.net_lines,
         bundle=bool(waiting.bundle),
-        violated=rule.violated(limits, means_of(samples)) if samples else "",
+        violated=broken if samples else "",
         flags=opened.flags,
         earlier=history.estimates,
         version=opened.version,
@@ -68,7 +65,8 @@ def experiment_line(
     decision = reached.decision
     samples = usable(opened.of("fresh") if reached.status == "keep" else []) or usable(opened.of("candidate"))
     values = values_of(samples)
-    status = _status(reached, bool(values))
+    unmeasured = not values and reached.status in ("keep", "discard")  # nothing to keep or to discard
+    status: Status = "crash" if unmeasured else reached.status
     flags = _flags(opened, decision, touched)
     asi = {"hypothesis": waiting.hypothesis} if waiting and waiting.hypothesis else {}
     if status != "keep":
@@ -117,16 +115,6 @@ def means_of(samples: list[SampleRow]) -> dict[str, float]:
     measured = usable(samples)
     names = set.intersection(*(set(sample.metrics) for sample in measured)) if measured else ()
     return {name: mean_of([sample.metrics[name] for sample in measured]) for name in sorted(names)}
-
-
-def _incumbent_last(opened: Open) -> bool:
-    """Whether the last sample with a value is the incumbent's."""
-    return [sample.arm for sample in usable(opened.samples)][-1:] == ["incumbent"]
-
-
-def _status(reached: Verdict, measured: bool) -> Status:
-    """Without a value there is nothing to keep or to discard."""
-    return "crash" if not measured and reached.status in ("keep", "discard") else reached.status
 
 
 def _flags(opened: Open, decision: rule.Decision | None, touched: Sequence[Flag]) -> tuple[Flag, ...]:

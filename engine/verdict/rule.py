@@ -358,39 +358,25 @@ def _single(case: _Case) -> Decision:
     return case.discard("single")
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One line of `[constraints]`, made absolute by the baseline."""
+def violated(constraints: Mapping[str, float | str], baseline: Mapping[str, float], means: Mapping[str, float]) -> str:
+    """Which constraints the means exceed, as part of a sentence; "" when none. A missing metric exceeds its limit.
 
-    metric: str
-    value: float
-    upper: bool
-
-
-def constraint_limits(constraints: Mapping[str, float | str], baseline_means: Mapping[str, float]) -> tuple[Limit, ...]:
-    """`constraints` as the config writes them. Raises ValueError when the baseline lacks a metric a factor needs."""
-    limits = []
+    `constraints` are as the config writes them. Raises ValueError when the baseline lacks a metric a factor needs.
+    """
+    broken = []
     for name, text in constraints.items():
-        parsed = bound(text)
-        if parsed.of_baseline and name not in baseline_means:
+        limit = bound(text)
+        if limit.of_baseline and name not in baseline:
             raise ValueError(
                 f"constraints.{name} is relative to the baseline, which has no {name}: print it, or remove it"
             )
-        limits.append(Limit(name, parsed.limit(baseline_means.get(name, 0.0)), parsed.upper))
-    return tuple(limits)
-
-
-def violated(limits: Sequence[Limit], means: Mapping[str, float]) -> str:
-    """Which limits the means exceed, as part of a sentence; "" when none. A missing metric exceeds its limit."""
-    broken = []
-    for limit in limits:
-        mean_of_runs = means.get(limit.metric)
-        if mean_of_runs is None:
-            broken.append(f"{limit.metric} has no value")
-        elif limit.upper and not mean_of_runs <= limit.value:
-            broken.append(f"{limit.metric} {_beside(mean_of_runs, limit.value)} is above its limit of {_plain(limit)}")
-        elif not limit.upper and not mean_of_runs >= limit.value:
-            broken.append(f"{limit.metric} {_beside(mean_of_runs, limit.value)} is below its limit of {_plain(limit)}")
+        value, base = means.get(name), baseline.get(name, 0.0)
+        if value is None:
+            broken.append(f"{name} has no value")
+        elif not limit.holds(value, base):
+            most, side = limit.limit(base), "above" if limit.upper else "below"
+            shown = numbers.metric(value, abs(value - most) or None)  # with enough digits to be told from its limit
+            broken.append(f"{name} {shown} is {side} its limit of {numbers.metric(most)}")
     return " and ".join(broken)
 
 
@@ -420,15 +406,6 @@ def describe_baseline(values: Sequence[float], spread: float) -> str:
         return f"{numbers.metric(values[0])} in each of {len(values)} runs: no noise"
     noise = numbers.metric(spread, spread)
     return f"{numbers.metric(mean(values), spread)} on average of {len(values)} runs, which differ by {noise} (one sd)"
-
-
-def _beside(value: float, limit: float) -> str:
-    """A value with enough digits to be told from its limit."""
-    return numbers.metric(value, abs(value - limit) or None)
-
-
-def _plain(limit: Limit) -> str:
-    return numbers.metric(limit.value)
 
 
 def _agree(values: Sequence[float]) -> bool:

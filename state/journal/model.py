@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -205,7 +206,7 @@ class Spread:
     identical: bool = True
     """Every repeat agreed with the first of its arm so far."""
 
-    def add(self, values: list[float]) -> None:
+    def add(self, values: Sequence[float]) -> None:
         if len(values) < 2:
             return
         self.nu += len(values) - 1

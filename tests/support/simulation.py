@@ -12,9 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from autoresearch.engine.verdict import rule
-from autoresearch.engine.verdict.noise import Arms
-from autoresearch.state.journal import WINDOW
+from autoresearch.engine.verdict import Noise, rule
+from autoresearch.state.journal import WINDOW, Spread
 
 BUDGET = 400
 
@@ -59,7 +58,7 @@ class Session:
     def __init__(self, rng: random.Random, ideas: Ideas, settings: rule.Settings) -> None:
         self.rng, self.ideas, self.settings = rng, ideas, settings
         self.outcome = Outcome()
-        self.arms = Arms()
+        self.spread = Spread()
         self.window: deque[tuple[int | None, float]] = deque(maxlen=WINDOW)
         self.level = 0.0
         self.incumbent = 0
@@ -71,7 +70,7 @@ class Session:
 
     def run(self) -> Outcome:
         values = [self.measure(self.level, self.incumbent) for _ in range(self.settings.baseline_runs)]
-        self.fold("baseline", values)
+        self.spread.add(values)
         self.baseline = self.reported = self.lowest = sum(values) / len(values)
         try:
             while True:
@@ -92,15 +91,11 @@ class Session:
         self.window.append((name, value))
         return value
 
-    def fold(self, arm: str, values: list[float]) -> None:
-        for value in values:
-            self.arms.add((arm, self.tried), value)
-
     def experiment(self) -> None:
         self.tried += 1
         effect, bundle = self.next_change()
         decision, values = self.race(self.level - effect, bundle)
-        self.fold("race", values)
+        self.spread.add(values)
         if not bundle:
             self.outcome.ideas += 1
             self.outcome.nulls += effect <= 0
@@ -123,7 +118,7 @@ class Session:
         return sum(self.effects[number] for number in chosen), True
 
     def race(self, level: float, bundle: bool) -> tuple[rule.Decision, list[float]]:
-        noise, values, between = self.arms.noise, list[float](), False
+        noise, values, between = Noise.of(self.spread), list[float](), False
         while True:
             recent = [value for name, value in self.window if name == self.incumbent]
             decision = rule.judge(values, recent, noise, self.settings, between=between, bundle=bundle)
@@ -142,7 +137,7 @@ class Session:
         self.outcome.null_keeps += effect <= 0 and not bundle
         self.outcome.bundle_keeps += bundle
         fresh = [self.measure(self.level, self.incumbent) for _ in range(self.settings.fresh_runs)]
-        self.fold("fresh", fresh)
+        self.spread.add(fresh)
         self.reported = sum(fresh) / len(fresh)
         self.lowest = min(self.lowest, self.reported)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.engine.verdict import Noise, Settings, judge
-from autoresearch.engine.verdict.noise import Arms, student_t
+from autoresearch.engine.verdict.noise import student_t
 
 values = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
 
@@ -26,19 +26,12 @@ def test_a_trace_of_rounding_in_the_sum_of_squares_is_no_noise() -> None:
 
 
 @given(st.lists(st.lists(values, max_size=6), max_size=5))
-def test_accumulating_sample_by_sample_gives_the_pooled_noise(arms: list[list[float]]) -> None:
-    accumulated = Arms()
-    longest = max(map(len, arms), default=0)
-    for k in range(longest):
-        for key, arm in enumerate(arms):
-            if k < len(arm):
-                accumulated.add(key, arm[k])
+def test_the_noise_of_arms_is_pooled(arms: list[list[float]]) -> None:
     expected = math.fsum(statistics.variance(arm) * (len(arm) - 1) for arm in arms if len(arm) > 1)
-    noise = accumulated.noise
+    noise = Noise.pool(arms)
     assert noise.nu == sum(len(arm) - 1 for arm in arms if arm)
     assert noise.ss == pytest.approx(expected, rel=1e-6, abs=1e-3)
     assert noise.identical == all(value == arm[0] for arm in arms for value in arm)
-    assert Noise.pool(arms).ss == pytest.approx(noise.ss, rel=1e-9)
 
 
 def test_s_is_inflated_for_few_repeats() -> None:

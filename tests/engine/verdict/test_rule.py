@@ -240,16 +240,17 @@ def test_an_unproven_gain_over_a_constraint_does_not_wait_for_a_bundle() -> None
 
 
 def test_constraints_are_made_absolute_by_the_baseline() -> None:
-    limits = rule.constraint_limits({"ram": "1.2x", "size": 10, "accuracy": ">= 30"}, {"ram": 100.0})
-    assert rule.violated(limits, {"ram": 120.0, "size": 10.0, "accuracy": 30.0}) == ""
+    limits, base = {"ram": "1.2x", "size": 10, "accuracy": ">= 30"}, {"ram": 100.0}
+    assert rule.violated(limits, base, {"ram": 120.0, "size": 10.0, "accuracy": 30.0}) == ""
     assert (
-        rule.violated(limits, {"ram": 120.5, "size": 10.0, "accuracy": 30.0}) == "ram 120.50 is above its limit of 120"
+        rule.violated(limits, base, {"ram": 120.5, "size": 10.0, "accuracy": 30.0})
+        == "ram 120.50 is above its limit of 120"
     )
-    both = rule.violated(limits, {"ram": 100.0, "size": 11.0, "accuracy": 20.0})
+    both = rule.violated(limits, base, {"ram": 100.0, "size": 11.0, "accuracy": 20.0})
     assert both == "size 11.0 is above its limit of 10 and accuracy 20 is below its limit of 30"
-    assert "accuracy has no value" in rule.violated(limits, {"ram": 1.0, "size": 1.0})
+    assert "accuracy has no value" in rule.violated(limits, base, {"ram": 1.0, "size": 1.0})
     with pytest.raises(ValueError, match=r"constraints\.ram"):
-        rule.constraint_limits({"ram": "1.2x"}, {})
+        rule.violated({"ram": "1.2x"}, {}, {})
 
 
 def test_the_pool_ranks_estimates_from_one_run_lower() -> None:
