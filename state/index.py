@@ -12,15 +12,17 @@ to write.
 from __future__ import annotations
 
 import atexit
+import functools
 import hashlib
 import os
 import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +55,6 @@ class IndexBusy(Exception):
     """Another process has been writing the index for half a minute."""
 
 
-class _Broken(sqlite3.DatabaseError):
-    """The database is of another version or cut off."""
-
-    sqlite_errorname = "SQLITE_CORRUPT"
-
-
 @dataclass(frozen=True, slots=True)
 class Hit:
     """An experiment that was found. Texts are on one line, without control characters."""
@@ -85,21 +81,16 @@ def find_experiments(
     words: str,
     limit: int = 20,
     *,
-    status: str = "",
-    category: str = "",
-    cause: str = "",
-    where: str = "",
     sessions: Collection[str] = (),
+    **filters: str,
 ) -> list[Hit]:
     """`refresh` and `search`; damage that only the search meets is repaired too. Raises IndexBusy."""
-    chosen: dict[str, Any] = {"status": status, "category": category, "cause": cause, "where": where}
-    chosen["sessions"] = sessions
     place = refresh_index(db_path, journals)
     try:
-        return search(place, words, limit, **chosen)
+        return search(place, words, limit, sessions=sessions, **filters)
     except sqlite3.DatabaseError as error:
         place = _mended(place, journals, error)
-        return search(place, words, limit, **chosen)
+        return search(place, words, limit, sessions=sessions, **filters)
 
 
 def refresh_index(db_path: Path, journals: Mapping[str, Path]) -> Path:
@@ -226,16 +217,12 @@ def _rebuild(path: Path, journals: Mapping[str, Path]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+@functools.cache
 def _temporary(path: Path) -> Path:
     """A database of this process alone, the same for the same path."""
-    if path not in _temporaries:
-        folder = tempfile.mkdtemp(prefix="autoresearch-index-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        _temporaries[path] = Path(folder) / "index.db"
-    return _temporaries[path]
-
-
-_temporaries: dict[Path, Path] = {}
+    folder = tempfile.mkdtemp(prefix="autoresearch-index-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder) / "index.db"
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -243,7 +230,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
-    """False for a database without tables. Raises _Broken when its version or its size is wrong."""
+    """False for a database without tables. Raises sqlite3.DatabaseError when its version or its size is wrong."""
     (version,) = connection.execute("pragma user_version").fetchone()
     tables = connection.execute("select count(*) from sqlite_master").fetchone()[0]
     if not version and not tables:
@@ -251,7 +238,7 @@ def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
     (pages,) = connection.execute("pragma page_count").fetchone()
     (size,) = connection.execute("pragma page_size").fetchone()
     if version != VERSION or path.stat().st_size < pages * size:
-        raise _Broken
+        raise sqlite3.DatabaseError("the database is of another version or cut off")
     return True
 
 
@@ -303,7 +290,7 @@ def _update(connection: sqlite3.Connection, journals: Mapping[str, Path]) -> Non
     from sqlite_utils import Database
 
     connection.execute("begin immediate")
-    try:
+    with connection:  # commits, or rolls back after an error
         db = Database(connection)
         if not connection.execute("select count(*) from sqlite_master").fetchone()[0]:
             _create(db)
@@ -312,11 +299,6 @@ def _update(connection: sqlite3.Connection, journals: Mapping[str, Path]) -> Non
             _forget(db, session)
         for session, path in journals.items():
             _read(db, session, path, known.get(session))
-        connection.execute("commit")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("rollback")
-        raise
 
 
 def _create(db: Any) -> None:
@@ -339,7 +321,8 @@ def _read(db: Any, session: str, path: Path, known: _Source | None) -> None:
         _forget(db, session)
         start = 0
     reader = Reader(path, start)
-    for batch in _batches(_found(reader)):
+    found = _found(reader)
+    while batch := list(islice(found, _BATCH)):
         _store(db, session, batch)
     row = {"session": session, "offset": reader.offset, "size": size}
     db["sources"].upsert({**row, "fingerprint": _fingerprint(path, reader.offset)}, pk="session")
@@ -357,18 +340,6 @@ def _found(reader: Reader) -> Iterator[records.Experiment | records.Lesson]:
             continue
         assert isinstance(record, (records.Experiment, records.Lesson))
         yield record
-
-
-def _batches(
-    found: Iterable[records.Experiment | records.Lesson],
-) -> Iterator[list[records.Experiment | records.Lesson]]:
-    batch: list[records.Experiment | records.Lesson] = []
-    for record in found:
-        batch.append(record)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    yield batch
 
 
 def _store(db: Any, session: str, batch: list[records.Experiment | records.Lesson]) -> None:

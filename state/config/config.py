@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -196,8 +196,7 @@ def loads(text: str, path: str = "config.toml", name: str = "") -> Config:
 
 def from_dict(data: Mapping[str, Any], path: str) -> Config:
     """The config in a decoded TOML document. Raises ConfigError."""
-    reading = validate.Reading(RULES)
-    reading.known = tuple(keys())
+    reading = validate.Reading(RULES, tuple(keys()))
     config = reading.table(Config, data)
     problems = reading.problems + contradictions(reading.values)
     if problems:
@@ -218,11 +217,13 @@ def keys(cls: type[Any] = Config, prefix: str = "") -> Iterator[str]:
 
 def dumps(config: Config) -> str:
     """The whole config as TOML, defaults included: `loads(dumps(c)) == c`."""
-    return _toml(_plain(asdict(config)), {})
+    return _toml(_plain(config), {})
 
 
 def _plain(value: Any) -> Any:
-    """Without None, which TOML does not have, and with lists for tuples."""
+    """Without None, which TOML does not have, with lists for tuples and tables for dataclasses."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, float):
@@ -235,24 +236,27 @@ def sha(config: Config) -> str:
 
     Only what differs from the defaults goes in, so that a newer version with one more key still gives the same hash.
     """
-    part = {key: value for key, value in _set_values(config).items() if key.partition(".")[0] in MEASURING}
+    part = {key: value for key, value in _set_values(config).items() if _measures(key)}
     return hashlib.sha256(orjson.dumps(part, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _set_values(config: Config) -> dict[str, Any]:
     """Dotted keys whose values differ from the defaults."""
-    values: dict[str, Any] = {}
+    return {key: _plain(held) for key, item, held in _held(config) if held != validate.default_of(item)}
+
+
+def _held(config: Config) -> Iterator[tuple[str, Field[Any], Any]]:
+    """Every dotted key with its field and value."""
     for item in fields(config):
         value = getattr(config, item.name)
-        if not is_dataclass(value):
-            if validate.required(item) or value != validate.default_of(item):
-                values[item.name] = _plain(asdict(config)[item.name])
-            continue
-        for inner in fields(value):
-            held = getattr(value, inner.name)
-            if validate.required(inner) or held != validate.default_of(inner):
-                values[f"{item.name}.{inner.name}"] = _plain(held)
-    return values
+        if is_dataclass(value):
+            yield from ((f"{item.name}.{inner.name}", inner, getattr(value, inner.name)) for inner in fields(value))
+        else:
+            yield item.name, item, value
+
+
+def _measures(key: str) -> bool:
+    return key.partition(".")[0] in MEASURING
 
 
 def differences(old: Config, new: Config) -> tuple[dict[str, Any], list[str]]:
@@ -260,26 +264,14 @@ def differences(old: Config, new: Config) -> tuple[dict[str, Any], list[str]]:
 
     A value of None says that the key went back to having none; `with_change` takes it so.
     """
-    applying: dict[str, Any] = {}
-    measuring: list[str] = []
-    for item in fields(Config):
-        before, after = getattr(old, item.name), getattr(new, item.name)
-        pairs = (
-            [(f"{item.name}.{f.name}", getattr(before, f.name), getattr(after, f.name)) for f in fields(after)]
-            if is_dataclass(after)
-            else [(item.name, before, after)]
-        )
-        for key, was, now in pairs:
-            if was != now and item.name in MEASURING:
-                measuring.append(key)
-            elif was != now:
-                applying[key] = _plain(now)
-    return applying, measuring
+    changed = {key: now for (key, _, was), (_, _, now) in zip(_held(old), _held(new), strict=True) if was != now}
+    applying = {key: _plain(now) for key, now in changed.items() if not _measures(key)}
+    return applying, [key for key in changed if _measures(key)]
 
 
 def with_change(config: Config, key: str, value: Any, path: str = "settings") -> Config:
     """The config with one dotted key changed; None takes the key back to its default. Raises ConfigError."""
-    data = _plain(asdict(config))
+    data = _plain(config)
     *tables, leaf = key.split(".")
     place = data
     for table in tables:

@@ -33,11 +33,11 @@ class Unfit(Exception):
 class Reading:
     """One pass over a file: `problems` in the file's order of keys, `values` by dotted key as far as they are good."""
 
-    def __init__(self, rules: Mapping[str, Rule]) -> None:
+    def __init__(self, rules: Mapping[str, Rule], known: tuple[str, ...]) -> None:
         self.rules = rules
+        self.known = known
         self.problems: list[str] = []
         self.values: dict[str, Any] = {}
-        self.known: tuple[str, ...] = ()
 
     def complain(self, key: str, found: str, expected: str) -> None:
         self.problems.append(f"{key}: found {found}, expected {expected}")
