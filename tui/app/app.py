@@ -16,11 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from autoresearch.state.journal import JournalLost
-from autoresearch.tui.actions import requests
-from autoresearch.tui.screens.help import help_of
-from autoresearch.tui.screens.modals import Page
-
 # Read when textual is first imported: five page-ups cost 54 kB to the terminal, 346 kB with smooth scrolling.
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
@@ -30,8 +25,9 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.screen import Screen
 
-from autoresearch.state.journal import records
+from autoresearch.state.journal import JournalLost, records
 from autoresearch.state.session import Heartbeat, Place, Session, SessionError, heartbeat_of
+from autoresearch.tui.actions import requests
 from autoresearch.tui.actions.engines import Detached, Starter
 from autoresearch.tui.app import questions
 from autoresearch.tui.app.engine_watch import EngineWatch
@@ -48,6 +44,8 @@ from autoresearch.tui.look.palette import LIGHT_THEME, THEME, palette_of, textua
 from autoresearch.tui.look.plain_text import AsciiOnly, NoControls
 from autoresearch.tui.look.preferences import THEMES, Preferences
 from autoresearch.tui.screens.dashboard import DashboardScreen
+from autoresearch.tui.screens.help import help_of
+from autoresearch.tui.screens.modals import Page
 from autoresearch.tui.screens.viewer import READS_ONLY
 
 

@@ -91,6 +91,15 @@ def test_at_rest_it_sends_next_to_nothing(tmp_path: Path) -> None:
         terminal.until(lambda: len(terminal.read(4.0)) <= 4 * 1024)
 
 
+def test_nothing_glides() -> None:
+    """Textual reads it when it is first imported, so no import of it may stand before ours is set."""
+    asked = "import autoresearch.tui.app.app as _; from textual import constants as c; "
+    asked += "print(c.SMOOTH_SCROLL, c.TEXTUAL_ANIMATIONS)"
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("TEXTUAL_")}
+    said = subprocess.run([sys.executable, "-c", asked], env=environ, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["False", "none"]
+
+
 def test_a_busy_log_stays_within_the_budget_of_a_slow_line(tmp_path: Path) -> None:
     writer = sessions.running(tmp_path)
     output = writer.session.run(writer.number) / "output.log"
