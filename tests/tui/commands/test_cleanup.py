@@ -16,7 +16,8 @@ from repos import BENCH, TOML, git, make_target, patch, snapshot, write
 from terminals import Terminal
 
 from autoresearch.engine.workspace import places
-from autoresearch.state.session import index, list_sessions, trust
+from autoresearch.state import index
+from autoresearch.state.session import list_sessions, trust
 from autoresearch.tui.cli import cli
 
 
@@ -72,7 +73,7 @@ def test_a_session_is_removed_whole_and_the_users_things_stay(kept: Path) -> Non
 def test_it_says_what_is_lost_and_how_to_keep_the_best(tmp_path: Path) -> None:
     at = told(tmp_path / "repo")
     said = call(at.repo, "delete", "--yes").stdout
-    assert "5 experiments, 2 kept" in said
+    assert "5 experiments, 1 kept" in said
     assert f"git branch nov20-best {at.incumbent[:12]}" in said
     git(at.repo, "branch", "nov20-best", at.incumbent)
 
