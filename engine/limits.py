@@ -48,51 +48,18 @@ KINDS = {
 class Progress:
     """Where a session stands. `started` and `now` are aware local times."""
 
-    experiments: int
-    """Finished in this session, the baseline included."""
-    call_experiments: int
-    """Finished by this call."""
-    max_experiments: int | None
-    """This call's `--max-experiments`."""
-    hours: float
-    """Of a running engine, over all calls."""
+    history: History
     started: datetime
     """When this engine started."""
     now: datetime
-    dollars: float
-    tokens: int
-    best: float | None
-    """The incumbent's value."""
-    since_keep: int
     free_mb: float
     """On the fullest of the file systems that are written to."""
     free_at: str = ""
     """A folder on that file system."""
-
-    @staticmethod
-    def of(
-        history: History,
-        started: datetime,
-        now: datetime,
-        free_mb: float,
-        free_at: str = "",
-        call_experiments: int = 0,
-        max_experiments: int | None = None,
-    ) -> Progress:
-        return Progress(
-            experiments=history.measured,
-            call_experiments=call_experiments,
-            max_experiments=max_experiments,
-            hours=history.running_ms / 3_600_000,
-            started=started,
-            now=now,
-            dollars=history.cost_usd,
-            tokens=history.tokens,
-            best=history.incumbent.metric if history.incumbent else None,
-            since_keep=history.since_keep,
-            free_mb=free_mb,
-            free_at=free_at,
-        )
+    call_experiments: int = 0
+    """Finished by this call."""
+    max_experiments: int | None = None
+    """This call's `--max-experiments`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +125,7 @@ def deadline(started: datetime, until: str) -> datetime | None:
 
 
 def _reached(progress: Progress, limits: Limits, metric: Metric, least_free_mb: float) -> Iterator[Reached]:
+    history = progress.history
     if progress.free_mb < least_free_mb:
         free, least = numbers.metric(round(progress.free_mb)), numbers.metric(least_free_mb)
         at = f" at {progress.free_at}" if progress.free_at else ""
@@ -166,15 +134,17 @@ def _reached(progress: Progress, limits: Limits, metric: Metric, least_free_mb: 
             f"only {free} MB of disk are free{at}",
             f"free at least {least} MB there, then `autoresearch resume`",
         )
-    if metric.goal is not None and progress.best is not None and _goal_met(progress.best, metric.goal, metric):
-        best, goal = numbers.metric(progress.best), numbers.metric(metric.goal)
+    best = history.incumbent.metric if history.incumbent else None
+    lower = metric.direction == "lower"
+    if metric.goal is not None and best is not None and (best <= metric.goal if lower else best >= metric.goal):
+        reason = f"goal reached ({metric.name} {numbers.metric(best)}, goal {numbers.metric(metric.goal)})"
         fix = "set another metric.goal in autoresearch.toml, or remove it, then `autoresearch resume`"
-        yield Reached("goal", f"goal reached ({metric.name} {best}, goal {goal})", fix)
+        yield Reached("goal", reason, fix)
     if progress.max_experiments is not None and progress.call_experiments >= progress.max_experiments:
         yield _experiments(progress.max_experiments)
-    if 0 < limits.experiments <= progress.experiments:
+    if 0 < limits.experiments <= history.measured:
         yield _experiments(limits.experiments)
-    if 0 < limits.hours <= progress.hours:
+    if 0 < limits.hours <= history.running_ms / 3_600_000:
         yield Reached(
             "hours",
             f"time limit reached ({limits.hours:g} {'hour' if limits.hours == 1 else 'hours'})",
@@ -183,18 +153,14 @@ def _reached(progress: Progress, limits: Limits, metric: Metric, least_free_mb: 
     if (end := deadline(progress.started, limits.until)) and progress.now.replace(tzinfo=None) >= end:
         fix = "`autoresearch resume` goes on until then tomorrow; `autoresearch limit until HH:MM` sets another time"
         yield Reached("until", f"time of day reached ({limits.until})", fix)
-    if 0 < limits.dollars <= progress.dollars:
-        reason = f"dollar limit reached (${progress.dollars:,.2f} of ${limits.dollars:,.2f} spent)"
+    if 0 < limits.dollars <= history.cost_usd:
+        reason = f"dollar limit reached (${history.cost_usd:,.2f} of ${limits.dollars:,.2f} spent)"
         yield Reached("dollars", reason, _raise("dollars"))
-    if 0 < limits.tokens <= progress.tokens:
-        yield Reached("tokens", f"token limit reached ({progress.tokens:,} of {limits.tokens:,})", _raise("tokens"))
-    if 0 < limits.no_keep <= progress.since_keep:
+    if 0 < limits.tokens <= history.tokens:
+        yield Reached("tokens", f"token limit reached ({history.tokens:,} of {limits.tokens:,})", _raise("tokens"))
+    if 0 < limits.no_keep <= history.since_keep:
         fix = f"`autoresearch steer` it elsewhere and {_raise('no_keep')}"
-        yield Reached("no_keep", f"no keep in {numbers.plural(progress.since_keep, 'experiment')}", fix)
-
-
-def _goal_met(best: float, goal: float, metric: Metric) -> bool:
-    return best <= goal if metric.direction == "lower" else best >= goal
+        yield Reached("no_keep", f"no keep in {numbers.plural(history.since_keep, 'experiment')}", fix)
 
 
 def _experiments(limit: int) -> Reached:

@@ -135,7 +135,7 @@ class Attendant:
         history = self._recorder.history
         free_mb, free_at = self._fullest()
         done, now = len(history.rows) - self._rows_before, datetime.now().astimezone()
-        return Progress.of(history, self._started, now, free_mb, str(free_at), done, self._max_experiments)
+        return Progress(history, self._started, now, free_mb, str(free_at), done, self._max_experiments)
 
     def _fullest(self) -> tuple[float, Path]:
         """(free MB, folder) of the fuller of the two file systems that are written to."""

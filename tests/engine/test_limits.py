@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,21 +17,23 @@ LOSS = Metric("loss")
 NO_LIMITS = Limits(dollars=0)
 
 BUSY = Progress(
-    experiments=500,
-    call_experiments=500,
-    max_experiments=None,
-    hours=900,
-    started=START,
-    now=START + timedelta(days=40),
-    dollars=5000,
-    tokens=10**9,
-    best=0.5,
-    since_keep=400,
-    free_mb=5000,
-)
-QUIET = replace(
-    BUSY, experiments=1, call_experiments=1, hours=0.1, now=START, dollars=0, tokens=0, since_keep=0
+    SimpleNamespace(  # type: ignore[arg-type]
+        measured=500, running_ms=900 * 3_600_000, cost_usd=5000.0, tokens=10**9, since_keep=400,
+        incumbent=SimpleNamespace(metric=0.5),
+    ),
+    started=START, now=START + timedelta(days=40), free_mb=5000, call_experiments=500,
 )  # fmt: skip
+
+
+def but(progress: Progress, *, now: datetime | None = None, **facts: object) -> Progress:
+    """The same with other facts in its history."""
+    history = SimpleNamespace(**{**vars(progress.history), **facts})
+    return replace(progress, history=history, now=now or progress.now)  # type: ignore[arg-type]
+
+
+QUIET = replace(
+    but(BUSY, measured=1, running_ms=360_000, now=START, cost_usd=0.0, tokens=0, since_keep=0), call_experiments=1
+)
 
 
 def test_without_limits_nothing_stops_a_session() -> None:
@@ -40,12 +43,18 @@ def test_without_limits_nothing_stops_a_session() -> None:
 @pytest.mark.parametrize(
     ("limits", "at", "before", "limit", "reason"),
     [
-        (Limits(experiments=8), {"experiments": 8}, {"experiments": 7}, "experiments", "experiment limit reached (8)"),
-        (Limits(hours=2.5), {"hours": 2.5}, {"hours": 2.4}, "hours", "time limit reached (2.5 hours)"),
+        (Limits(experiments=8), {"measured": 8}, {"measured": 7}, "experiments", "experiment limit reached (8)"),
+        (
+            Limits(hours=2.5),
+            {"running_ms": 9_000_000},
+            {"running_ms": 8_640_000},
+            "hours",
+            "time limit reached (2.5 hours)",
+        ),
         (
             Limits(dollars=10),
-            {"dollars": 10.004},
-            {"dollars": 9.999},
+            {"cost_usd": 10.004},
+            {"cost_usd": 9.999},
             "dollars",
             "dollar limit reached ($10.00 of $10.00 spent)",
         ),
@@ -56,7 +65,7 @@ def test_without_limits_nothing_stops_a_session() -> None:
             "tokens",
             "token limit reached (1,200,000 of 1,000,000)",
         ),
-        (Limits(hours=1), {"hours": 1.0}, {"hours": 0.99}, "hours", "time limit reached (1 hour)"),
+        (Limits(hours=1), {"running_ms": 3_600_000}, {"running_ms": 3_564_000}, "hours", "time limit reached (1 hour)"),
         (Limits(no_keep=20), {"since_keep": 20}, {"since_keep": 19}, "no_keep", "no keep in 20 experiments"),
         (
             Limits(until="07:30"),
@@ -70,16 +79,16 @@ def test_without_limits_nothing_stops_a_session() -> None:
 def test_a_limit_is_reached_exactly(
     limits: Limits, at: dict[str, object], before: dict[str, object], limit: str, reason: str
 ) -> None:
-    found = reached(replace(QUIET, **at), limits, LOSS)  # type: ignore[arg-type]
+    found = reached(but(QUIET, **at), limits, LOSS)  # type: ignore[arg-type]
     assert found is not None
     assert (found.limit, found.reason) == (limit, reason)
     assert "autoresearch " in found.fix
-    assert reached(replace(QUIET, **before), limits, LOSS) is None  # type: ignore[arg-type]
+    assert reached(but(QUIET, **before), limits, LOSS) is None  # type: ignore[arg-type]
 
 
 def test_max_experiments_counts_what_this_call_finished() -> None:
     fix = "raise it with `autoresearch limit experiments N`, or run again with --max-experiments"
-    progress = replace(QUIET, experiments=30, call_experiments=8, max_experiments=8)
+    progress = replace(but(QUIET, measured=30), call_experiments=8, max_experiments=8)
     assert reached(progress, NO_LIMITS, LOSS) == Reached("experiments", "experiment limit reached (8)", fix)
     assert reached(replace(progress, call_experiments=7), NO_LIMITS, LOSS) is None
     assert reached(replace(progress, call_experiments=0, max_experiments=0), NO_LIMITS, LOSS) is not None
@@ -97,12 +106,12 @@ def test_max_experiments_counts_what_this_call_finished() -> None:
 )
 def test_the_goal(direction: str, best: float | None, met: bool) -> None:
     metric = Metric("score", direction, goal=0.9)  # type: ignore[arg-type]
-    found = reached(replace(QUIET, best=best), NO_LIMITS, metric)
+    found = reached(but(QUIET, incumbent=best and SimpleNamespace(metric=best)), NO_LIMITS, metric)
     assert (found is not None and found.limit == "goal") is met
 
 
 def test_a_goal_of_zero_is_a_goal() -> None:
-    assert reached(replace(QUIET, best=0.0), NO_LIMITS, Metric("errors", goal=0.0)) is not None
+    assert reached(but(QUIET, incumbent=SimpleNamespace(metric=0.0)), NO_LIMITS, Metric("errors", goal=0.0)) is not None
 
 
 def test_a_nearly_full_disk_comes_before_everything_else() -> None:
@@ -133,7 +142,7 @@ def test_until_is_the_next_such_time_after_the_start(started: datetime, until: s
 def test_until_follows_the_wall_clock_through_a_clock_change() -> None:
     """At night the clocks went forward: 07:30 by the clock is half an hour of running earlier or later, never 08:30."""
     now = datetime(2026, 3, 29, 7, 30, tzinfo=timezone(timedelta(hours=3)))
-    found = reached(replace(QUIET, now=now), replace(NO_LIMITS, until="07:30"), LOSS)
+    found = reached(but(QUIET, now=now), replace(NO_LIMITS, until="07:30"), LOSS)
     assert found is not None
     assert found.limit == "until"
 

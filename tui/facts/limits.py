@@ -60,6 +60,6 @@ def used_up(history: History, bounds: dict[str, Any]) -> Reached | None:
     if history.open is not None:
         return None
     now = datetime.now().astimezone()
-    progress = Progress.of(history, now, now, free_mb=0.0)
+    progress = Progress(history, now, now, free_mb=0.0)
     set_now = with_values(Limits(), {name: value for name, value in bounds.items() if name != "until"})
     return reached(progress, set_now, Metric(name=""), least_free_mb=0.0)
