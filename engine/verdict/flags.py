@@ -95,7 +95,7 @@ def touched(diff: str, score: re.Pattern[str] | None) -> tuple[Flag, ...]:
 
     `score` tells what writes the score; None where `evaluate` prints it, out of reach of the diff.
     """
-    patterns = {"seed": _SEED, "budget": _BUDGET, "score": score}
+    patterns = {"seed": _pattern(_SEED), "budget": _pattern(_BUDGET), "score": score}
     added: dict[str, list[_Touch]] = {code: [] for code in (*patterns, "long")}
     removed: dict[str, list[_Touch]] = {code: [] for code in added}
     for looked_at, (sign, path, number, line) in enumerate(_changed(diff), 1):
@@ -124,8 +124,7 @@ def prints_score(source: str, score: re.Pattern[str]) -> bool:
 
 _ASSIGN = r"\s*(?::[^=\n]{0,40})?[-+*/%&|^?]{0,2}(?<![=!<>])=(?!=)\s*"
 _NAME = r"(?:(?:\w+_)?(?:seed|random_state)|(?-i:[a-z]\w{0,30}Seed))"
-_SEED = re.compile(
-    rf"""
+_SEED = rf"""
       \bAUTORESEARCH_SEED\b .*
     | \b(?:manual_seed(?:_all)?|set_seed|seed_everything|set_random_seed|seed_all|RandomState|default_rng
         |PCG64(?:DXSM)?|MT19937|Philox|SFC64|SeedSequence|random\.Random|new[ ]Random|random\.key|PRNGKey
@@ -137,16 +136,13 @@ _SEED = re.compile(
     | ["']{_NAME}["'] \s*(?::|\]\s*=(?!=))\s* [^,}}\n]+
     | \#\s*define \s+ {_NAME} \s .*
     | --(?:random-)?seed\b [\s=]* \S*
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+    """
 _LIMIT = (
     r"(?:time_?budget\w*|budget(?:_?(?:s|sec|secs|seconds|ms|min|minutes|time))?"
     r"|max_(?:seconds|wall\w*|runtime)|(?:wall|wall_?clock|time)_?limit\w*)"
 )
 _CLOCK = r"(?:time|perf_counter|monotonic|process_time)(?:_ns)?"
-_BUDGET = re.compile(
-    rf"""
+_BUDGET = rf"""
       \bAUTORESEARCH_BUDGET\w* .*
     | (?<![\w.]) {_LIMIT} \b {_ASSIGN} [^,)\n;]+
     | [<>]=? \s* (?:\w{{1,40}}\.){{0,3}} {_LIMIT} \b [^:\n]*
@@ -156,9 +152,7 @@ _BUDGET = re.compile(
     | \b(?:datetime\.)?datetime(?:\.now)? {_ASSIGN} (?:type|lambda|class)\b .*
     | \bsys\.modules\[\s*["']time["']\s*\] .*
     | \b(?:freeze_time|libfaketime|clock_settime) \b .*
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+    """
 
 
 _FILE = re.compile(r'\+\+\+ "?(?:b/)?(.*?)"?\t?$')
@@ -200,6 +194,12 @@ _COMMENTS = {
     **dict.fromkeys((".f90", ".f95", ".f"), "!"),
 }  # fmt: skip
 """How a line of comment begins, where it does not begin with #."""
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Compiled when a diff is looked at, not when a journal is read."""
+    return re.compile(text, re.VERBOSE | re.IGNORECASE)
 
 
 @cache

@@ -22,6 +22,8 @@ from autoresearch.state.text import clean_line
 
 @dataclass(frozen=True, slots=True)
 class Metric:
+    """What is optimised, and which way."""
+
     name: str
     direction: Literal["lower", "higher"] = "lower"
     unit: str = ""
@@ -32,6 +34,8 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
+    """What an agent may edit, and which inputs are linked."""
+
     edit: tuple[str, ...]
     """Anchored globs in git's :(glob) meaning, relative to the toml's folder; a leading `!` excludes."""
     link: tuple[str, ...] = ()
@@ -39,6 +43,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
+    """How a candidate is run, and how its number is read."""
+
     run: str | tuple[str, ...]
     """A string goes through bash, a list is the argument vector."""
     setup: str | tuple[str, ...] = ""
@@ -66,6 +72,8 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
+    """A command that must pass before a better metric counts."""
+
     run: str | tuple[str, ...]
     when: Literal["better", "before"] = "better"
     timeout_s: float = 300.0
@@ -73,12 +81,16 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
+    """A command whose number no agent sees."""
+
     run: str | tuple[str, ...] = ""
     when: Literal["end", "keeps"] = "end"
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictSettings:
+    """How sure a keep has to be."""
+
     mode: Literal["race", "fast", "single"] = "race"
     odds: float = 10.0
     baseline_runs: int = 4
@@ -88,6 +100,8 @@ class VerdictSettings:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
+    """Who makes proposals, and with what means."""
+
     kind: Literal["auto", "claude", "command", "tuner", "replay"] = "auto"
     model: str = "claude-opus-5-5"
     ahead: int | None = None
@@ -106,6 +120,8 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """When a session ends by itself; 0 is no limit."""
+
     experiments: int = 0
     hours: float = 0.0
     until: str = ""
@@ -117,11 +133,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
+    """What is called when something happens."""
+
     command: str | tuple[str, ...] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
+    """One autoresearch.toml, checked."""
+
     name: str
     metric: Metric
     scope: Scope

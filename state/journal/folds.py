@@ -132,12 +132,15 @@ def _intent(model: Model, at: int, data: dict[str, Any]) -> None:
 
 def _sample(model: Model, at: int, data: dict[str, Any]) -> None:
     get, k = data.get, int(data["k"])
+    metrics = get("metrics") or {}
     sample = SampleRow(
-        data["sha"], data["arm"], k, int(get("seed", k)), finite(get("metric")), get("metrics") or {}, get("cause"),
+        data["sha"], data["arm"], k, int(get("seed", k)), finite(get("metric")), metrics, get("cause"),
         get("detail", ""), get("duration_s") or 0.0, at,
     )  # fmt: skip
     model.measured_s += sample.duration_s
-    model.cost_usd += _printed_usd(model, sample)
+    printed = metrics.get("cost_usd")
+    if printed is not None and not model.self_scored:  # where code in scope prints it, it counts for nothing
+        model.cost_usd += min(max(0.0, finite(printed) or 0.0), _PRINTED_USD)
     if sample.arm == "holdout":
         _held_out(model, sample, get("experiment"))
         return
@@ -155,14 +158,6 @@ def _sample(model: Model, at: int, data: dict[str, Any]) -> None:
         # A candidate's race is selected for being lucky when it wins, so it never counts as the incumbent's.
         counts = sample.arm in ("incumbent", "fresh") or (opened is not None and opened.proposal is None)
         model.recent.append((sample.sha, sample.metric, counts))
-
-
-def _printed_usd(model: Model, sample: SampleRow) -> float:
-    """What a run says that it cost. Never below 0; where code in scope prints it, it counts for nothing."""
-    printed = sample.metrics.get("cost_usd")
-    if printed is None or model.self_scored:
-        return 0.0
-    return min(max(0.0, finite(printed) or 0.0), _PRINTED_USD)
 
 
 def _held_out(model: Model, sample: SampleRow, number: Any) -> None:

@@ -6,6 +6,7 @@ what the file has gained; 10,000 experiments are to open in half a second.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -61,28 +62,30 @@ class History(Model):
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             self.problems.append((self.lines, f"a bad {kind or 'experiment'} line: {error}"))
             return
-        self._tick(kind, data)
+        stamp = data.get("timestamp")
+        if isinstance(stamp, (int, float)):
+            self._tick(kind, int(stamp), data.get("request"))
 
     def load(self, path: Path) -> History:
-        reader = Reader(path, self.offset)
-        for at, line in reader.lines():
-            self.feed(at, line)
+        collects = gc.isenabled()
+        gc.disable()  # all that is made here stays
+        try:
+            for at, line in Reader(path, self.offset).lines():
+                self.feed(at, line)
+        finally:
+            if collects:
+                gc.enable()
         return self
 
-    def _tick(self, kind: str | None, data: dict[str, Any]) -> None:
-        stamp = data.get("timestamp")
-        if not isinstance(stamp, (int, float)):
-            return
-        stamp = int(stamp)
-        request = data.get("request")
+    def _tick(self, kind: str | None, stamp: int, request: Any) -> None:
         if isinstance(request, str):
             self.requests.add(request)
-        inside = kind not in OUTSIDE
-        if kind == "resume" or not self.last_ms:
+        last = self.last_ms
+        if kind == "resume" or not last:
             self.started_ms = self.started_ms or stamp
-        elif inside and stamp > self.last_ms and self.control.state == "running":
-            self.running_ms += stamp - self.last_ms
-        if inside and stamp > self.last_ms:
+        if stamp > last and kind not in OUTSIDE:
+            if last and kind != "resume" and self.control.state == "running":
+                self.running_ms += stamp - last
             self.last_ms = stamp
 
     # -- questions

@@ -187,6 +187,8 @@ class Waiting:
 
 @dataclass(slots=True)
 class Incumbent:
+    """The kept experiment that the next proposal starts from."""
+
     number: int
     sha: str
     metric: float | None
@@ -228,6 +230,8 @@ class Spread:
 
 @dataclass(slots=True)
 class IdeaState:
+    """An idea, and what has become of it."""
+
     id: str
     text: str
     by: str
@@ -239,6 +243,8 @@ class IdeaState:
 
 @dataclass(slots=True)
 class DeadEndState:
+    """A dead end that somebody wrote down."""
+
     id: str
     text: str
     list: str

@@ -13,13 +13,23 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import orjson
 
 from autoresearch.state.text import numbers
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as _line
+else:
+    from dataclasses import dataclass
+
+    def _line(*, frozen, **options):
+        """Frozen for the type checker alone: methods that refuse at run time would make every start slower."""
+        return dataclass(repr=False, **options)
+
 
 Status = Literal["keep", "discard", "crash", "checks_failed"]
 Arm = Literal["candidate", "incumbent", "fresh", "holdout"]
@@ -59,7 +69,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Header:
     """Opens a segment: a stretch of the session whose numbers compare."""
 
@@ -96,7 +106,7 @@ class Header:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """An in-scope diff with its hypothesis, committed under `refs/autoresearch/<session>/p<id>`."""
 
@@ -135,7 +145,7 @@ class Proposal:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
     """A waiting proposal that will not be measured: it no longer merged onto a new incumbent, or was given up."""
 
@@ -146,7 +156,7 @@ class Withdrawn:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Intent:
     """The experiment's number is given here. Written again with `attempt` + 1 when an engine that died is followed."""
 
@@ -167,7 +177,7 @@ class Intent:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One run of the measure commands on one commit in a slot, and what it yielded."""
 
@@ -197,7 +207,7 @@ class Sample:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """A finished experiment with its verdict. A `metric` of 0 can mean "no value" (pi's convention): see `value`."""
 
@@ -235,8 +245,10 @@ class Experiment:
         return value_of({"metric": self.metric, "status": self.status, "cause": self.cause, "verdict": self.verdict})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Lesson:
+    """Why it came out so, in the agent's words."""
+
     type: ClassVar[str] = "lesson"
 
     experiment: int
@@ -246,7 +258,7 @@ class Lesson:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Idea:
     """Something to try. A line with a known id changes that idea's text or order, or restores it after a veto.
 
@@ -266,8 +278,10 @@ class Idea:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Veto:
+    """An idea, a dead end or a note is taken back."""
+
     type: ClassVar[str] = "veto"
 
     id: str
@@ -277,7 +291,7 @@ class Veto:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class DeadEnd:
     """Something that failed and why. `list` is `refuted`, `unproven` or `crashed`."""
 
@@ -295,8 +309,10 @@ class DeadEnd:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Note:
+    """What somebody wants to be remembered."""
+
     type: ClassVar[str] = "note"
 
     id: str
@@ -306,7 +322,7 @@ class Note:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Steer:
     """A message from a person to the agent, given with the next brief."""
 
@@ -318,7 +334,7 @@ class Steer:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Pause:
     """The engine ended on purpose. `limit` names the limit that was reached, if one was."""
 
@@ -332,7 +348,7 @@ class Pause:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Resume:
     """An engine started."""
 
@@ -343,7 +359,7 @@ class Resume:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Stop:
     """The engine was stopped; an experiment may be open and goes on at its next sample."""
 
@@ -355,7 +371,7 @@ class Stop:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Settings that simply apply: limits, agent, notify. `changes` holds dotted keys and their new values."""
 
@@ -367,7 +383,7 @@ class Settings:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Retry:
     """A person asks for an experiment to be tried again, on the present incumbent; the incumbent itself is measured
     once more."""
@@ -380,7 +396,7 @@ class Retry:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Overrule:
     """A person decides against the verdict: "keep" re-applies the experiment's commit, "discard" reverts it."""
 
@@ -394,7 +410,7 @@ class Overrule:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Warn:
     """Something a person should see; `code` lets a screen keep one line per kind."""
 
@@ -406,7 +422,7 @@ class Warn:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Fault:
     """An error of the engine or of its surroundings, with what to do about it."""
 
@@ -418,7 +434,7 @@ class Fault:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class AgentEvent:
     """An agent session began or ended, or reported usage."""
 
@@ -433,7 +449,7 @@ class AgentEvent:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_line(frozen=True, slots=True, kw_only=True)
 class Other:
     """A line of a type this version does not know, as it was read."""
 

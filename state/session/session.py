@@ -11,7 +11,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -184,7 +183,7 @@ class Session:
     def ask(self, kind: str, **args: Any) -> Request:
         """Put a request into the inbox; the engine obeys it within a second, or at its next start."""
         request = Request(
-            id=f"{records.now_ms()}-{secrets.token_hex(4)}", kind=kind, args=args, timestamp=records.now_ms()
+            id=f"{records.now_ms()}-{os.urandom(4).hex()}", kind=kind, args=args, timestamp=records.now_ms()
         )
         self.inbox.mkdir(mode=0o700, exist_ok=True)
         write_atomic(self.inbox / f"{request.id}.json", orjson.dumps(asdict(request)))
