@@ -16,7 +16,7 @@ from autoresearch.engine.brief.dossier import Dossier, Output, SourceFile, Words
 from autoresearch.engine.brief.outline import outline
 from autoresearch.engine.brief.quotes import numbered, printed, quoted, said
 from autoresearch.state.config import bound
-from autoresearch.state.text import numbers
+from autoresearch.state.text import listed, numbers
 
 CATEGORIES = ("architecture", "optimizer", "schedule", "data", "regularization", "numerics", "systems",
               "simplification", "other")  # fmt: skip
@@ -309,9 +309,8 @@ def _files(dossier: Dossier, room: int) -> Iterator[str]:
     yield f"As they stand in {whose} (the number and the tab before each line are ours):\n"
     whole = _whole(files, room)
     if len(files) > len(whole):
-        names = [f"{said(file.path, 120)} ({file.size:,} bytes)" for file in files[:_LISTED_FILES]]
-        more = f" and {len(files) - _LISTED_FILES} more" if len(files) > _LISTED_FILES else ""
-        yield f"All {len(files)}: {', '.join(names)}{more}.\n"
+        names = [f"{said(file.path, 120)} ({file.size:,} bytes)" for file in files]
+        yield f"All {len(files)}: {listed(names, _LISTED_FILES)}.\n"
     for file in (*(file for file in files if file.path in whole), *(file for file in files if file.path not in whole)):
         if file.path in whole:
             yield f"### {said(file.path, 120)}\n\n{whole[file.path]}\n"

@@ -14,8 +14,7 @@ from autoresearch.engine.git import Git
 from autoresearch.engine.workspace import FIXED, Scope, check_git, head_of, uncommitted
 from autoresearch.state.config import Config
 from autoresearch.state.session import CONFIG_FILE, Place, SessionError, list_sessions
-
-_NAMED = 5
+from autoresearch.state.text import listed, numbers
 
 
 def scope_files(place: Place, config: Config, commit: str) -> list[str]:
@@ -44,10 +43,9 @@ def protected_file(place: Place, config: Config, commit: str) -> str | None:
 
 def _files_of(place: Place, commit: str) -> Iterator[str]:
     """The regular files of a commit in the target's folder, relative to it."""
-    prefix = f"{place.prefix}/" if place.prefix else ""
     for facts, path in Git(place.common_dir).files_of(commit):
-        if path.startswith(prefix) and facts.startswith("100"):
-            yield path.removeprefix(prefix)
+        if path.startswith(place.below) and facts.startswith("100"):
+            yield path.removeprefix(place.below)
 
 
 def _named(config: Config) -> set[str]:
@@ -73,7 +71,9 @@ def git_checks(place: Place, config: Config) -> list[Check]:
         text = "a shallow clone: experiments work, but its older history is not there"
         found.append(Check("git", "note", text, "`git fetch --unshallow` fetches it."))
     changed, untracked = uncommitted(place)
-    found += _uncommitted(changed)
+    if changed := [path for path in changed if Path(path).name != CONFIG_FILE]:
+        text = f"not committed, and so not measured: {listed(changed)}"
+        found.append(Check("git", "warn", text, "Commit what experiments should start from."))
     found += _scope(place, config, head, untracked)
     scored = sessions.scored_by(place, config, head)
     if scored in _SCORED:
@@ -87,24 +87,13 @@ _SCORED = {
 }
 
 
-def _uncommitted(changed: list[str]) -> list[Check]:
-    changed = [path for path in changed if Path(path).name != CONFIG_FILE]
-    if not changed:
-        return []
-    text = f"not committed, and so not measured: {listed(changed)}"
-    return [Check("git", "warn", text, "Commit what experiments should start from.")]
-
-
 def _scope(place: Place, config: Config, head: str, untracked: list[str]) -> list[Check]:
     files = scope_files(place, config, head)
     edit = ", ".join(config.scope.edit)
     if files:
-        count = "1 file" if len(files) == 1 else f"{len(files):,} files"
-        return [Check("scope", "ok", f"{count} may be changed: {listed(files)}")]
+        return [Check("scope", "ok", f"{numbers.plural(len(files), 'file')} may be changed: {listed(files)}")]
     scope = Scope(config.scope.edit, place.prefix)
-    prefix = f"{place.prefix}/" if place.prefix else ""
-    new = [path.removeprefix(prefix) for path in untracked if path.startswith(prefix)]
-    new = [path for path in new if scope.contains(path.rstrip("/"))]
+    new = [path.removeprefix(place.below) for path in untracked if scope.holds(path.rstrip("/"))]
     if new:
         text = f"scope.edit ({edit}) matches no file of the last commit; {listed(new)} is not in git yet"
         return [Check("scope", "fail", text, f"`git add {new[0]}` and commit.")]
@@ -180,8 +169,3 @@ def _command(config: Config, environ: Mapping[str, str]) -> Check:
 def _cost(config: Config) -> str:
     limit = config.limits.dollars
     return f"pauses at ${limit:g} (limits.dollars)" if limit else "no limit in dollars (limits.dollars = 0)"
-
-
-def listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

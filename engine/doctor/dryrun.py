@@ -25,7 +25,6 @@ from autoresearch.engine.doctor.checks import (
     agent_checks,
     confinement_checks,
     git_checks,
-    listed,
     protected_file,
     running_checks,
     scope_files,
@@ -39,7 +38,7 @@ from autoresearch.engine.workspace import Workspace, head_of
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.journal.records import Sample
 from autoresearch.state.session import Command, Place
-from autoresearch.state.text import clean_line, numbers
+from autoresearch.state.text import clean_line, listed, numbers
 
 Finding = Check
 """`name`, `state` (ok, note, warn, fail), `text`, `fix` and `lines`, as of a check of the machine."""

@@ -6,7 +6,6 @@ host, accelerator, protection. A commit that differs in nothing but the target's
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from autoresearch.state.files import write_atomic
 from autoresearch.state.journal import records
 from autoresearch.state.journal.records import Header, Sample, now_ms
 from autoresearch.state.session import CONFIG_FILE, Place
+from autoresearch.state.text import numbers
 
 VALID_H = 3.0
 """Older samples say too little about how warm and how busy the machine is now."""
@@ -53,7 +53,7 @@ def at_hand(place: Place, header: Header | None) -> list[Sample]:
     entry = _read(place).get(place.prefix)
     if header is None or not isinstance(entry, dict):
         return []
-    age_ms = now_ms() - _number(entry.get("timestamp"))
+    age_ms = now_ms() - (numbers.finite(entry.get("timestamp")) or 0)
     if not 0 <= age_ms <= VALID_H * 3600_000 or any(entry.get(key) != getattr(header, key) for key in _KEYS):
         return []
     if not _same_commit(place, str(entry.get("sha")), header.base):
@@ -63,24 +63,21 @@ def at_hand(place: Place, header: Header | None) -> list[Sample]:
 
 def _samples(listed: Any) -> list[Sample]:
     """Good samples of one commit, numbered from 1 without a gap; [] for anything else."""
-    found: list[Sample] = []
-    for data in listed if isinstance(listed, list) else []:
-        with contextlib.suppress(records.MalformedRecord, AttributeError):
-            sample = records.from_json(data)
-            good = isinstance(sample, Sample) and sample.cause is None and sample.metric is not None
-            if isinstance(sample, Sample) and good and sample.k == len(found) + 1 and sample.arm == "candidate":
-                found.append(sample)
-                continue
+    try:
+        found = [record for record in map(records.from_json, listed) if isinstance(record, Sample)]
+    except (records.MalformedRecord, AttributeError, TypeError):
         return []
-    return found
+    numbered = [sample.k for sample in found] == list(range(1, len(listed) + 1))
+    good = all(each.cause is None and each.metric is not None and each.arm == "candidate" for each in found)
+    return found if numbered and good else []
 
 
 def _same_commit(place: Place, kept: str, base: str) -> bool:
     if kept == base:
         return True
     code, out, _ = Git(place.common_dir).attempt("diff-tree", "-r", "-z", "--name-only", "--end-of-options", kept, base)
-    toml = f"{place.prefix}/{CONFIG_FILE}" if place.prefix else CONFIG_FILE
-    return code == 0 and {name for name in out.decode("utf-8", "replace").split("\0") if name} <= {toml}
+    changed = {name for name in out.decode("utf-8", "replace").split("\0") if name}
+    return code == 0 and changed <= {f"{place.below}{CONFIG_FILE}"}
 
 
 def _read(place: Place) -> dict[str, Any]:
@@ -91,7 +88,3 @@ def _read(place: Place) -> dict[str, Any]:
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
         return {}
     return dict(targets) if isinstance(targets, dict) else {}
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0

@@ -100,7 +100,7 @@ def arrived(place: Place, commands: Iterable[Command]) -> frozenset[Command]:
     moves = _moves(place)
     if not remote and not any(_BROUGHT.match(move.said) for move in moves):
         return frozenset()
-    versions = _Versions(git, f"{place.prefix}/{CONFIG_FILE}" if place.prefix else CONFIG_FILE)
+    versions = _Versions(git, f"{place.below}{CONFIG_FILE}")
     elsewhere = versions.at(["HEAD", "FETCH_HEAD", *remote])
     asked = {command for command in commands if command in set().union(*elsewhere)}
     return frozenset(asked - _written_here(moves, versions) if asked else ())

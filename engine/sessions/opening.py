@@ -178,7 +178,7 @@ def refuse_unseen_files(place: Place, config: Config) -> None:
     for key in ("setup", "build", "run", "evaluate"):
         for word in workspace.words_of(getattr(config.measure, key)):
             path = Path(word).as_posix()
-            inside = f"{place.prefix}/{path}" if place.prefix else path
+            inside = f"{place.below}{path}"
             hit = any(inside == u or (u.endswith("/") and inside.startswith(u)) for u in untracked)
             if hit and path.split("/")[0] not in linked and path not in linked:
                 raise SessionError(

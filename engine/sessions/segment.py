@@ -13,6 +13,7 @@ from autoresearch.state import files
 from autoresearch.state.config import Config
 from autoresearch.state.journal import records
 from autoresearch.state.session import CONFIG_FILE, SessionError
+from autoresearch.state.text import listed
 
 
 def apply_settings(recorder: Recorder, config: Config) -> None:
@@ -53,8 +54,8 @@ def warn_about_target(recorder: Recorder, workspace: Workspace) -> None:
     """What a person may not expect of a new session."""
     changed, _ = uncommitted(workspace.place)
     if changed:
-        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-        recorder.warn(f"Uncommitted changes are not in this session, which starts at HEAD: {shown}.", "uncommitted")
+        text = f"Uncommitted changes are not in this session, which starts at HEAD: {listed(changed)}."
+        recorder.warn(text, "uncommitted")
     history = recorder.history
     if history.self_scored and "own-score" not in history.warned:
         recorder.warn(history.score_note, code="own-score")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
 
-from autoresearch.state.text import clean_line
+from autoresearch.state.text import clean_line, listed
 
 LEAST_EARLIER = 8
 """Differences that must be on record before one can be far outside them: of fewer the MAD is mostly luck."""
@@ -26,7 +26,6 @@ FAR = 6.0
 
 _MAD_TO_SD = 1.4826
 _MEAN_DEVIATION_TO_SD = 1.2533
-_PLACES = 2
 _SHOWN = 70
 _PROSE = frozenset({".md", ".rst", ".txt"})
 _MOST_LINES = 20_000
@@ -244,8 +243,7 @@ _TOUCHES: Mapping[str, str] = {
 def _sentence(code: str, touches: Sequence[_Touch]) -> str:
     distinct = dict.fromkeys((one.shown, one.path, one.line) for one in touches)
     places = [f"`{clean_line(line, _SHOWN)}` in {clean_line(path, 80)}:{n}" for line, path, n in distinct]
-    more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
-    return f"The change touches {_TOUCHES[code]}: {', '.join(places[:_PLACES])}{more}."
+    return f"The change touches {_TOUCHES[code]}: {listed(places, 2)}."
 
 
 def _too_long(first: _Touch) -> str:

@@ -37,7 +37,7 @@ def head_of(place: Place) -> str:
 
 
 def uncommitted(place: Place) -> tuple[list[str], list[str]]:
-    """(changed tracked files, untracked files) of the user's worktree, relative to the target's folder. Only reads."""
+    """(changed tracked files, untracked files) of the user's worktree, relative to its top. Only reads."""
     git = Git(place.git_dir, place.top)
     answer = git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal")
     changed: list[str] = []
@@ -53,10 +53,8 @@ def tracked_hash(place: Place, commit: str, scope: Scope) -> str:
     Without the target's own toml: what of it measures has a hash of its own, the rest may change freely.
     """
     digest = hashlib.sha256()
-    prefix = f"{place.prefix}/" if place.prefix else ""
     for facts, path in Git(place.common_dir).files_of(commit):
-        inside = path.removeprefix(prefix) if path.startswith(prefix) else ""
-        if not (inside and (inside == CONFIG_FILE or scope.contains(inside))):
+        if path != f"{place.below}{CONFIG_FILE}" and not scope.holds(path):
             digest.update(f"{facts}\t{path}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 

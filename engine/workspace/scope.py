@@ -60,28 +60,30 @@ class Scope:
     def contains(self, path: str) -> bool:
         """Whether a file, named relative to the target's folder with slashes, is in scope."""
         folder, _, file = path.rpartition("/")
-        if file in self._never() or file.endswith((".pyc", ".pyo")) or "__pycache__" in folder.split("/"):
+        if file in _never(self.edit) or file.endswith((".pyc", ".pyo")) or "__pycache__" in folder.split("/"):
             return False
         included, excluded = _matchers(self.edit, self.prefix)
         name = os.fsencode(f"{self.prefix}/{path}" if self.prefix else path)
         return any(matches(name) for matches in included) and not any(matches(name) for matches in excluded)
 
+    def holds(self, path: str) -> bool:
+        """`contains` for a file as the repository names it."""
+        below = f"{self.prefix}/" if self.prefix else ""
+        return path.startswith(below) and self.contains(path.removeprefix(below))
+
     def pathspecs(self) -> list[str]:
         """The same as arguments for a git command run at the repository's top (after `--`)."""
-        specs = [f":(top,exclude,glob){text}" for text in (*_COMPILED, *(f"**/{name}" for name in self._never()))]
+        specs = [f":(top,exclude,glob){text}" for text in (*_COMPILED, *(f"**/{name}" for name in _never(self.edit)))]
         for pattern, exclude in _split(self.edit):
             magic = "top,exclude" if exclude else "top"
             for literal, text in _forms(pattern, self.prefix):
                 specs.append(f":({magic},{'literal' if literal else 'glob'}){text}")
         return specs
 
-    def _never(self) -> tuple[str, ...]:
-        """Names of files that are not in scope wherever they lie."""
-        return _never_in(self.edit)
-
 
 @lru_cache(maxsize=64)
-def _never_in(edit: tuple[str, ...]) -> tuple[str, ...]:
+def _never(edit: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of files that are not in scope wherever they lie."""
     named = {pattern.rpartition("/")[2] for pattern in edit if not pattern.startswith("!")}
     return (*FIXED, *(name for name in LOADED_UNASKED if name not in named))
 

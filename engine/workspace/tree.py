@@ -45,8 +45,8 @@ class Tree:
         self.git = self.admin.git
         self._place = place
         self._scope = scope
-        self._links = tuple(_join(place.prefix, link) for link in links)
-        self._cache = tuple(_join(place.prefix, path) for path in cache)
+        self._links = tuple(place.below + link.strip("/") for link in links)
+        self._cache = tuple(place.below + path.strip("/") for path in cache)
         self._warn = warn
         self._sha: str | None = None
         self._clean = False
@@ -63,9 +63,6 @@ class Tree:
         self._read_index({})
         self._state: tuple[object, ...] = ()
         """Of git's HEAD and index, when we wrote them last."""
-
-    def __repr__(self) -> str:
-        return f"Tree({self.role}, {self._sha and self._sha[:7]})"
 
     # -- making it a commit
 
@@ -312,10 +309,7 @@ class Tree:
         return {path: seen for path, seen in found.new.items() if path not in self._index}
 
     def _protected(self, path: str) -> bool:
-        prefix = self._place.prefix
-        if prefix and not path.startswith(prefix + "/"):
-            return True
-        return not self._scope.contains(path[len(prefix) + 1 :] if prefix else path)
+        return not self._scope.holds(path)
 
 
 def _leads_to(link: Path, target: Path) -> bool:
@@ -323,8 +317,3 @@ def _leads_to(link: Path, target: Path) -> bool:
         return link.readlink() == target
     except OSError:
         return False
-
-
-def _join(prefix: str, path: str) -> str:
-    path = path.strip("/")
-    return f"{prefix}/{path}" if prefix else path

@@ -59,7 +59,7 @@ class Workspace:
         self._objects = Objects(self.git, self.identity)
         self._state_trees = StateTrees(self.git)
         self.folder = trees_folder(place, session.name)
-        self._config_path = f"{place.prefix}/{CONFIG_FILE}" if place.prefix else CONFIG_FILE
+        self._config_path = f"{place.below}{CONFIG_FILE}"
         self._hidden: bytes | None = None
         """The target's toml as an agent sees it; None when it is as committed."""
         self._warn = warn
@@ -132,9 +132,9 @@ class Workspace:
                     refused[path] = f"{size / 2**20:.0f} MB; a proposal may write {LARGEST_MB} MB"
                 else:
                     total += size
-        new = [path for path in inside if path not in refused and module_of(path) and not self._is_tracked(path)]
+        tracked = self.propose.tracked()
+        new = [path for path in inside if path not in refused and module_of(path) and path not in tracked]
         if new:
-            tracked = self.propose.tracked()
             scripts = [path for path in tracked if path.endswith(".py") and not self._in_scope(path)]
 
             def imported_in(folder: str) -> set[str]:
@@ -146,17 +146,14 @@ class Workspace:
             refused |= dict.fromkeys(sorted(hiding), "it would be imported in place of what protected code means")
         return refused
 
-    def _is_tracked(self, path: str) -> bool:
-        return path in self.propose.tracked()
-
     def _entries(self, tracked: Collection[str]) -> set[str]:
         """The folders that Python searches first: where commands run, and those of the scripts that they name."""
-        settings, prefix = self.config.measure, self.place.prefix
+        settings = self.config.measure
         commands = [settings.run, settings.evaluate, settings.build, self.config.holdout.run]
         commands += [guard.run for guard in self.config.guard]
-        found = {prefix}
+        found = {self.place.prefix}
         for word in (word for command in commands for word in words_of(command)):
-            path = os.path.normpath(f"{prefix}/{word}" if prefix else word)
+            path = os.path.normpath(f"{self.place.below}{word}")
             if path in tracked:
                 found.add(path.rpartition("/")[0])
         return found
@@ -179,12 +176,7 @@ class Workspace:
     def _in_scope(self, path: str) -> bool:
         if path.endswith("/"):
             return False  # a nested repository: its files are not ours to take
-        prefix = self.place.prefix
-        if prefix:
-            if not path.startswith(prefix + "/"):
-                return False
-            path = path[len(prefix) + 1 :]
-        return self.scope.contains(path)
+        return self.scope.holds(path)
 
     # -- commits made without a tree
 
@@ -192,12 +184,20 @@ class Workspace:
         """`change`'s diff since the fork, on top of `onto`; None when it conflicts."""
         if self.refs.resolve(f"{change}^") == onto:
             return self.changed(onto, self.refs.resolve(f"{change}^{{tree}}"))
+        tree = self._merged(onto, change)
+        return self.changed(onto, tree) if tree is not None else None
+
+    def _merged(self, onto: str, change: str) -> str | None:
+        """The tree of a merge; None when it conflicts."""
         code, out, err = self.git.attempt("merge-tree", "--write-tree", "--no-messages", onto, change)
-        if code == 1:
-            return None
-        if code:
+        if "unrelated histories" in err:
+            raise SessionError(
+                "HEAD has no history in common with the session here, and protected files differ; "
+                "in a shallow clone `git fetch --unshallow` gets it, then resume."
+            )
+        if code not in (0, 1):
             raise GitError(("merge-tree",), code, err)
-        return self.changed(onto, out.decode().split()[0])
+        return out.decode().split()[0] if code == 0 else None
 
     def changed(self, base: str, tree: str | None) -> Taken:
         """What `tree` changes of `base`."""
@@ -213,17 +213,9 @@ class Workspace:
         """
         if self.git.attempt("merge-base", "--is-ancestor", incumbent, head)[0] == 0:
             return head
-        code, out, err = self.git.attempt("merge-tree", "--write-tree", "--no-messages", incumbent, head)
-        if code == 1:
+        tree = self._merged(incumbent, head)
+        if tree is None:
             return None
-        if "unrelated histories" in err:
-            raise SessionError(
-                "HEAD has no history in common with the session here, and protected files differ; "
-                "in a shallow clone `git fetch --unshallow` gets it, then resume."
-            )
-        if code:
-            raise GitError(("merge-tree",), code, err)
-        tree = out.decode().split()[0]
         return self.git("commit-tree", tree, "-p", incumbent, "-p", head, "-F", "-", stdin=_text(message)).strip()
 
     def redo(self, change: str, message: str) -> str | None:

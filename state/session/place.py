@@ -60,6 +60,11 @@ class Place:
         return self.top / self.prefix
 
     @property
+    def below(self) -> str:
+        """What the target's files begin with as the repository names them: "folder/", or "" at its top."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+    @property
     def config_file(self) -> Path:
         return self.folder / CONFIG_FILE
 

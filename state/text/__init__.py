@@ -3,4 +3,4 @@
 How numbers read is `text.numbers`, a module to be imported whole.
 """
 
-from autoresearch.state.text.text import clean, clean_line, plain, safe_line, storable
+from autoresearch.state.text.text import clean, clean_line, listed, plain, safe_line, storable

@@ -8,6 +8,7 @@ returns, what stood there last stays.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # An introducer with what belongs to it, also unfinished at the end of the text: CSI; the strings OSC, DCS, SOS, PM and
 # APC up to their terminator (or the end of the line, so that one stray introducer hides no more than its line); others.
@@ -32,6 +33,12 @@ def clean_line(text: str, limit: int = 0) -> str:
     """One line: newlines become spaces. Longer than `limit` characters (0: any), it ends with an ellipsis."""
     line = clean(text).replace("\n", " ").strip()
     return line[: limit - 1] + "…" if limit and len(line) > limit else line
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first of them, and how many there are beside: "a, b and 3 more"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def plain(text: str) -> str:

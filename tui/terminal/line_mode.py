@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from autoresearch.state.journal import History, records
 from autoresearch.state.session import Live, Session
-from autoresearch.state.text import numbers
+from autoresearch.state.text import listed, numbers
 from autoresearch.state.text.numbers import plural
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.text import SIGNS, fitted, shorten
@@ -115,9 +115,8 @@ class Printer:
     def _proposal(self, record: records.Proposal, history: History) -> None:
         self._words[record.id] = record.description
         if record.dropped:
-            paths = ", ".join(fitted(path) for path in record.dropped[:5])
-            more = f" and {len(record.dropped) - 5} more" if len(record.dropped) > 5 else ""
-            self._line(record.timestamp, f"not taken, outside the scope: {paths}{more}", "warn")
+            paths = listed([fitted(path) for path in record.dropped])
+            self._line(record.timestamp, f"not taken, outside the scope: {paths}", "warn")
 
     def _withdrawn(self, record: records.Withdrawn, history: History) -> None:
         what = fitted(self._words.pop(record.proposal, "") or f"proposal {record.proposal}")

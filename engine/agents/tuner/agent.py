@@ -26,7 +26,7 @@ from autoresearch.engine.agents.tuner.space import Space, space_of, way_of
 from autoresearch.engine.agents.tuner.trials import Difference, Memory, Past, Trial, elements, key_of, params_of, single
 from autoresearch.engine.brief import Brief
 from autoresearch.engine.workspace import Scope
-from autoresearch.state.text import numbers
+from autoresearch.state.text import listed, numbers
 
 _MOST_BYTES = 1_000_000
 _ENOUGH = 5
@@ -373,7 +373,7 @@ def _nothing_to_tune(files: list[str], notes: list[str]) -> str:
     skipped = f" Skipped: {'; '.join(notes[:5])}." if notes else ""
     if not files:
         return f"The tuner found no Python file in scope; scope.edit must name one.{skipped}"
-    named = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+    named = listed(files)
     return (
         f"The tuner found nothing to tune in {named}. It turns assignments of a literal to one name, at module level "
         f'or in a class, such as `LEARNING_RATE = 3e-4`, or `OPTIMIZER = "adamw"  # one of: adamw, muon`.{skipped}'
