@@ -8,12 +8,14 @@ unknown, never guessed.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from autoresearch.engine.agents.pricing import KINDS
 from autoresearch.state.text import clean, clean_line
 
 TEXT_CHARS, RESULT_CHARS = 4000, 400
@@ -39,19 +41,15 @@ class CliStream:
         self.cost_usd: float | None = None
         self.resets_at: datetime | None = None
         """The end of a usage limit that was met."""
-        self._tokens: dict[str, int] = {}
-        self._by_message: dict[str, dict[str, int]] = {}
+        self._tokens = Counter[str]()
+        self._by_message: dict[str, Counter[str]] = {}
         self._read = _READERS.get(form)
         self._open = ""
 
     @property
     def tokens(self) -> dict[str, int]:
         """By kind: input, cache_write, cache_read, output. Kinds that are 0 or unknown are left out."""
-        found = dict(self._tokens)
-        if not found:
-            for usage in self._by_message.values():
-                _add(found, usage)
-        return {kind: count for kind, count in found.items() if count}
+        return dict(self._tokens or sum(self._by_message.values(), Counter()))
 
     def feed(self, line: bytes) -> str:
         """Take one line; returns it rendered, "" when there is nothing to show."""
@@ -80,16 +78,14 @@ class CliStream:
     # -- for the readers
 
     def add_tokens(self, **kinds: Any) -> None:
-        _add(self._tokens, kinds)
+        self._tokens += _counted(kinds)
 
     def set_tokens(self, **kinds: Any) -> None:
-        self._tokens = {}
-        _add(self._tokens, kinds)
+        self._tokens = _counted(kinds)
 
     def message_tokens(self, id: str, **kinds: Any) -> None:
         """Usage of one message, told several times while it grows; counted when no total comes."""
-        self._by_message[id] = {}
-        _add(self._by_message[id], kinds)
+        self._by_message[id] = _counted(kinds)
 
     def add_cost(self, usd: Any) -> None:
         if isinstance(usd, (int, float)):
@@ -118,10 +114,8 @@ class CliStream:
         return self.said(text) if text.strip() else ""
 
 
-def _add(to: dict[str, int], kinds: dict[str, Any]) -> None:
-    for kind, count in kinds.items():
-        if isinstance(count, (int, float)) and count > 0:
-            to[kind] = to.get(kind, 0) + int(count)
+def _counted(kinds: dict[str, Any]) -> Counter[str]:
+    return Counter({kind: int(n) for kind, n in kinds.items() if isinstance(n, (int, float)) and n >= 1})
 
 
 def _cut(text: str, limit: int) -> str:
@@ -212,12 +206,7 @@ def _claude_block(to: CliStream, block: dict[str, Any]) -> str:
 
 
 def _claude_usage(usage: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "input": usage.get("input_tokens"),
-        "cache_write": usage.get("cache_creation_input_tokens"),
-        "cache_read": usage.get("cache_read_input_tokens"),
-        "output": usage.get("output_tokens"),
-    }
+    return {kind: usage.get(key) for kind, key in KINDS.items()}
 
 
 def _codex(to: CliStream, event: dict[str, Any]) -> str:

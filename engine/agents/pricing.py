@@ -6,7 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-KINDS = ("input", "cache_write", "cache_read", "output")
+KINDS = {
+    "input": "input_tokens",
+    "cache_write": "cache_creation_input_tokens",
+    "cache_read": "cache_read_input_tokens",
+    "output": "output_tokens",
+}
+"""The kinds of tokens, and what Anthropic calls them."""
 
 
 @dataclass(slots=True)
@@ -29,7 +35,7 @@ class Usage:
         return {kind: getattr(self, kind) for kind in KINDS}
 
 
-def price_of(model: str, usage: Usage, provider: str = "anthropic") -> float | None:
+def _price_of(model: str, usage: Usage) -> float | None:
     """Dollars at list price; None when the model is not known."""
     from genai_prices import Usage as Priced
     from genai_prices import calc_price
@@ -42,7 +48,7 @@ def price_of(model: str, usage: Usage, provider: str = "anthropic") -> float | N
         output_tokens=usage.output,
     )
     try:
-        return float(calc_price(priced, model, provider_id=provider).total_price)
+        return float(calc_price(priced, model, provider_id="anthropic").total_price)
     except LookupError:
         return None
 
@@ -59,7 +65,7 @@ class Spend:
             return
         for kind, count in usage.by_kind().items():
             self.tokens[kind] = self.tokens.get(kind, 0) + count
-        price = price_of(model, usage)
+        price = _price_of(model, usage)
         self.cost_usd = None if price is None or self.cost_usd is None else self.cost_usd + price
 
     def take(self) -> tuple[dict[str, int], float | None]:

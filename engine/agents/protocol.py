@@ -64,12 +64,6 @@ class Outcome:
     feedback: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    lesson: str
-    retry_if: str = ""
-
-
 class Exhausted(Exception):
     """The agent has nothing left to propose; the session pauses with this reason."""
 
@@ -96,17 +90,13 @@ class Agent(Protocol):
         ...
 
 
-def _silent(_: str) -> None:
-    """Where nobody listens."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reporter:
     """How an agent reaches people while it works."""
 
-    say: Callable[[str], None] = _silent
+    say: Callable[[str], None] = lambda _: None
     """What it waits for, "" when no longer."""
-    warn: Callable[[str], None] = _silent
+    warn: Callable[[str], None] = lambda _: None
     """What should stay on record."""
 
 
@@ -135,7 +125,7 @@ class Wanted:
 class Learner(Protocol):
     """An agent whose session outlives a proposal. Others read the verdicts in their next brief, or in the journal."""
 
-    async def learn(self, outcome: Outcome) -> Lesson | None:
+    async def learn(self, outcome: Outcome) -> Added | None:
         """Told the verdict; may answer with a lesson."""
         ...
 

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -98,33 +99,26 @@ def _watch_parent(parent: int, halt: process.Halt) -> None:
     halt.set()
 
 
+@dataclass(slots=True)
 class _Streams:
     """The CLI's stdin, stdout and stderr. What it prints passes through here: no key of the user's is stored."""
 
-    def __init__(
-        self,
-        stdin: Path | None,
-        raw: Path | None,
-        form: str,
-        spawner: Spawner | None,
-        writable: Sequence[Path],
-    ) -> None:
-        self._stdin = stdin
-        self._raw = raw
-        self._form = form
-        self._spawner = spawner
-        self._writable = writable
-        self._readers: list[threading.Thread] = []
+    stdin: Path | None
+    raw: Path | None
+    form: str
+    spawner: Spawner | None
+    writable: Sequence[Path]
+    readers: list[threading.Thread] = field(default_factory=list)
 
     def spawn(self, command: process.Command, env: Mapping[str, str], output: int) -> process.Started:
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context((self._stdin or Path(os.devnull)).open("rb"))
+            source = stack.enter_context((self.stdin or Path(os.devnull)).open("rb"))
             out, theirs = self._pipe(stack)
-            err, theirs_too = self._pipe(stack) if self._raw is not None else (None, theirs)
+            err, theirs_too = self._pipe(stack) if self.raw is not None else (None, theirs)
             child: process.Started
-            if self._spawner is not None:
+            if self.spawner is not None:
                 fds = (source.fileno(), theirs.fileno(), theirs_too.fileno())
-                child = self._spawner.start(command.argv, command.cwd, env, fds, self._writable)
+                child = self.spawner.start(command.argv, command.cwd, env, fds, self.writable)
             else:
                 child = process.Unconfined(
                     list(command.argv),
@@ -136,8 +130,8 @@ class _Streams:
                     start_new_session=True,
                 )
         secrets = Secrets(env)
-        if self._raw is not None:
-            self._start(self._render, out, os.dup(output), secrets, self._raw)
+        if self.raw is not None:
+            self._start(self._render, out, os.dup(output), secrets, self.raw)
             self._start(self._copy, err, os.dup(output), secrets)
         else:
             self._start(self._copy, out, os.dup(output), secrets)
@@ -150,11 +144,11 @@ class _Streams:
 
     def _start(self, read: Callable[..., None], *args: object) -> None:
         reader = threading.Thread(target=read, args=args, daemon=True)
-        self._readers.append(reader)
+        self.readers.append(reader)
         reader.start()
 
     def _render(self, pipe: BinaryIO, log: int, secrets: Secrets, raw: Path) -> None:
-        stream = CliStream(self._form)
+        stream = CliStream(self.form)
         with pipe, open(log, "wb", 0) as shown, raw.open("ab") as stored:
             room = RAW_MB * 2**20 - stored.tell()
             for line in _lines(pipe, secrets):
@@ -172,7 +166,7 @@ class _Streams:
 
     def finish(self) -> None:
         """Everything that held the pipes has ended, so what is left in them is soon read."""
-        for reader in self._readers:
+        for reader in self.readers:
             reader.join(timeout=30)
 
 

@@ -164,9 +164,7 @@ class Researcher:
             outcome = Outcome(line.run, line.status, line.cause, line.reason, line.value, feedback)
             lesson = await agent.learn(outcome)
         if lesson is not None:
-            self._recorder.write(
-                records.Lesson(experiment=line.run, lesson=lesson.lesson, retry_if=lesson.retry_if, by=self.name)
-            )
+            self._write_down((lesson,), self.name)
 
     async def close(self, patience_s: float = 0.0) -> None:
         """End what is under way; a lesson that is being written gets so long to come."""

@@ -93,17 +93,13 @@ def _line_for(edit: Edit, history: History) -> records.Record | None:
 
 
 def view(history: History, config: Config) -> View:
-    lists = _lists(history)
     return View(
         title=config.name,
         objective=_objective(config),
         measured=_measured(history, config),
         rules=_rules(config),
         stand=_stand(history, config),
-        worked=lists["worked"],
-        refuted=lists["refuted"],
-        unproven=lists["unproven"],
-        crashed=lists["crashed"],
+        **_lists(history),
         ideas=[
             Idea(idea.id, idea.text, idea.state) for idea in history.ideas.values() if idea.state in ("open", "taken")
         ],

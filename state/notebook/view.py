@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from autoresearch.state.text import plain, storable
@@ -87,10 +87,6 @@ class View:
     notes: Sequence[Entry] = ()
     higher: bool = False
     """Whether a higher metric is better: what "best" of a folded family means."""
-    hints: dict[str, str] = field(
-        default_factory=lambda: {IDEAS: "Add a line to propose, delete one to veto, check one to close it."}
-    )
-    """A line under a heading that says how to use it."""
 
 
 def render(view: View) -> str:
@@ -103,7 +99,7 @@ def render(view: View) -> str:
     lines += _section(DEAD_ENDS, [])
     for heading, entries in zip(LISTS, (view.refuted, view.unproven, view.crashed), strict=True):
         lines += _section(heading, _list(entries, view.higher))
-    hint = [view.hints[IDEAS], ""] if IDEAS in view.hints else []
+    hint = ["Add a line to propose, delete one to veto, check one to close it.", ""]
     boxes = {"open": " ", "taken": "~", "tried": "x"}
     lines += _section(IDEAS, hint + [f"- [{boxes[i.state]}] {plain(i.text)} <!-- {i.id} -->" for i in view.ideas])
     lines += _section(NOTES, [_item(entry) for entry in view.notes])

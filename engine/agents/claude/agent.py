@@ -33,7 +33,7 @@ from autoresearch.engine.agents.claude.words import (
 )
 from autoresearch.engine.agents.credentials import Secrets, base_url, find_key
 from autoresearch.engine.agents.pricing import Spend
-from autoresearch.engine.agents.protocol import UNHEARD, Added, Lesson, Outcome, Proposal, Reporter, Unavailable, Wanted
+from autoresearch.engine.agents.protocol import UNHEARD, Added, Outcome, Proposal, Reporter, Unavailable, Wanted
 from autoresearch.engine.agents.transcript import Transcript
 from autoresearch.engine.brief import Brief
 from autoresearch.engine.workspace import Scope
@@ -123,7 +123,7 @@ class Claude:
                     raise
             return self._finished(words, desk, brief)
 
-    async def learn(self, outcome: Outcome) -> Lesson | None:
+    async def learn(self, outcome: Outcome) -> Added | None:
         """Told the verdict; a live session answers with a lesson. While one proposes, it is told with the next request.
 
         A lesson that the API's absence prevents comes with the next proposal. Raises Blocked.
@@ -264,15 +264,14 @@ class Claude:
         return Proposal("no proposal", model=self._settings.model, problem="no_proposal", reason=reason)
 
     def _finished(self, words: Proposal, desk: Desk, brief: Brief) -> Proposal:
-        lessons = [Added("lesson", text, experiment=n, retry_if=retry) for n, (text, retry) in desk.lessons.items()]
-        added, self._added = (*self._added, *desk.added, *lessons), []
+        added, self._added = (*self._added, *desk.added, *desk.lessons.values()), []
         tokens, cost = self._spend.take()
         mends = brief.mend.experiment if brief.mend else None
         return replace(words, tokens=tokens, cost_usd=cost, added=added, mends=mends)
 
     # -- a lesson
 
-    async def _lesson(self, talk: Conversation, outcome: Outcome, transcript: Transcript) -> Lesson | None:
+    async def _lesson(self, talk: Conversation, outcome: Outcome, transcript: Transcript) -> Added | None:
         talk.say(f"{self._verdict(outcome)}\n{LESSON_NOW}")
         self._told = outcome.experiment
         transcript.event("verdict", experiment=outcome.experiment, status=outcome.status, cause=outcome.cause)
@@ -286,8 +285,7 @@ class Claude:
                     continue
                 await self._run_tools(talk, answer, desk, patience, transcript)
                 if outcome.experiment in desk.lessons:
-                    text, retry_if = desk.lessons.pop(outcome.experiment)
-                    return Lesson(text, retry_if)
+                    return desk.lessons[outcome.experiment]
         finally:
             self._added += desk.added
         return None

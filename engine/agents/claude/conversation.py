@@ -27,7 +27,6 @@ class Conversation:
         """The written brief it knows: later ones are told by what is new in them."""
         self.context = 0
         """Tokens after the last answer."""
-        self.requests = 0
         self._fixed: dict[str, Any] = {
             "model": model,
             "max_tokens": MOST_OUTPUT,
@@ -63,7 +62,6 @@ class Conversation:
         if answer.blocks:
             self._past.append({"role": "assistant", "content": answer.blocks})
         self.context = answer.usage.context
-        self.requests += 1
 
     def _next(self) -> list[dict[str, Any]]:
         """Results first: the API wants them right behind the calls."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autoresearch.engine.agents.claude.files import Refused
 from autoresearch.engine.brief import quoted, said
 from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.measure import tail
@@ -17,10 +18,6 @@ from autoresearch.state.session import Session
 DIFF_CHARS = 12_000
 LOG_LINES, LOG_CHARS = 40, 4000
 HITS = 15
-
-
-class Unknown(Exception):
-    """There is no such experiment."""
 
 
 def search(session: Session, words: str, status: str = "") -> str:
@@ -42,11 +39,11 @@ def search(session: Session, words: str, status: str = "") -> str:
 
 
 def show(session: Session, history: History, number: int) -> str:
-    """What was tried, why, how it ended, its change and the end of its log. Raises Unknown."""
+    """What was tried, why, how it ended, its change and the end of its log. Raises Refused."""
     row = history.by_number.get(number)
     if row is None:
         last = history.rows[-1].number if history.rows else 0
-        raise Unknown(f"There is no finished experiment #{number}; they are numbered from 1 to {last}.")
+        raise Refused(f"There is no finished experiment #{number}; they are numbered from 1 to {last}.")
     line = read_line(session.journal, row.line_at)
     parts = [f"#{number} {row.status} ({row.cause}): {said(row.description)}"]
     if isinstance(line, records.Experiment):

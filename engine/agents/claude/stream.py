@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from autoresearch.engine.agents.pricing import Usage
+from autoresearch.engine.agents.pricing import KINDS, Usage
 from autoresearch.engine.agents.transcript import Transcript
 
 
@@ -126,12 +126,7 @@ def _finish(answer: Answer, index: int, inputs: dict[int, list[str]], transcript
 
 def _count(usage: Usage, told: Any) -> None:
     """Counts in a stream are totals so far; one that is left out stays as it was."""
-    for name, key in (
-        ("input", "input_tokens"),
-        ("cache_write", "cache_creation_input_tokens"),
-        ("cache_read", "cache_read_input_tokens"),
-        ("output", "output_tokens"),
-    ):
+    for name, key in KINDS.items():
         if (value := getattr(told, key, None)) is not None:
             setattr(usage, name, value)
     if (hour := getattr(getattr(told, "cache_creation", None), "ephemeral_1h_input_tokens", None)) is not None:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from autoresearch.engine.agents.claude.files import Files, Refused
-from autoresearch.engine.agents.claude.past import Unknown, search, show
+from autoresearch.engine.agents.claude.past import search, show
 from autoresearch.engine.agents.claude.shell import LONGEST_S, USUAL_S, Shell
 from autoresearch.engine.agents.claude.stream import Call
 from autoresearch.engine.agents.protocol import Added, Proposal
@@ -61,7 +61,7 @@ class Desk:
         self._shell = shell
         self._tools = TOOLS if shell is None else TOOLS | SHELL
         self.submission: Proposal | None = None
-        self.lessons: dict[int, tuple[str, str]] = {}
+        self.lessons: dict[int, Added] = {}
         self.added: list[Added] = []
         self._changes: Counter[bytes] = Counter()
 
@@ -81,7 +81,7 @@ class Desk:
         try:
             # A file's name may hold what no text can.
             return Result((await tool.run(self, call.input)).encode("utf-8", "replace").decode())
-        except (Refused, Unknown, IndexBusy) as refused:
+        except (Refused, IndexBusy) as refused:
             return Result(str(refused), error=True, trouble=call.name in ("submit", "lesson"))
         except (OSError, RecursionError) as error:  # files that cannot be opened, folders without end: its own doing
             if self._shell is None:
@@ -170,7 +170,8 @@ class Desk:
         number = given.get("experiment", self.told)
         if number is None or number not in self.history.by_number:
             raise Refused("There is no verdict to write a lesson on; name a finished experiment.")
-        self.lessons[number] = (self._words(given["lesson"], "lesson"), self._words(given.get("retry_if", ""), ""))
+        text, retry_if = self._words(given["lesson"], "lesson"), self._words(given.get("retry_if", ""), "")
+        self.lessons[number] = Added("lesson", text, experiment=number, retry_if=retry_if)
         return f"The lesson on #{number} is written down."
 
     async def submit(self, given: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,8 +29,10 @@ from autoresearch.engine.agents.command.presets import (
     ANSWER_FOLDER,
     BRIEF_FILE,
     PRESETS,
+    TEMPLATE,
     WORDS_FILE,
     Call,
+    Preset,
     call_of,
     model_of,
     preset_of,
@@ -113,10 +116,12 @@ class Command:
         `view` is what its CLI may touch; None: what its user may.
         """
         self.settings = settings
-        self._preset = found[0] if (found := preset_of(settings.command)) else None
+        self._preset = found[0] if (found := preset_of(settings.command)) else TEMPLATE
         self._reporter = reporter
         self._view = view
+        assert git.work_tree is not None
         self._git = git
+        self._work_tree = git.work_tree
         self._prefix = f"{prefix}/" if prefix else ""
         self._environ = user_environ
         self._sleep = sleep
@@ -135,7 +140,7 @@ class Command:
     def missing(self) -> Blocked | None:
         """Why no call can work, known without one."""
         preset = self._preset
-        if preset is None or shutil.which(preset.program, path=self._environ.get("PATH", os.defpath)):
+        if preset is TEMPLATE or shutil.which(preset.program, path=self._environ.get("PATH", os.defpath)):
             return None
         return _not_installed(preset.program, preset.install)
 
@@ -144,13 +149,13 @@ class Command:
         if missing is not None:
             raise missing
         due = lesson_due(brief.history)  # as the brief was written: a verdict may come while the CLI works
-        spent = _Spent()
+        calls: list[_Done] = []
         wait_s = FIRST_WAIT_S
         cut_off = False
         while True:
             before = self._edits()
             done = await self._call(brief, tree, cut_off)
-            spent.add(done.stream)
+            calls.append(done)
             edited = self._edits() != before
             trouble = None
             if done.failed or not (edited or done.words):
@@ -158,7 +163,7 @@ class Command:
                 if trouble is None and done.exit.code in (126, 127) and not (edited or done.words):
                     raise _not_installed(self.settings.command.split()[0], "")
             if trouble is None or done.words is not None or done.exit.cause in ("timeout", "output_limit"):
-                return self._proposal(brief, done, spent, edited or cut_off, due)
+                return self._proposal(brief, calls, edited or cut_off, due)
             if trouble.kind in ("login", "credit"):
                 raise self._blocked(trouble)
             cut_off = cut_off or edited
@@ -168,9 +173,8 @@ class Command:
     # -- one call
 
     async def _call(self, brief: Brief, tree: Path, cut_off: bool) -> _Done:
-        assert self._git.work_tree is not None
         answer = tree / ANSWER_FOLDER
-        folder = brief.folder or self._git.work_tree.with_name(self._git.work_tree.name + ".agent")
+        folder = brief.folder or self._work_tree.with_name(self._work_tree.name + ".agent")
         folder.mkdir(parents=True, exist_ok=True)
         log, raw = folder / "agent.log", folder / "agent.jsonl"
         call = call_of(self.settings, answer / BRIEF_FILE, tree, self._files(brief))
@@ -179,7 +183,7 @@ class Command:
             answer.mkdir()
             (answer / BRIEF_FILE).write_text(self._prompt(brief, cut_off))
             try:
-                _head(log, call, self._view is not None)
+                _head(log, self._preset, self._view is not None)
                 start, raw_start = _size(log), _size(raw)
                 exit = await process.run_async(self._command(call, tree, answer, log, raw, folder, brief))
                 found = words.read(Secrets(self._environ).scrub(files.tail(answer / WORDS_FILE, TAIL_BYTES)))
@@ -187,10 +191,10 @@ class Command:
                     self._reporter.warn("The agent left edits in a git stash; what is stashed is not taken.")
             finally:
                 remove(answer)
-                self._tidy(call)
+                self._tidy()
         tail = files.tail(log, TAIL_BYTES, start=start)
-        stream = CliStream(call.form)
-        if call.form == "text":
+        stream = CliStream(self._preset.form)
+        if self._preset.form == "text":
             stream.feed_text(tail)
         else:
             _feed(stream, raw, raw_start)
@@ -204,12 +208,12 @@ class Command:
                 call.argv,
                 log=log,
                 stdin=answer / BRIEF_FILE if call.on_stdin else None,
-                raw=raw if call.form != "text" else None,
-                form=call.form,
+                raw=raw if self._preset.form != "text" else None,
+                form=self._preset.form,
                 view=self._view,
             ),
             cwd=tree,
-            env=self._env(call, answer),
+            env=self._env(answer),
             output=log,
             timeout_s=self.settings.timeout_s,
             output_mb=OUTPUT_MB,
@@ -217,9 +221,8 @@ class Command:
             label={"proposal": brief.number},
         )
 
-    def _env(self, call: Call, answer: Path) -> dict[str, str]:
+    def _env(self, answer: Path) -> dict[str, str]:
         """The user's own, so that the CLI is logged in as it is for them; nothing that leads it to our files."""
-        assert self._git.work_tree is not None
         env = {
             name: value
             for name, value in self._environ.items()
@@ -227,15 +230,13 @@ class Command:
             and name not in _NESTED
             and (not name.startswith("GIT_") or name.startswith(_GIT_KEPT))
         }
-        for name, value in (call.preset.environment if call.preset else {}).items():
-            env.setdefault(name, value)
         ours = str(Path(sys.executable).parent)
-        return env | {
+        return {**self._preset.environment, **env} | {
             # Last: only so that `autoresearch show N` is found, to which the brief refers.
             "PATH": os.pathsep.join((env.get("PATH", os.defpath), ours)),
             "AUTORESEARCH_BRIEF": str(answer / BRIEF_FILE),
             "AUTORESEARCH_PROPOSAL": str(answer / WORDS_FILE),
-            "GIT_CEILING_DIRECTORIES": str(self._git.work_tree.parent),
+            "GIT_CEILING_DIRECTORIES": str(self._work_tree.parent),
             "GIT_TERMINAL_PROMPT": "0",
             "NO_COLOR": "1",
             "TERM": "dumb",
@@ -247,33 +248,31 @@ class Command:
 
     def _files(self, brief: Brief) -> list[str]:
         """The in-scope files of the target, as its folder names them."""
-        if self._preset is None or not self._preset.takes_files:
+        if not self._preset.takes_files:
             return []
         scope = Scope(brief.config.scope.edit)
         listed = self._git("ls-tree", "-r", "-z", "--name-only", brief.incumbent).split("\0")
         names = (path.removeprefix(self._prefix) for path in listed if path.startswith(self._prefix))
         return [name for name in names if name and scope.contains(name)][:MOST_FILES]
 
-    def _tidy(self, call: Call) -> None:
+    def _tidy(self) -> None:
         """The CLI's own files are no part of a proposal."""
-        assert self._git.work_tree is not None
-        if not call.preset or not call.preset.litter:
+        if not self._preset.litter:
             return
         tracked = set(self._git("ls-files", "-z").split("\0"))
-        for glob in call.preset.litter:
-            for path in self._git.work_tree.glob(f"**/{glob}"):
-                relative = path.relative_to(self._git.work_tree).as_posix()
+        for glob in self._preset.litter:
+            for path in self._work_tree.glob(f"**/{glob}"):
+                relative = path.relative_to(self._work_tree).as_posix()
                 if not any(name == relative or name.startswith(f"{relative}/") for name in tracked):
                     remove(path)
 
     def _edits(self) -> list[tuple[str, int, int]]:
         """The changed paths with their sizes and times: unlike after a call in which something was edited."""
-        assert self._git.work_tree is not None
         status = self._git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
         found = []
         for entry in filter(None, status.split("\0")):
             try:
-                info = (self._git.work_tree / entry[3:]).lstat()
+                info = (self._work_tree / entry[3:]).lstat()
             except OSError:
                 found.append((entry, -1, 0))
             else:
@@ -282,8 +281,15 @@ class Command:
 
     # -- what came of it
 
-    def _proposal(self, brief: Brief, done: _Done, spent: _Spent, edited: bool, due: int | None) -> Proposal:
+    def _proposal(self, brief: Brief, calls: list[_Done], edited: bool, due: int | None) -> Proposal:
+        """Of the last call; the failed ones before it are paid as well. `due` is whose lesson the brief asked for."""
+        done = calls[-1]
         found = done.words or words.from_message(done.stream.message)
+        costs = [call.stream.cost_usd for call in calls if call.stream.cost_usd is not None]
+        added = [Added(kind="idea", text=idea) for idea in found.ideas]
+        if found.lesson and due is not None:
+            added.append(Added(kind="lesson", text=found.lesson, experiment=due, retry_if=found.retry_if))
+        problem = _problem(done, edited)
         proposal = Proposal(
             description=found.description or "a change without a description",
             hypothesis=found.hypothesis,
@@ -292,10 +298,10 @@ class Command:
             idea=found.idea or None,
             model=done.stream.model or model_of(self.settings),
             mends=brief.mend.experiment if brief.mend else None,
-            tokens=spent.tokens,
-            cost_usd=spent.cost_usd,
-            added=self._added(found, due),
-            problem=(problem := _problem(done, edited)),
+            tokens=dict(sum((Counter(call.stream.tokens) for call in calls), Counter[str]())),
+            cost_usd=sum(costs) if costs else None,
+            added=tuple(added),
+            problem=problem,
             reason=self._reason(done) if problem else "",
         )
         if not problem and done.failed:
@@ -303,13 +309,6 @@ class Command:
                 f"The agent's call failed ({self._reason(done)}); what it had edited by then was taken."
             )
         return proposal
-
-    def _added(self, found: words.Words, due: int | None) -> tuple[Added, ...]:
-        """`due` is the experiment whose lesson the brief asked for."""
-        added = [Added(kind="idea", text=idea) for idea in found.ideas]
-        if found.lesson and due is not None:
-            added.append(Added(kind="lesson", text=found.lesson, experiment=due, retry_if=found.retry_if))
-        return tuple(added)
 
     def _reason(self, done: _Done) -> str:
         if done.exit.cause in ("timeout", "output_limit"):
@@ -331,13 +330,11 @@ class Command:
         return trouble
 
     def _blocked(self, trouble: troubles.Trouble) -> Blocked:
-        preset = self._preset
-        who = preset.program if preset else "the agent command"
+        who = self._preset.program
         said = clean_line(trouble.words, REASON_CHARS)
         if trouble.kind == "credit":
             return Blocked(f"{who} has no credit left: {said}", "Add credit to its account, then resume.")
-        how = preset.login if preset else "log it in"
-        return Blocked(f"{who} is not logged in: {said}", f"On this machine, {how}; then resume.")
+        return Blocked(f"{who} is not logged in: {said}", f"On this machine, {self._preset.login}; then resume.")
 
     async def _wait(self, trouble: troubles.Trouble, wait_s: float) -> None:
         began = datetime.fromtimestamp(self._now()).astimezone()
@@ -360,20 +357,6 @@ def _problem(done: _Done, edited: bool) -> str:
     return "" if edited or done.words is not None else "no_proposal"
 
 
-class _Spent:
-    """Over all calls for one proposal: failed ones are paid as well."""
-
-    def __init__(self) -> None:
-        self.tokens: dict[str, int] = {}
-        self.cost_usd: float | None = None
-
-    def add(self, one: CliStream) -> None:
-        for kind, count in one.tokens.items():
-            self.tokens[kind] = self.tokens.get(kind, 0) + count
-        if one.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + one.cost_usd
-
-
 def _not_installed(program: str, install: str) -> Blocked:
     how = f"Install it (`{install}`), or set" if install else "Set"
     return Blocked(
@@ -383,12 +366,12 @@ def _not_installed(program: str, install: str) -> Blocked:
     )
 
 
-def _head(log: Path, call: Call, confined: bool) -> None:
+def _head(log: Path, preset: Preset, confined: bool) -> None:
     kernel = (
         "; the kernel: it writes its tree and HOME, and nothing of the session or the repository" if confined else ""
     )
     with log.open("a") as file:
-        file.write(f"-- {call.name}; what protects: {call.protection}{kernel}\n")
+        file.write(f"-- {preset.name}; what protects: {preset.protection}{kernel}\n")
 
 
 def _size(path: Path) -> int:

@@ -154,6 +154,17 @@ PRESETS: dict[str, Preset] = {
 }  # fmt: skip
 
 
+TEMPLATE = Preset(
+    name="agent command",
+    program="the agent command",
+    arguments=(),
+    protection="none: it runs as you",
+    install="",
+    login="log it in",
+)
+"""Stands for a command line of a person's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of a CLI."""
@@ -161,16 +172,6 @@ class Call:
     argv: tuple[str, ...]
     on_stdin: bool
     """Whether it reads the brief from its stdin."""
-    form: Form
-    preset: Preset | None = None
-
-    @property
-    def name(self) -> str:
-        return self.preset.name if self.preset else "agent command"
-
-    @property
-    def protection(self) -> str:
-        return self.preset.protection if self.preset else "none: it runs as you"
 
 
 def preset_of(command: str) -> tuple[Preset, tuple[str, ...]] | None:
@@ -204,7 +205,7 @@ def call_of(settings: AgentSettings, brief: Path, tree: Path, files: Sequence[st
     if own_model and preset.model not in flags:
         arguments += [preset.model, own_model]
     argv = (preset.program, *arguments, *flags, *(files if preset.takes_files else ()), *preset.last)
-    return Call(argv, "{brief}" not in preset.arguments, preset.form, preset)
+    return Call(argv, "{brief}" not in preset.arguments)
 
 
 def _template(settings: AgentSettings, brief: Path, tree: Path) -> Call:
@@ -212,4 +213,4 @@ def _template(settings: AgentSettings, brief: Path, tree: Path) -> Call:
     on_stdin = "{brief}" not in line
     for mark, value in (("{brief}", str(brief)), ("{tree}", str(tree)), ("{model}", settings.model)):
         line = line.replace(mark, shlex.quote(value))
-    return Call(("bash", "-c", line), on_stdin, "text")
+    return Call(("bash", "-c", line), on_stdin)

@@ -26,13 +26,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from autoresearch.engine.agents.tuner import names as naming
 
 Scalar = bool | int | float | str
 Value = Scalar | tuple[int | float, ...]
-Kind = Literal["int", "float", "bool", "choice", "tuple"]
 
 _MOST_ELEMENTS = 4
 _LARGEST = 2**53
@@ -61,7 +59,6 @@ class Knob:
     """Relative to the target's folder."""
     span: tuple[int, int]
     """Byte offsets of the literal in the file."""
-    kind: Kind
     value: Value
     text: str
     """The literal as it is written."""
@@ -247,17 +244,10 @@ class _Search:
                 for index, (element, number) in enumerate(pairs)
             ]
             whole = tuple(part for part in parts if part is not None)
-            return Knob(name, self._file, span, "tuple", value, text, parts=whole) if len(whole) == len(parts) else None
+            return Knob(name, self._file, span, value, text, parts=whole) if len(whole) == len(parts) else None
         if isinstance(value, float) and value and not _SMALLEST <= abs(value) <= 1 / _SMALLEST:
             return None
-        kind: Kind = "int"
-        if choices:
-            kind = "choice"
-        elif isinstance(value, bool):
-            kind = "bool"
-        elif isinstance(value, float):
-            kind = "float"
-        return Knob(name, self._file, span, kind, value, text, low, high, choices)
+        return Knob(name, self._file, span, value, text, low, high, choices)
 
     def _span(self, node: ast.AST) -> tuple[int, int]:
         assert isinstance(node, (ast.expr, ast.stmt))

@@ -14,10 +14,9 @@ import pytest
 from api_server import Block, Reply, fails, says, text, think, use
 from researchers import KEY, Bench, bench, outcome
 
-from autoresearch.engine.agents import Blocked, Unavailable
+from autoresearch.engine.agents import Added, Blocked, Unavailable
 from autoresearch.engine.agents.claude.agent import REQUESTS, TROUBLES, Claude
 from autoresearch.engine.agents.claude.api import retry_after
-from autoresearch.engine.agents.protocol import Lesson
 from autoresearch.state.config import AgentSettings
 
 EDIT = use("edit", path="train.py", old="DEPTH = 8", new="DEPTH = 9")
@@ -262,7 +261,7 @@ async def test_a_second_submission_is_refused_and_the_first_one_counts(at: Bench
     assert (await at.propose()).description == "depth 9"
     assert (at.tree / "train.py").exists()
     at.server.will(says(use("lesson", lesson="l")))
-    assert await at.agent.learn(outcome()) == Lesson("l")
+    assert await at.agent.learn(outcome()) == Added("lesson", "l", experiment=3)
     assert at.server.told().count("Not run: the proposal is submitted.") == 2
 
 
