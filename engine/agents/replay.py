@@ -46,14 +46,14 @@ class Replay:
 
         `prefix` is the target's folder in the repository.
 
-        `HEAD` in a range would be the propose tree's: resolve it first, with `fixed_range`. Raises ValueError when
-        `source` is neither.
+        `HEAD` in a range would be the propose tree's: resolve it first, with `fixed_range`. Raises Unavailable
+        when `source` is neither.
         """
         self._source = str(source)
         self._git = git
         self._prefix = prefix
         if not Path(source).is_dir() and ".." not in self._source:
-            raise ValueError(f"--replay takes a folder of patches or a range BASE..TIP; {self._source!r} is neither.")
+            raise Unavailable(f"--replay takes a folder of patches or a range BASE..TIP; {self._source!r} is neither.")
         self._changes: list[Change] | None = None
         self._seen = 0
         self._tried_rows: set[str] = set()
@@ -65,10 +65,7 @@ class Replay:
     def made(cls, wanted: Wanted) -> Replay:
         if wanted.replay is None:
             raise Unavailable("The agent 'replay' needs --replay FOLDER or --replay BASE..TIP.")
-        try:
-            return cls(wanted.replay, wanted.git, wanted.prefix)
-        except ValueError as error:
-            raise Unavailable(str(error)) from error
+        return cls(wanted.replay, wanted.git, wanted.prefix)
 
     async def propose(self, brief: Brief, tree: Path) -> Proposal:
         if self._changes is None:

@@ -41,8 +41,8 @@ def render(dossier: Dossier, chars: int, *, for_cli: bool = False) -> str:
         Section("## How it is measured and judged", list(_measured(dossier)), 1, look.plain, 0.2),
         Section("## Where we stand", list(telling.stand(dossier)), 1, look.plain, 0.2),
         Section("## Messages from the people you work for", list(_messages(dossier)), 1, look.ideas, 0.15),
-        Section("## Made but not judged yet", list(_in_the_works(dossier)), 3, look.plain, 0.05),
-        Section("## The last experiments", list(_last(dossier)), 2, look.experiments, 0.2),
+        Section("## Made but not judged yet", list(telling.in_the_works(dossier)), 3, look.plain, 0.05),
+        Section("## The last experiments", list(telling.last(dossier)), 2, look.experiments, 0.2),
         Section("## What worked", list(telling.worked(dossier)), 4, look.experiments, 0.1),
         Section("## Dead ends", list(telling.dead_ends(dossier)), 4, look.experiments, 0.15),
         Section("## Ideas", list(_ideas(dossier)), 3, look.ideas, 0.1),
@@ -260,21 +260,6 @@ def _messages(dossier: Dossier) -> Iterator[str]:
         if idea.state == "vetoed":
             reason = f" ({said(idea.reason, 200)})" if idea.reason else ""
             yield f"- do not try: {said(idea.text)}{reason}"
-
-
-def _in_the_works(dossier: Dossier) -> Iterator[str]:
-    lines = list(telling.in_the_works(dossier))
-    if lines:
-        yield "Propose something else, on the bet that these are discarded:\n"
-        yield from lines
-
-
-def _last(dossier: Dossier) -> Iterator[str]:
-    lines = list(telling.last(dossier))
-    due = telling.lesson_due(dossier.history)
-    if due is not None and lines:
-        lines[0] = f"Nobody has written yet what #{due} taught; do so with your proposal.\n\n{lines[0]}"
-    yield from lines
 
 
 def _ideas(dossier: Dossier) -> Iterator[str]:

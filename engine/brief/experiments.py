@@ -93,6 +93,8 @@ def _ordered(mix: Counter[str]) -> list[tuple[str, int]]:
 def in_the_works(dossier: Dossier) -> Iterator[str]:
     """Proposals that are made and not judged."""
     history = dossier.history
+    if history.waiting or history.opened_proposal is not None:
+        yield "Propose something else, on the bet that these are discarded:\n"
     if history.open is not None and history.opened_proposal is not None:
         yield f"- #{history.open.number}, being measured: {said(history.opened_proposal.description)}"
     for waiting in sorted(history.waiting.values(), key=lambda waiting: waiting.id):
@@ -102,10 +104,13 @@ def in_the_works(dossier: Dossier) -> Iterator[str]:
 def last(dossier: Dossier) -> Iterator[str]:
     """The last experiments whole, newest first; a chain of mends is its last link."""
     history = dossier.history
+    due = lesson_due(history)
+    ask = "" if due is None else f"Nobody has written yet what #{due} taught; do so with your proposal.\n\n"
     for row in recent(history):
         words = dossier.words.get(row.number, Words())
         category = f" ({said(row.category, 30)})" if row.category else ""
-        lines = [f"- #{row.number} {said(row.description)}{category}{_mended(row, history)}"]
+        lines = [f"{ask}- #{row.number} {said(row.description)}{category}{_mended(row, history)}"]
+        ask = ""
         if words.hypothesis:
             expected = f" Expected: {said(words.expected_effect, 120)}" if words.expected_effect else ""
             lines.append(f"  Why: {_sentence(said(words.hypothesis))}{expected}")

@@ -50,12 +50,8 @@ def _of(body: list[ast.stmt], lines: list[str], depth: int) -> list[str]:
             case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
                 found.append(f"{where}\t{indent}{said(ast.unparse(node), 120)}")
             case ast.If() | ast.For() | ast.While() | ast.With() | ast.Try() if depth == 0:
-                found.append(f"{where}\t{said(_first_line(node, lines), 120)} …")
+                found.append(f"{where}\t{said(lines[node.lineno - 1], 120)} …")
     return found
-
-
-def _first_line(node: ast.stmt, lines: list[str]) -> str:
-    return lines[node.lineno - 1] if node.lineno <= len(lines) else ""
 
 
 def _summary(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:

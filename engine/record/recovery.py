@@ -84,9 +84,7 @@ def plan(history: History, refs: Mapping[str, str], branch: str | None, branch_n
     known = _known_proposals(history)
     for name, sha in sorted(refs.items(), key=lambda item: _id(item[0])):
         id = _id(name)
-        if not name.startswith("p") or id == 0:
-            continue
-        if id in history.waiting:
+        if not name.startswith("p") or id == 0 or id in history.waiting:
             continue
         steps.append(DropProposalRef(id) if id in known or id < history.next_proposal else Adopt(id, sha))
     steps += [

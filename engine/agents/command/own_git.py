@@ -34,7 +34,8 @@ def own_git(git: Git, base: str) -> Iterator[Path]:
     try:
         yield own
     finally:
-        _restore(pointer, before)
+        remove(pointer)  # whatever the agent made of it
+        pointer.write_text(before)
         remove(own)
 
 
@@ -89,9 +90,3 @@ def _config(git: Git, base: str) -> str:
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
-
-
-def _restore(pointer: Path, before: str) -> None:
-    """The `.git` file as it was, whatever the agent made of it."""
-    remove(pointer)
-    pointer.write_text(before)

@@ -20,12 +20,14 @@ from __future__ import annotations
 import ast
 import io
 import math
+import operator
 import re
 import tokenize
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from autoresearch.engine.agents.tuner import names as naming
 
@@ -44,6 +46,10 @@ _ONE_OF = re.compile(r"\bone of:\s*([^;()#]+)")
 _CHOICE = re.compile(r"""(['"]?)([\w.+/-]+(?: [\w.+/-]+)*)\1""")
 _EXCLUDED = re.compile(r"\b(?:fixed|not tunable)\b", re.IGNORECASE)
 _STRING = re.compile(r"""([uU]?)('''|\"\"\"|'|")""")
+_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Pow: operator.pow, ast.LShift: operator.lshift,
+}  # fmt: skip
 _ENUMS = frozenset({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"})
 
 
@@ -285,7 +291,7 @@ def _number(node: ast.expr) -> int | float | None:
     """The value of an expression of numbers and operators alone; None when it is another, or out of bounds."""
     try:
         value = _computed(node)
-    except (ArithmeticError, ValueError, RecursionError):
+    except (ArithmeticError, ValueError, TypeError, KeyError, RecursionError):  # also: 1.5 << 2, another operator
         return None
     if value is None or not math.isfinite(value) or (isinstance(value, int) and abs(value) > _LARGEST):
         return None
@@ -304,23 +310,10 @@ def _computed(node: ast.expr) -> int | float | None:
     left, right = _computed(node.left), _computed(node.right)
     if left is None or right is None or max(abs(left), abs(right)) > 1e18:
         return None
-    match node.op:
-        case ast.Add():
-            return left + right
-        case ast.Sub():
-            return left - right
-        case ast.Mult():
-            return left * right
-        case ast.Div():
-            return left / right
-        case ast.FloorDiv():
-            return left // right
-        case ast.Pow() if abs(right) <= 64:
-            power = left**right
-            return power if isinstance(power, (int, float)) else None
-        case ast.LShift() if isinstance(left, int) and isinstance(right, int) and 0 <= right <= 64:
-            return left << right
-    return None
+    if isinstance(node.op, (ast.Pow, ast.LShift)) and abs(right) > 64:
+        return None
+    value = _OPERATORS[type(node.op)](left, right)
+    return value if isinstance(value, (int, float)) else None  # a power may be complex
 
 
 def _bounds(comment: str) -> tuple[float | None, float | None]:
