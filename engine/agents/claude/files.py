@@ -61,15 +61,15 @@ class Files:
 
     # -- looking
 
-    def read(self, name: str, first: int = 1, last: int = 0) -> str:
+    def read(self, path: str, first: int = 1, last: int = 0) -> str:
         """Lines `first` to `last` (0: the end) with their numbers."""
-        lines = self._text(self._readable(name)).split("\n")
+        lines = self._text(self._readable(path)).split("\n")
         if lines and not lines[-1]:
             lines.pop()
         if not lines:
-            return f"{name} is empty."
+            return f"{path} is empty."
         if first < 1 or first > len(lines):
-            raise Refused(f"{name} has {len(lines)} lines; ask for lines from 1 to {len(lines)}.")
+            raise Refused(f"{path} has {len(lines)} lines; ask for lines from 1 to {len(lines)}.")
         last = min(last or len(lines), len(lines), first + READ_LINES - 1)
         shown: list[str] = []
         room = READ_CHARS
@@ -83,28 +83,28 @@ class Files:
         more = f"\n[lines {first} to {end} of {len(lines)}; go on at {end + 1}]" if end < len(lines) else ""
         return "\n".join(shown) + more
 
-    def list(self, name: str = ".", deep: bool = False) -> str:
+    def list(self, path: str = ".", deep: bool = False) -> str:
         """What a folder holds; files in scope are marked."""
-        place = self._locate(name)
+        place = self._locate(path)
         if not place.path.is_dir():
-            raise Refused(f"{name} is no folder." if place.path.exists() else f"There is no {name}.")
+            raise Refused(f"{path} is no folder." if place.path.exists() else f"There is no {path}.")
         found: list[str] = []
-        for path in self._walk(place.path, deep):
-            relative = path.relative_to(self.root).as_posix()
-            if path.is_dir() and not path.is_symlink():
+        for entry in self._walk(place.path, deep):
+            relative = entry.relative_to(self.root).as_posix()
+            if entry.is_dir() and not entry.is_symlink():
                 found.append(f"{relative}/")
             else:
                 mark = "  (yours to edit)" if self._scope.contains(relative) else ""
-                found.append(f"{relative}  {_size(path)}{mark}")
+                found.append(f"{relative}  {_size(entry)}{mark}")
             if len(found) > LISTED:
                 return "\n".join([*found[:LISTED], f"[more than {LISTED} entries: list a folder below]"])
         return "\n".join(found) or "The folder is empty."
 
-    async def grep(self, pattern: str, name: str = ".", literal: bool = False) -> str:
+    async def grep(self, pattern: str, path: str = ".", literal: bool = False) -> str:
         """Lines that match, as `file:line:text`. A process of its own, so that no pattern can hold the engine up."""
-        place = self._locate(name)
+        place = self._locate(path)
         if not place.path.exists():
-            raise Refused(f"There is no {name}.")
+            raise Refused(f"There is no {path}.")
         where = place.path.relative_to(self.root).as_posix()
         flags = ["-rnIHs", "-F" if literal else "-E", *(f"--exclude-dir={folder}" for folder in sorted(PASSED_OVER))]
         pattern = pattern if literal else pattern.replace(r"\d", "[0-9]").replace(r"\D", "[^0-9]")
@@ -132,11 +132,11 @@ class Files:
 
     # -- changing
 
-    def edit(self, name: str, old: str, new: str, everywhere: bool = False) -> str:
-        """Replace text that stands there exactly once (or `everywhere`), whatever the file's line ends."""
-        place = self._writable(name)
+    def edit(self, path: str, old: str, new: str, all: bool = False) -> str:
+        """Replace text that stands there exactly once (or with `all`), whatever the file's line ends."""
+        place = self._writable(path)
         if not place.path.is_file():
-            raise Refused(f"There is no {name}; write makes a new file.")
+            raise Refused(f"There is no {path}; write makes a new file.")
         if not old:
             raise Refused("old is empty: give the text to replace, or use write for a whole file.")
         if old == new:
@@ -146,31 +146,31 @@ class Files:
             old, new = old.replace("\n", "\r\n"), new.replace("\n", "\r\n")
         count = text.count(old)
         if not count:
-            raise Refused(f"old does not stand in {name} exactly like that; read the lines and copy them.")
-        if count > 1 and not everywhere:
-            raise Refused(f"old stands {count} times in {name}: take in more lines around it, or set all.")
+            raise Refused(f"old does not stand in {path} exactly like that; read the lines and copy them.")
+        if count > 1 and not all:
+            raise Refused(f"old stands {count} times in {path}: take in more lines around it, or set all.")
         self._put(place, text.replace(old, new).encode())
         line = text[: text.index(old)].count("\n") + 1
-        return f"Replaced {count} times in {name}." if count > 1 else f"Replaced at line {line} of {name}."
+        return f"Replaced {count} times in {path}." if count > 1 else f"Replaced at line {line} of {path}."
 
-    def write(self, name: str, text: str) -> str:
+    def write(self, path: str, text: str) -> str:
         """A whole file, new or replaced."""
-        place = self._writable(name)
+        place = self._writable(path)
         if place.path.is_dir():
-            raise Refused(f"{name} is a folder.")
+            raise Refused(f"{path} is a folder.")
         existed = place.path.exists()
         self._put(place, text.encode("utf-8", "replace"))
-        return f"{'Replaced' if existed else 'Wrote'} {name} ({text.count(chr(10)) + 1} lines)."
+        return f"{'Replaced' if existed else 'Wrote'} {path} ({text.count(chr(10)) + 1} lines)."
 
-    def delete(self, name: str) -> str:
-        place = self._writable(name)
+    def delete(self, path: str) -> str:
+        place = self._writable(path)
         link = self.root / place.name
         if not link.is_symlink() and not link.is_file():
-            raise Refused(f"There is no file {name}.")
+            raise Refused(f"There is no file {path}.")
         if not link.is_symlink():
             self._remember(place.path)
         link.unlink()
-        return f"Deleted {name}."
+        return f"Deleted {path}."
 
     @property
     def changed(self) -> bool:

@@ -7,6 +7,7 @@ to the record (ideas, dead ends, lessons) is collected and written down by the e
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -93,33 +94,15 @@ class Desk:
         self._changes[key] += 1
         return self._changes[key] > SAME_CHANGES
 
-    def _tree(self) -> Files:
+    def tree(self) -> Files:
         if self.files is None:
             raise Refused("First write the lesson on the experiment whose verdict you were told.")
         return self.files
 
     # -- the tree
 
-    async def read(self, given: dict[str, Any]) -> str:
-        return self._tree().read(given["path"], given.get("first", 1), given.get("last", 0))
-
-    async def list(self, given: dict[str, Any]) -> str:
-        return self._tree().list(given.get("path") or ".", given.get("deep", False))
-
-    async def grep(self, given: dict[str, Any]) -> str:
-        return await self._tree().grep(given["pattern"], given.get("path") or ".", given.get("literal", False))
-
-    async def edit(self, given: dict[str, Any]) -> str:
-        return self._tree().edit(given["path"], given["old"], given["new"], given.get("all", False))
-
-    async def write(self, given: dict[str, Any]) -> str:
-        return self._tree().write(given["path"], given["text"])
-
-    async def delete(self, given: dict[str, Any]) -> str:
-        return self._tree().delete(given["path"])
-
     async def shell(self, given: dict[str, Any]) -> str:
-        files = self._tree()
+        files = self.tree()
         assert self._shell is not None
         limit_s = given.get("timeout_s", USUAL_S)
         if not 1 <= limit_s <= LONGEST_S:
@@ -175,7 +158,7 @@ class Desk:
         return f"The lesson on #{number} is written down."
 
     async def submit(self, given: dict[str, Any]) -> str:
-        if not self._tree().changed:
+        if not self.tree().changed:
             raise Refused("Nothing in the tree differs from what you were given: make the change, then submit.")
         idea = given.get("idea") or None
         if idea is not None:
@@ -221,6 +204,16 @@ class Tool:
     required: tuple[str, ...] = ()
 
 
+def _on_files(method: Callable[..., Any]) -> Callable[[Desk, dict[str, Any]], Awaitable[str]]:
+    """A method of Files as a tool: its parameters are the tool's."""
+
+    async def run(desk: Desk, given: dict[str, Any]) -> str:
+        answer = method(desk.tree(), **given)
+        return str(await answer if inspect.isawaitable(answer) else answer)
+
+    return run
+
+
 def _problem(tool: Tool, given: dict[str, Any]) -> str:
     """What is wrong with an input, as a clause; "" when it fits."""
     for name in tool.required:
@@ -253,25 +246,25 @@ _PATH = _text("Relative to the target's folder.")
 
 TOOLS: dict[str, Tool] = {
     "read": Tool(
-        Desk.read,
+        _on_files(Files.read),
         "Read a file of the tree, or a range of its lines; lines are numbered.",
         {"path": _PATH, "first": _number("First line, from 1."), "last": _number("Last line; 0 or none: the end.")},
         ("path",),
     ),
     "list": Tool(
-        Desk.list,
+        _on_files(Files.list),
         "List a folder of the tree. Files that you may edit are marked.",
         {"path": _PATH, "deep": _flag("Folders below as well.")},
     ),
     "grep": Tool(
-        Desk.grep,
+        _on_files(Files.grep),
         "Find lines by an extended regular expression in a file or folder of the tree.",
         {"pattern": _text("An extended regular expression."), "path": _PATH,
          "literal": _flag("Take it as plain text.")},
         ("pattern",),
     ),
     "edit": Tool(
-        Desk.edit,
+        _on_files(Files.edit),
         "Replace text in a file in scope. `old` has to stand there exactly, and once unless `all` is set; without line "
         "numbers.",
         {"path": _PATH, "old": _text("What stands there."), "new": _text("What is to stand there."),
@@ -279,12 +272,12 @@ TOOLS: dict[str, Tool] = {
         ("path", "old", "new"),
     ),
     "write": Tool(
-        Desk.write,
+        _on_files(Files.write),
         "Write a whole file in scope, new or replaced.",
         {"path": _PATH, "text": _text("The whole file.")},
         ("path", "text"),
     ),
-    "delete": Tool(Desk.delete, "Delete a file in scope.", {"path": _PATH}, ("path",)),
+    "delete": Tool(_on_files(Files.delete), "Delete a file in scope.", {"path": _PATH}, ("path",)),
     "search": Tool(
         Desk.search,
         "Search all past experiments by words: description, hypothesis, reason, lesson, files.",

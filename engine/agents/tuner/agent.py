@@ -14,7 +14,7 @@ import itertools
 import math
 import os
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,21 +203,14 @@ class _Search:
         why = "This combination has not been tried yet."
         grids = {dial: list(dial.space.grid()) for dial in self._order.sample(self._dials, len(self._dials))}
         for dial, grid in grids.items():
-            yield from (Idea({dial: value}, why) for value in grid if value != dial.space.value)
-        size = math.prod(map(len, grids.values()))
-        if size <= _WHOLE_GRID:
-            combinations: Iterable[dict[Dial, Scalar]] = (
-                dict(zip(grids, values, strict=True)) for values in itertools.product(*grids.values())
-            )
+            yield from (Idea({dial: value}, why) for value in grid)
+        if math.prod(map(len, grids.values())) <= _WHOLE_GRID:
+            for values in itertools.product(*grids.values()):
+                yield Idea(dict(zip(grids, values, strict=True)), why)
         else:
-            combinations = (
-                {dial: self._draw.choice(grids[dial]) for dial in self._draw.sample(list(grids), min(3, len(grids)))}
-                for _ in range(_RANDOM_TRIES)
-            )
-        for turns in combinations:
-            changed = {dial: value for dial, value in turns.items() if value != dial.space.value}
-            if changed:
-                yield Idea(changed, why)
+            for _ in range(_RANDOM_TRIES):
+                some = self._draw.sample(list(grids), min(3, len(grids)))
+                yield Idea({dial: self._draw.choice(grids[dial]) for dial in some}, why)
 
 
 # -- TPE

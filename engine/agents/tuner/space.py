@@ -45,7 +45,7 @@ class Space:
         """The place of a value in [0, 1]; one outside the ends or not on the list is put at the nearest there is."""
         assert not isinstance(value, str)
         if self.scale == "list":
-            nearest = min(range(len(self.options)), key=lambda place: abs(_as_number(self.options[place]) - value))
+            nearest = min(range(len(self.options)), key=lambda place: abs(float(self.options[place]) - value))
             return nearest / (len(self.options) - 1)
         start, end = self._at(self.low), self._at(self.high)
         return (self._at(min(max(value, self.low), self.high)) - start) / (end - start)
@@ -136,7 +136,7 @@ def space_of(knob: Knob) -> Space | None:
     assert not isinstance(value, tuple)
     if knob.choices:
         ordered = not isinstance(value, (bool, str))
-        options = sorted(knob.choices, key=_as_number) if ordered else knob.choices
+        options = sorted(knob.choices, key=float) if ordered else knob.choices
         return Space(value, "list", options=tuple(options))
     if isinstance(value, bool):
         return Space(value, "list", options=(False, True))
@@ -144,10 +144,6 @@ def space_of(knob: Knob) -> Space | None:
     if knob.low is not None and knob.high is not None:
         return _within(value, knob.low, knob.high)
     return _whole(value) if isinstance(value, int) else _around(value, naming.words_of(knob.name.partition("[")[0]))
-
-
-def _as_number(value: Scalar) -> float:
-    return float(value)
 
 
 def _within(value: int | float, low: float, high: float) -> Space | None:

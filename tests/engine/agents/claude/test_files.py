@@ -36,7 +36,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 CHANGES: list[Callable[[Files, str], str]] = [
     lambda files, name: files.write(name, "x"),
-    lambda files, name: files.edit(name, "o", "x", everywhere=True),
+    lambda files, name: files.edit(name, "o", "x", all=True),
     lambda files, name: files.delete(name),
 ]
 
@@ -113,7 +113,7 @@ def test_an_edit_has_to_be_exact_and_unambiguous(files: Files, tree: Path) -> No
     for old, told in [("four", "does not stand"), ("o", "stands 2 times"), ("", "empty"), ("one", "the same")]:
         with pytest.raises(Refused, match=told):
             files.edit("src/a.py", old, "one")
-    assert files.edit("src/a.py", "o", "0", everywhere=True) == "Replaced 2 times in src/a.py."
+    assert files.edit("src/a.py", "o", "0", all=True) == "Replaced 2 times in src/a.py."
     assert (tree / "src" / "a.py").read_text() == "0ne\ntw0\nthree\n"
 
 
