@@ -5,18 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from autoresearch.engine.agents import KEY_FILE, Unavailable, find_key, preset_of
-from autoresearch.engine.doctor import agent_clis
-from autoresearch.state.config import ConfigError, Limits, loads
+from autoresearch.engine.doctor import AgentCli, agent_clis
+from autoresearch.state.config import Config, ConfigError, Limits, loads
+from autoresearch.state.journal import History
 from autoresearch.state.session import Session
 from autoresearch.tui.facts.text import fitted
-
-if TYPE_CHECKING:
-    from autoresearch.engine.doctor import AgentCli
-    from autoresearch.state.config import Config
-    from autoresearch.state.journal import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ def offers(
     except Unavailable as no:
         if environ.get(KEY_FILE):
             said.append(str(no))
-    clis = [cli for cli in _clis(environ) if cli.path]
+    clis = [cli for cli in agent_clis(environ) if cli.path]
     named, others = _split(config.agent.command, clis)
     if named is not None:
         found.append(Offer("command", named[0], f"{named[1]}; {budget}, as far as it tells its cost"))
@@ -82,7 +77,3 @@ def dollars_in_force(config: Config, session: Session | None, history: History |
         return config.limits.dollars
     value = history.settings["limits.dollars"]
     return float(value) if value is not None else Limits().dollars
-
-
-def _clis(environ: Mapping[str, str]) -> list[AgentCli]:
-    return agent_clis(environ)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from autoresearch.state.session import Place, Session, target_of
 from autoresearch.tui.facts.text import fitted
@@ -13,26 +13,8 @@ if TYPE_CHECKING:
     from autoresearch.tui.actions.agents import Offer
 
 
-class Starter(Protocol):
-    """What the screens need to start an engine; tests give their own."""
-
-    def can_resume(self, place: Place, session: Session) -> bool: ...
-
-    def resume(self, place: Place, session: Session) -> None: ...
-
-    def limits(self, session: Session) -> dict[str, Any]: ...
-
-    def pending(self, place: Place, session: str | None) -> tuple[list[str], list[tuple[str, str]]]: ...
-
-    def confirm(self, place: Place, session: str | None) -> None: ...
-
-    def offers(self, place: Place) -> list[Offer]: ...
-
-    def new(self, place: Place, agent: str | None) -> Session: ...
-
-
-class Detached:
-    """The real one: an engine is a process of its own."""
+class Starter:
+    """What the screens need to start an engine, each a process of its own; tests give their own."""
 
     def __init__(self, options: RunOptions | None = None) -> None:
         self.options = options

@@ -26,18 +26,15 @@ def ask(session: Session, kind: str, **args: object) -> str:
 
 def see_to(session: Session, request: Request) -> str:
     """As `ask`, for a request that is in the inbox already."""
+    waiting = session.inbox / f"{request.id}.json"
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
-        if not _waits(session, request):
+        if not waiting.exists():
             return "engine"
         if session.engine_pid() is None and _drain(session, request):
             return "done"
         time.sleep(0.05)
     return "waiting"
-
-
-def _waits(session: Session, request: Request) -> bool:
-    return (session.inbox / f"{request.id}.json").exists()
 
 
 def _drain(session: Session, request: Request) -> bool:

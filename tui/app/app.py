@@ -28,7 +28,7 @@ from textual.screen import Screen
 from autoresearch.state.journal import JournalLost, records
 from autoresearch.state.session import Heartbeat, Place, Session, SessionError, heartbeat_of
 from autoresearch.tui.actions import requests
-from autoresearch.tui.actions.engines import Detached, Starter
+from autoresearch.tui.actions.engines import Starter
 from autoresearch.tui.app import questions
 from autoresearch.tui.app.engine_watch import EngineWatch
 from autoresearch.tui.app.pages import Pages
@@ -139,7 +139,7 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         self.read_only = read_only
         """Nothing is asked of the session and nothing is started."""
         self.now_ms = clock
-        self.starter: Starter = starter or Detached()
+        self.starter: Starter = starter or Starter()
         self._watch = EngineWatch(self)
         self._terminal = terminal
         self._obeying = threading.Lock()

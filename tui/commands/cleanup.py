@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.state.journal.records import now_ms
-from autoresearch.state.session import NoSession, Place, Session, SessionError, list_sessions, open_session
+from autoresearch.state.session import NoSession, Place, SessionError, list_sessions, open_session
 from autoresearch.state.text.numbers import plural
 from autoresearch.tui.actions.deletion import loss_words, size_text
+from autoresearch.tui.facts.documents import picked
 from autoresearch.tui.facts.text import fitted
 from autoresearch.tui.terminal.console import Console, echo, emit_json, is_terminal
 from autoresearch.tui.terminal.options import Where, common
@@ -48,14 +49,14 @@ def gc(
         _show(Console(), items, chosen, rule.logs or rule.trees)
     left = []
     if acts:
-        if not yes and not _sure(f"Remove {size_text(sum(item.bytes for item in chosen))}?", "--yes"):
+        if not yes and not _sure(f"Remove {size_text(sum(item.bytes for item in chosen))}?"):
             echo("Nothing was removed.")
             return
         left = clean_up(place, chosen)
     freed = sum(item.bytes for item in chosen if item not in left) if acts else 0
     if as_json:
         keys = ("session", "what", "bytes", "count", "selected", "note")
-        emit_json({"items": [{key: getattr(item, key) for key in keys} for item in items], "freed_bytes": freed})
+        emit_json({"items": [picked(item, *keys) for item in items], "freed_bytes": freed})
         return
     for item in left:
         echo(f"The trees of {item.session} stay: an engine has started on it.")
@@ -94,9 +95,7 @@ def delete(where: Where, name: str | None, yes: bool) -> None:
     from autoresearch.engine.sessions import delete as delete_sessions
     from autoresearch.engine.sessions import finish_deletion
 
-    if name is not None and where.session not in (None, name):
-        raise click.UsageError(f"It names two sessions, {name} and {where.session}")
-    place, name = where.place(), name or where.session
+    place, name = where.place(), where.named(name)
     if name is not None and not any(found.name == name for found in list_sessions(place)):
         if finish_deletion(place, name):
             echo(f"Session {name} is deleted; an earlier call had begun it.")
@@ -112,8 +111,11 @@ def delete(where: Where, name: str | None, yes: bool) -> None:
             code=4,
         )
     workspace.refuse_held_branch(place, session)
-    _say_loss(place, session)
-    if not yes and not _sure(f"Delete session {session.name}? It cannot be undone.", "--yes"):
+    console = Console()
+    for sentence in loss_words(place, session):
+        console.prose(sentence)
+    console.stream.flush()
+    if not yes and not _sure(f"Delete session {session.name}? It cannot be undone."):
         echo("Nothing was deleted.")
         return
     delete_sessions(place, session)
@@ -129,14 +131,7 @@ def _no_session(place: Place, name: str) -> SessionError:
     return NoSession(f"There is no session {fitted(name)!r} in this repository (there are: {known}{also}).")
 
 
-def _say_loss(place: Place, session: Session) -> None:
-    console = Console()
-    for sentence in loss_words(place, session):
-        console.prose(sentence)
-    console.stream.flush()
-
-
-def _sure(question: str, option: str) -> bool:
+def _sure(question: str) -> bool:
     if not is_terminal(sys.stdin):
-        raise SessionError(f"Nobody can be asked here; say {option} to go on without a question.")
+        raise SessionError("Nobody can be asked here; say --yes to go on without a question.")
     return click.confirm(question, default=False)

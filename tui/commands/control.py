@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from autoresearch.state.config import ConfigError, Limits
-from autoresearch.state.journal import NOTHING_TAKEN, History, Row
+from autoresearch.state.journal import NOTHING_TAKEN, History, IdeaState, Row
 from autoresearch.state.session import Session
 from autoresearch.tui.actions.requests import ask, limit_value
 from autoresearch.tui.facts.spelling import did_you_mean
@@ -137,16 +137,13 @@ def limit(where: Where, name: str, value: str) -> None:
 def idea(where: Where, text: tuple[str, ...], first: bool, id: str | None) -> None:
     """Add the idea TEXT to the notebook."""
     _, session = where.open()
-    before = set(session.history().ideas)
+    before = session.history()
     if id is not None:
-        if id not in before:
-            raise click.UsageError(
-                f"There is no idea {id!r}{did_you_mean(id, before)}; `autoresearch ideas` lists them"
-            )
+        known_idea(before, id)
         say(f"{id} has its new text.", ask(session, "idea", id=id, text=_text(text, "idea"), first=first))
         return
     how = ask(session, "idea", text=_text(text, "idea"), first=first)
-    new = [id for id in session.history().ideas if id not in before]
+    new = [id for id in session.history().ideas if id not in before.ideas]
     say(f"Noted as {new[0]}." if new else "Noted.", how)
 
 
@@ -202,6 +199,14 @@ def overrule(where: Where, number: int, action: str, note: str) -> None:
         raise click.UsageError("Overruling needs a note that says why")
     how = ask(session, "overrule", experiment=number, action=action, note=note)
     say(f"Experiment {number} is {'re-applied' if action == 'keep' else 'reverted'} next, as a new experiment.", how)
+
+
+def known_idea(history: History, id: str) -> IdeaState:
+    """Raises a usage error when there is no such idea."""
+    if id not in history.ideas:
+        near = did_you_mean(id, history.ideas)
+        raise click.UsageError(f"There is no idea {id!r}{near}; `autoresearch ideas` lists them")
+    return history.ideas[id]
 
 
 def finished(history: History, number: int) -> Row:

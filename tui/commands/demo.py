@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from dataclasses import dataclass
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import click
 
 import autoresearch
+from autoresearch.state.config import Config, load
 from autoresearch.state.session import Place, SessionError, find_place, list_sessions, open_session
 from autoresearch.state.text import numbers
 from autoresearch.state.text.numbers import plural
@@ -19,6 +20,7 @@ from autoresearch.tui.commands.run import AGENTS, start, view
 from autoresearch.tui.facts.spelling import did_you_mean
 from autoresearch.tui.terminal.console import Console, interactive
 from autoresearch.tui.terminal.options import Where, common, on_screen
+from autoresearch.tui.terminal.parting_words import short
 
 EXPERIMENTS = 25
 """Of a demo in all, unless --max-experiments says how many more."""
@@ -63,12 +65,15 @@ def demo(
     place = find_place(at)
     if agent == "replay" and not (at / "patches").is_dir():
         raise click.UsageError(f"The target {source.name} has no prepared patches; take another agent")
-    if not headless and interactive() and _is_running(place, where.session):
-        return view(where, place, open_session(place, where.session), demo=True)
-    done = _experiments(place, where.session)
+    session = open_session(place, where.session) if list_sessions(place) else None
+    if not headless and interactive() and session is not None and session.engine_pid() is not None:
+        return view(where, place, session, demo=True)
+    done = len(session.history().rows) if session is not None else 0
     more = max_experiments if max_experiments is not None else EXPERIMENTS - done
-    facts = _facts(place, budget)
-    Console().prose(_announce(source.name, at, fresh, done, more, facts, agent))
+    config = load(place.config_file)
+    in_toml = tomllib.loads(place.config_file.read_text(encoding="utf-8")).get("measure", {}).get("budget_s")
+    planned = budget if budget is not None else in_toml
+    Console().prose(_announce(source.name, at, fresh, done, more, config, planned, agent))
     if more <= 0:
         return _over(place, where, headless)
     options = RunOptions(
@@ -76,7 +81,7 @@ def demo(
         max_experiments=more,
         agent=agent,
         replay=str(at / "patches") if agent == "replay" else None,
-        budget_s=budget if budget is not None and budget != facts.toml_budget_s else None,
+        budget_s=budget if budget != in_toml else None,
         trust=True,
     )
     return start(where, place, options, headless, demo=True)
@@ -154,61 +159,25 @@ def _set_budget(toml: Path, budget: float | None) -> None:
     """Into the copied toml, so that every later call measures alike: a changed budget opens a new segment."""
     import tomlkit
 
+    from autoresearch.engine.measure import accelerator  # what the driver shows: torch is not imported
+
     document = tomlkit.parse(toml.read_text(encoding="utf-8"))
     measure: Any = document["measure"]
-    if budget is None and ("budget_s" not in measure or has_gpu()):
+    if budget is None and ("budget_s" not in measure or not accelerator().startswith(("cpu", "mps"))):
         return
     measure["budget_s"] = CPU_BUDGET_S if budget is None else budget
     toml.write_text(tomlkit.dumps(document), encoding="utf-8")
 
 
-def has_gpu() -> bool:
-    """Without importing torch: what the driver shows."""
-    from autoresearch.engine.measure import accelerator
-
-    return not accelerator().startswith(("cpu", "mps"))
-
-
 # -- what is about to happen
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    edits: str
-    toml_budget_s: float | None
-    budget_s: float | None
-    baseline_runs: int
-
-
-def _facts(place: Place, budget: float | None) -> Facts:
-    import tomllib
-
-    from autoresearch.state.config import load
-
-    config = load(place.config_file)
-    table = tomllib.loads(place.config_file.read_text(encoding="utf-8")).get("measure", {})
-    in_toml = float(table["budget_s"]) if "budget_s" in table else None
-    return Facts(
-        edits=", ".join(config.scope.edit),
-        toml_budget_s=in_toml,
-        budget_s=budget if budget is not None else in_toml,
-        baseline_runs=config.verdict.baseline_runs,
-    )
-
-
-def _experiments(place: Place, name: str | None) -> int:
-    if not list_sessions(place):
-        return 0
-    return len(open_session(place, name).history().rows)
-
-
-def _is_running(place: Place, name: str | None) -> bool:
-    return bool(list_sessions(place)) and open_session(place, name).engine_pid() is not None
-
-
-def _announce(name: str, at: Path, fresh: bool, done: int, more: int, facts: Facts, agent: str) -> str:
+def _announce(
+    name: str, at: Path, fresh: bool, done: int, more: int, config: Config, budget: float | None, agent: str
+) -> str:
     """What is about to happen, and how long it takes."""
-    shown = _short(at)
+    shown = short(at)
+    shown = shown if shown.startswith("/") else f"./{shown}"
     if more <= 0:
         return (
             f"The {name} demo in {shown} has had its {plural(done, 'experiment')}; "
@@ -216,29 +185,16 @@ def _announce(name: str, at: Path, fresh: bool, done: int, more: int, facts: Fac
             f"and `autoresearch summary -C {shown}` tells what came of it."
         )
     begin = f"Demo {name}, {'in a fresh repository' if fresh else 'going on'} at {shown}."
-    who = "prepared patches are tried" if agent == "replay" else f"the {agent} changes {facts.edits}"
+    who = "prepared patches are tried" if agent == "replay" else f"the {agent} changes {', '.join(config.scope.edit)}"
     baseline = 0 if done else 1
-    steps = [f"first a baseline of {facts.baseline_runs} runs"] if baseline else []
+    steps = [f"first a baseline of {config.verdict.baseline_runs} runs"] if baseline else []
     if more > baseline:
         steps.append(f"{'then ' if baseline else ''}up to {plural(more - baseline, 'experiment')}")
     what = f"Here {who}: {', '.join(steps)}; a change is kept only if it is proven better."
-    return "\n".join(
-        [begin, what, f"{_duration(more - baseline, baseline, facts)} Stop at any time; the same command goes on."]
-    )
-
-
-def _duration(experiments: int, baselines: int, facts: Facts) -> str:
-    """About 1.7 runs an experiment; a run takes its budget and some seconds around it."""
-    runs = experiments * 1.7 + baselines * facts.baseline_runs
-    if facts.budget_s is None:
-        return "A run takes about a second, all of it a minute or two."
-    seconds = runs * (facts.budget_s + 8)
-    return f"A run trains for {numbers.duration(facts.budget_s)}; all of it takes about {numbers.duration(seconds)}."
-
-
-def _short(path: Path) -> str:
-    """As a person would type it from here."""
-    try:
-        return f"./{path.relative_to(Path.cwd())}"
-    except ValueError:
-        return str(path)
+    # About 1.7 runs an experiment; a run takes its budget and some seconds around it.
+    runs = (more - baseline) * 1.7 + baseline * config.verdict.baseline_runs
+    took = "A run takes about a second, all of it a minute or two."
+    if budget is not None:
+        whole = numbers.duration(runs * (budget + 8))
+        took = f"A run trains for {numbers.duration(budget)}; all of it takes about {whole}."
+    return f"{begin}\n{what}\n{took} Stop at any time; the same command goes on."

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
@@ -44,7 +42,7 @@ def export(where: Where, form: str | None, output: Path | None) -> None:
     if form is None:
         raise click.UsageError("Say the format: --tsv or --jsonl.")
     _, session = where.open()
-    with _opened(output and where.start() / output) as file:
+    with click.open_file(str(where.start() / output) if output is not None else "-", "wb") as file:
         if form == "tsv":
             file.write(results_of(session).encode())
         else:
@@ -81,13 +79,3 @@ def results_of(session: Session) -> str:
             if isinstance(number, int):
                 vram[number] = max(vram.get(number, 0.0), float(data["peak_vram_mb"]))
     return foreign.render_results(metric, lines, vram)
-
-
-@contextmanager
-def _opened(output: Path | None) -> Iterator[BinaryIO]:
-    if output is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    with output.open("wb") as file:
-        yield file

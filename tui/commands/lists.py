@@ -137,11 +137,8 @@ def _tried(idea: IdeaState) -> str:
 
 def _dead_end(end: documents.Document) -> tuple[str, str, str]:
     number = f" #{end['experiment']}" if end["experiment"] else ""
-    return (end["id"] or "", end["list"] + number, _with_retry(end["text"], end["retry_if"]))
-
-
-def _with_retry(text: str, retry_if: str) -> str:
-    return f"{fitted(text)} (again if {fitted(retry_if)})" if retry_if else fitted(text)
+    again = f" (again if {fitted(end['retry_if'])})" if end["retry_if"] else ""
+    return (end["id"] or "", end["list"] + number, fitted(end["text"]) + again)
 
 
 def _section(console: Console, title: str, rows: Sequence[tuple[str, str, str]]) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from autoresearch.state.journal import LISTS, History, IdeaState
+from autoresearch.state.journal import LISTS
 from autoresearch.tui.actions.requests import ask
-from autoresearch.tui.commands.control import finished, say
+from autoresearch.tui.commands.control import finished, known_idea, say
 from autoresearch.tui.facts import ideas
-from autoresearch.tui.facts.spelling import did_you_mean
 from autoresearch.tui.terminal.console import echo
 from autoresearch.tui.terminal.options import Where, common
 
@@ -86,11 +85,3 @@ def dead_end(
     how = ask(session, "dead_end", **args)
     new = [id for id in session.history().dead_ends if id not in before]
     say(f"Noted as {new[0]}." if new else "Noted.", how)
-
-
-def known_idea(history: History, id: str) -> IdeaState:
-    """Raises a usage error when there is no such idea."""
-    if id not in history.ideas:
-        near = did_you_mean(id, history.ideas)
-        raise click.UsageError(f"There is no idea {id!r}{near}; `autoresearch ideas` lists them")
-    return history.ideas[id]

@@ -35,7 +35,7 @@ def push(where: Where, remote: str, name: str | None, as_json: bool) -> None:
     from autoresearch.engine import sessions
     from autoresearch.engine.git import Remote
 
-    where.session = _named(where, name)
+    where.session = where.named(name)
     place, session = where.open()
     with _progress() as say:
         moved = sessions.push(place, session, Remote(place, remote, where.start(), say, is_terminal(sys.stdin)))
@@ -64,7 +64,7 @@ def pull(where: Where, remote: str, name: str | None, as_json: bool) -> None:
     place = where.place()
     with _progress() as say:
         source = Remote(place, remote, where.start(), say, is_terminal(sys.stdin))
-        moved = sessions.pull(place, source, _named(where, name))
+        moved = sessions.pull(place, source, where.named(name))
     if as_json:
         emit_json(asdict(moved))
         return
@@ -78,12 +78,6 @@ def pull(where: Where, remote: str, name: str | None, as_json: bool) -> None:
     if not (folder / CONFIG_FILE).is_file():
         echo(f"There is no {CONFIG_FILE} in {folder} yet: commit and fetch it from where this came.")
     echo(f"Next: autoresearch{at} run --session {moved.session}")
-
-
-def _named(where: Where, name: str | None) -> str | None:
-    if name is not None and where.session not in (None, name):
-        raise click.UsageError(f"It names two sessions, {name} and {where.session}")
-    return name or where.session
 
 
 def _whole(moved: Moved) -> str:

@@ -173,12 +173,12 @@ def _chosen(place: Place, session: Session) -> RunOptions:
     """What an engine started from a session's screen gets; asks for the agent while nobody has chosen one."""
     from autoresearch.engine.sessions import RunOptions
     from autoresearch.state.config import ConfigError
-    from autoresearch.tui.actions.engines import Detached
+    from autoresearch.tui.actions.engines import Starter
     from autoresearch.tui.terminal.ask import ask_agent
 
     options = RunOptions(session=session.name)
     try:
-        return ask_agent(place, options) if Detached().can_resume(place, session) else options
+        return ask_agent(place, options) if Starter().can_resume(place, session) else options
     except ConfigError:
         return options  # to look needs no config; who starts an engine is told what is wrong with it
 
@@ -187,7 +187,7 @@ def view(
     where: Where, place: Place, session: Session | None, options: RunOptions | None = None, demo: bool = False
 ) -> int:
     """The screen on a session, or on all of them. Resuming from it starts an engine with `options`."""
-    from autoresearch.tui.actions.engines import Detached
+    from autoresearch.tui.actions.engines import Starter
     from autoresearch.tui.app.app import run_dashboard
     from autoresearch.tui.terminal.parting_words import parting_words
 
@@ -195,7 +195,7 @@ def view(
         place,
         session,
         demo=demo,
-        starter=Detached(options),
+        starter=Starter(options),
         preferences=where.preferences(),
         read_only=where.read_only,
     )

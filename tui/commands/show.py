@@ -9,11 +9,12 @@ import click
 
 from autoresearch.engine import files
 from autoresearch.engine.workspace import diff_of
-from autoresearch.state.journal import History, read_line, read_objects, records
+from autoresearch.state.journal import History, read_line, records
 from autoresearch.state.session import Place, Session
 from autoresearch.state.text import numbers
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.evidence import because
+from autoresearch.tui.facts.logs import last
 from autoresearch.tui.facts.text import SIGNS, fitted
 from autoresearch.tui.terminal.console import Console, emit_json
 from autoresearch.tui.terminal.options import Where, common
@@ -50,19 +51,15 @@ def describe(place: Place, session: Session, history: History, number: int, hold
     row = history.by_number.get(number)
     opened = history.open if history.open is not None and history.open.number == number else None
     if row is None and opened is None:
-        last = history.open.number if history.open else history.rows[-1].number if history.rows else 0
-        known = f"there are 1 to {last}" if last else "there is none yet"
+        newest = last(history)
+        known = f"there are 1 to {newest}" if newest else "there is none yet"
         raise click.UsageError(f"There is no experiment {number}; {known}")
     document: dict[str, Any]
     if row is not None:
         line = read_line(session.journal, row.line_at)
         assert isinstance(line, records.Experiment)
-        document = documents.experiment(row, history) | {
-            "reason": line.reason,
-            "metrics": line.metrics,
-            "verdict": line.verdict,
-            "warnings": list(line.warnings),
-        }
+        document = documents.experiment(row, history)
+        document |= documents.picked(line, "reason", "metrics", "verdict", "warnings")
         parent, sha, intent_at, end = row.parent, row.sha, row.intent_at, row.line_at
         proposal_at = row.proposal_at
     else:
@@ -94,16 +91,8 @@ def _proposed(session: Session, at: int) -> dict[str, Any] | None:
     line = read_line(session.journal, at)
     if not isinstance(line, records.Proposal):
         return None
-    return {
-        "id": line.id,
-        "agent": line.agent,
-        "model": line.model,
-        "hypothesis": line.hypothesis,
-        "expected_effect": line.expected_effect,
-        "files": list(line.files),
-        "dropped": list(line.dropped),
-        "lines": list(line.lines),
-    }
+    said = ("id", "agent", "model", "hypothesis", "expected_effect", "files", "dropped", "lines")
+    return documents.picked(line, *said)
 
 
 _SAMPLE_KEYS = ("arm", "k", "seed", "metric", "metrics", "cause", "detail", "exit", "duration_s", "peak_rss_mb",
@@ -112,15 +101,8 @@ _SAMPLE_KEYS = ("arm", "k", "seed", "metric", "metrics", "cause", "detail", "exi
 
 def _samples(session: Session, number: int, start: int, end: int, holdout: bool = False) -> list[dict[str, Any]]:
     """Those of the race, or the holdout's, which come after the verdict: after its keep or at the session's end."""
-    if start < 0:
-        return []
-    return [
-        {key: data.get(key) for key in _SAMPLE_KEYS}
-        for _, data in read_objects(session.journal, start, end)
-        if data.get("type") == "sample"
-        and data.get("experiment") == number
-        and (data.get("arm") == "holdout") is holdout
-    ]
+    found = documents.samples(session.journal, number, start, end, holdout)
+    return [{key: data.get(key) for key in _SAMPLE_KEYS} for data in found]
 
 
 def _logs(folder: Path) -> dict[str, list[str]]:

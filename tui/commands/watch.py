@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import io
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-
-import click
-import orjson
 
 from autoresearch.state.journal import History, Reader, Row
 from autoresearch.state.journal.records import now_ms
 from autoresearch.state.session import Session, SessionError
 from autoresearch.tui.facts import documents
 from autoresearch.tui.facts.engine import look
-from autoresearch.tui.terminal.console import Console
+from autoresearch.tui.terminal.console import Console, emit_json
 from autoresearch.tui.terminal.session_text import say_score_note
 
 Draw = Callable[[Console, dict[str, Any], History], None]
@@ -52,7 +48,7 @@ def watch_status(session: Session, draw: Draw, as_json: bool) -> None:
         lasting = {key: value for key, value in document.items() if key not in _PASSING}
         if as_json:
             if lasting != said:
-                _emit_line(document)
+                emit_json(document, 0)
         elif console.tty or lasting != said:
             text = _drawn(console, document, history, draw)
             if console.tty and drawn:
@@ -89,14 +85,9 @@ def follow_log(session: Session, count: int, draw: Callable[[list[Row], History]
         shown = len(rows)
         if as_json:
             for row in fresh:
-                _emit_line(documents.experiment(row, history))
+                emit_json(documents.experiment(row, history), 0)
         elif fresh:
             if history.scored != noted:
                 noted = history.scored
                 say_score_note(Console(), noted)
             draw(fresh, history)
-
-
-def _emit_line(document: dict[str, Any]) -> None:
-    click.echo(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE), nl=False)  # noqa: TID251
-    sys.stdout.flush()

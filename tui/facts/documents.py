@@ -23,16 +23,18 @@ from autoresearch.tui.facts.ideas import families
 
 Document = dict[str, Any]
 
+_OF_ROW = ("number", "status", "cause", "metric", "first", "estimate", "interval", "log_evidence", "runs",
+           "description", "category", "agent", "params", "idea", "bundle", "mends", "net_lines", "segment", "proposal",
+           "sha", "parent", "duration_s", "cost_usd", "warnings", "flags")  # fmt: skip
+
 
 def status(session: Session, history: History, now_ms: int, beat: Heartbeat) -> Document:
     """What the session does now and where it stands."""
     engine, live = engine_now(session, history, now_ms, beat)
     header = history.header or records.Header()
     opened = history.open
-    incumbent = history.incumbent
     return {
-        "session": session.name,
-        "name": header.name,
+        **_standing(session, history),
         "target": header.target,
         "state": engine.state,
         "reason": engine.reason,
@@ -48,34 +50,40 @@ def status(session: Session, history: History, now_ms: int, beat: Heartbeat) -> 
         "pausing": live.pausing if live else "",
         "agent": live.agent if live else "",
         "proposing": live.proposing if live else "",
-        "metric": {"name": header.metric_name, "unit": header.metric_unit, "direction": header.direction},
-        "best": point(history.by_number.get(incumbent.number)) if incumbent else None,
-        "baseline": point(history.baseline),
-        **gain_of(session, history),
-        "counts": counts(history),
         "since_keep": history.since_keep,
-        "segment": history.segment,
         "spend": spend(history, engine.clock(now_ms) if engine.alive else None),
         "limits": limits(session, history, live.limits if live else {}),
-        "branch": session.branch.removeprefix("refs/heads/"),
         "engine": {"pid": engine.pid, "host": live.host if live else header.host, "log": str(session.engine_log)},
         "elsewhere": engine.host,
-        "flagged": [flagged(history.by_number[number]) for number in history.flagged],
-        "scored": history.scored,
-        "self_scored": history.self_scored,
-        **holdout(history),
-        "notices": [
-            {"text": notice.text, "fix": notice.fix, "code": notice.code, "timestamp": notice.timestamp}
-            for notice in list(history.notices)[-5:]
-        ],
+        "notices": [picked(notice, "text", "fix", "code", "timestamp") for notice in list(history.notices)[-5:]],
         "bad_lines": [{"line": line, "problem": problem} for line, problem in history.problems[:20]],
         "folder": str(session.folder),
     }
 
 
-def flagged(row: Row) -> Document:
-    """An experiment that is worth a second look, and why."""
-    return {"number": row.number, "status": row.status, "flags": list(row.flags)}
+def _standing(session: Session, history: History) -> Document:
+    """What `status` and `summary` both say."""
+    header, incumbent = history.header or records.Header(), history.incumbent
+    return {
+        "session": session.name,
+        "name": header.name,
+        "metric": {"name": header.metric_name, "unit": header.metric_unit, "direction": header.direction},
+        "best": point(history.by_number.get(incumbent.number)) if incumbent else None,
+        "baseline": point(history.baseline),
+        **gain_of(session, history),
+        "counts": counts(history),
+        "segment": history.segment,
+        "flagged": [picked(history.by_number[number], "number", "status", "flags") for number in history.flagged],
+        "scored": history.scored,
+        "self_scored": history.self_scored,
+        **holdout(history),
+        "branch": session.branch.removeprefix("refs/heads/"),
+    }
+
+
+def picked(item: object, *keys: str) -> Document:
+    """Some attributes of it, by their names."""
+    return {key: getattr(item, key) for key in keys}
 
 
 def for_people() -> bool:
@@ -98,35 +106,25 @@ def experiment(row: Row, history: History) -> Document:
     """One finished experiment, as `log` lists it."""
     lesson, retry_if = history.lessons.get(row.number, ("", ""))
     return {
-        "number": row.number,
-        "status": row.status,
-        "cause": row.cause,
-        "metric": row.metric,
-        "first": row.first,
-        "estimate": row.estimate,
-        "interval": row.interval,
-        "log_evidence": row.log_evidence,
-        "runs": row.runs,
-        "description": row.description,
-        "category": row.category,
-        "agent": row.agent,
+        **picked(row, *_OF_ROW),
         "params": row.params or {},
-        "idea": row.idea,
-        "bundle": list(row.bundle),
-        "mends": row.mends,
-        "net_lines": row.net_lines,
-        "segment": row.segment,
-        "proposal": row.proposal,
-        "sha": row.sha,
-        "parent": row.parent,
-        "duration_s": row.duration_s,
-        "cost_usd": row.cost_usd,
-        "warnings": row.warnings,
-        "flags": list(row.flags),
         "lesson": lesson,
         "retry_if": retry_if,
         "timestamp": row.timestamp,
     }
+
+
+def samples(journal_file: Path, number: int, start: int, end: int, holdout: bool = False) -> list[Document]:
+    """An experiment's samples between two offsets: those of the race, or the holdout's, which are for people alone."""
+    if start < 0:
+        return []
+    return [
+        data
+        for _, data in journal.read_objects(journal_file, start, end)
+        if data.get("type") == "sample"
+        and data.get("experiment") == number
+        and (data.get("arm") == "holdout") is holdout
+    ]
 
 
 def chain(number: int, history: History) -> list[Document]:
@@ -154,40 +152,22 @@ def mending_text(mends: int | None, description: str) -> str:
 
 def summary(session: Session, history: History) -> Document:
     """What was tried, kept and gained in the present segment, and what keep-if-better would have claimed."""
-    header = history.header or records.Header()
     # Imported keeps (never intended here) are on no branch of ours.
     kept = [row for row in reversed(journal.worked(history)) if row.intent_at >= 0]
-    branch = session.branch.removeprefix("refs/heads/")
+    standing = _standing(session, history)
     return {
-        "session": session.name,
-        "name": header.name,
-        "metric": {"name": header.metric_name, "unit": header.metric_unit, "direction": header.direction},
-        "counts": counts(history),
-        "segment": history.segment,
+        **standing,
         "segments": history.segment + 1 if history.header else 0,
-        "baseline": point(history.baseline),
-        "best": point(history.by_number.get(history.incumbent.number)) if history.incumbent else None,
-        **gain_of(session, history),
-        "kept": [
-            {"number": row.number, "description": row.description, "estimate": row.estimate, "interval": row.interval}
-            for row in kept
-        ],
+        "kept": [picked(row, "number", "description", "estimate", "interval") for row in kept],
         "keep_if_better": keep_if_better(history),
         "lessons": best_lessons(history),
-        "flagged": [flagged(history.by_number[number]) for number in history.flagged],
-        "scored": history.scored,
-        "self_scored": history.self_scored,
-        **holdout(history),
         "spend": spend(history),
-        "branch": branch,
-        "merge": f"git merge {branch}" if kept else None,
-        "state": history.control.state,
-        "reason": history.control.reason,
-        "fix": history.control.fix,
+        "merge": f"git merge {standing['branch']}" if kept else None,
+        **picked(history.control, "state", "reason", "fix"),
     }
 
 
-def best_lessons(history: History, count: int = 3) -> list[Document]:
+def best_lessons(history: History) -> list[Document]:
     """The lessons of the experiments that said most: keeps by their gain first, then the rest, newest first."""
 
     def rank(number: int) -> tuple[int, float, int]:
@@ -195,7 +175,7 @@ def best_lessons(history: History, count: int = 3) -> list[Document]:
         kept = row is not None and row.status == "keep"
         return (0 if kept else 1, -(row.estimate or 0.0) if kept and row else 0.0, -number)
 
-    chosen = sorted(history.lessons, key=rank)[:count]
+    chosen = sorted(history.lessons, key=rank)[:3]
     return [{"experiment": n, "lesson": history.lessons[n][0], "retry_if": history.lessons[n][1]} for n in chosen]
 
 
@@ -204,10 +184,7 @@ def ideas(history: History) -> Document:
         "ideas": [asdict(idea) for idea in history.ideas.values()],
         "dead_ends": dead_ends(history),
         "families": [asdict(family) for family in families(history)],
-        "notes": [
-            {"id": note.id, "text": note.text, "by": note.by, "timestamp": note.timestamp}
-            for note in history.notes.values()
-        ],
+        "notes": [picked(note, "id", "text", "by", "timestamp") for note in history.notes.values()],
     }
 
 
@@ -238,9 +215,7 @@ def dead_ends(history: History) -> list[Document]:
 
 def point(row: Row | None) -> Document | None:
     """An experiment as a place on the curve."""
-    if row is None:
-        return None
-    return {"number": row.number, "sha": row.sha, "metric": row.metric, "description": row.description}
+    return None if row is None else picked(row, "number", "sha", "metric", "description")
 
 
 def counts(history: History) -> Document:
@@ -249,10 +224,7 @@ def counts(history: History) -> Document:
         "experiments": len(history.rows),
         "tried": len(history.rows) - history.baselines,
         "kept": history.counts["keep"],
-        "discard": history.counts["discard"],
-        "unproven": history.counts["unproven"],
-        "crash": history.counts["crash"],
-        "checks_failed": history.counts["checks_failed"],
+        **{kind: history.counts[kind] for kind in ("discard", "unproven", "crash", "checks_failed")},
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.engine.files import NotTaken, open_regular
-from autoresearch.state.journal import FLAG_WORDS, History, Open, Row, knob_values, read_line, read_objects, records
+from autoresearch.state.journal import FLAG_WORDS, History, Open, Row, knob_values, read_line, records
 from autoresearch.state.session import Session
 from autoresearch.state.text import clean_line, numbers
 from autoresearch.tui.facts import documents
@@ -155,15 +155,8 @@ def _params(proposal: records.Proposal | None, history: History) -> str:
 
 def _samples(journal: Path, start: int, end: int, number: int) -> list[records.Sample]:
     """Never those of the holdout: this screen may be copied into a message to an agent."""
-    if start < 0:
-        return []
-    found = []
-    for _, data in read_objects(journal, start, end):
-        if data.get("type") == "sample" and data.get("experiment") == number and data.get("arm") != "holdout":
-            sample = records.from_json(data)
-            assert isinstance(sample, records.Sample)
-            found.append(sample)
-    return found
+    found = map(records.from_json, documents.samples(journal, number, start, end))
+    return [sample for sample in found if isinstance(sample, records.Sample)]
 
 
 def _values(samples: Sequence[records.Sample], arm: str) -> tuple[float, ...]:
@@ -340,7 +333,6 @@ def kept(session: Session, number: int, best: int | None) -> list[Kept]:
 
 
 def _beginning(folder: Path, name: str) -> tuple[str | None, int] | None:
-
     try:
         with os.fdopen(open_regular(folder, name), "rb") as file:
             data = file.read(_TEXT_BYTES)

@@ -114,10 +114,7 @@ def _idea(idea: IdeaState, history: History, pending: str) -> Entry:
         text=clean_line(idea.text),
         where=idea.state,
         fate=list_of(last) if last else "",
-        status=last.status if last else "",
-        cause=last.cause if last else "",
-        category=clean_line(last.category) if last else "",
-        estimate=_estimate(last) if last else "",
+        **_figures(last),
         reason=clean_line(idea.reason),
         by=clean_line(idea.by),
         experiments=tuple(idea.experiments),
@@ -163,10 +160,7 @@ def dead_ends(history: History, chosen: Filter = NO_FILTER, since: int = 0) -> d
             kind="dead_end",
             text=clean_line(dead.text),
             where=where,
-            status=row.status if row else "",
-            cause=row.cause if row else "",
-            category=clean_line(row.category) if row else "",
-            estimate=_estimate(row) if row else "",
+            **_figures(row),
             retry_if=clean_line(dead.retry_if),
             by=clean_line(dead.by),
             experiments=(row.number,) if row else (),
@@ -202,15 +196,19 @@ def _experiment(row: Row, history: History) -> Entry:
         kind="experiment",
         text=clean_line(row.description),
         where=list_of(row),
-        status=row.status,
-        cause=row.cause,
-        category=clean_line(row.category),
-        estimate=_estimate(row),
+        **_figures(row),
         reason=clean_line(lesson),
         retry_if=clean_line(retry_if),
         by=clean_line(row.agent),
         experiments=(row.number,),
     )
+
+
+def _figures(row: Row | None) -> dict[str, Any]:
+    """What an entry says of its experiment."""
+    if row is None:
+        return {}
+    return {"status": row.status, "cause": row.cause, "category": clean_line(row.category), "estimate": _estimate(row)}
 
 
 def _estimate(row: Row) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -52,14 +51,14 @@ def experiment_of(proposal: int | None, history: History) -> int | None:
     return next((row.number for row in reversed(history.rows) if row.proposal == proposal), None)
 
 
-def fate(message: Message, agent: str = "", when: Callable[[int], str] | None = None) -> str:
-    """What became of a message, as a sentence. `when` puts a time into words."""
+def fate(message: Message, agent: str = "") -> str:
+    """What became of a message, as a sentence."""
     if message.state == "waiting":
         return "In the inbox; the engine takes it up when it can."
     if message.state == "unread":
         deaf = f" The {agent} reads no messages: it waits for an agent that does." if agent in DEAF else ""
         return f"Not read yet: it comes with the next brief.{deaf}"
-    at = f"{(when or clock)(message.read_ms)}, " if message.read_ms else ""
+    at = f"{clock(message.read_ms)}, " if message.read_ms else ""
     whose = f"experiment {message.experiment}" if message.experiment is not None else f"proposal p{message.proposal}"
     return f"Read {at}for {whose}."
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from autoresearch.state.journal import History, records
@@ -21,9 +20,9 @@ class Overview:
     live: Live | None
     archived: bool
     doing: str
+    """What it does now, or why it rests."""
     held: str
     """Why an engine would pause at once; "" where none of its limits is used up."""
-    """What it does now, or why it rests."""
     best: words.Best | None
     document: dict[str, Any]
     """As `status --json` says it."""
@@ -70,8 +69,6 @@ def overview_of(
 def age(now_ms: int, then_ms: int) -> str:
     """ "3h", "2d": how long ago, in its largest unit; a list needs no more."""
     seconds = max(0, now_ms - then_ms) // 1000
-    if seconds < 60:
-        return "now"
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
         if seconds >= size:
             return f"{seconds // size}{unit}"
@@ -84,8 +81,3 @@ def old(now_ms: int, then_ms: int) -> str:
         return ""
     word = age(now_ms, then_ms)
     return "just begun" if word == "now" else f"{word} old"
-
-
-def moment(then_ms: int) -> str:
-    """Local time: `Nov 20 23:41`."""
-    return datetime.fromtimestamp(then_ms / 1000).astimezone().strftime("%b %d %H:%M")

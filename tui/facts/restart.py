@@ -14,6 +14,7 @@ from autoresearch.state.session import Place, Session
 from autoresearch.state.text import clean_line
 from autoresearch.state.text.numbers import plural
 from autoresearch.tui.facts import ideas, limits, words
+from autoresearch.tui.facts.documents import picked
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.facts.ideas import Entry
 from autoresearch.tui.facts.pending import Pending
@@ -201,12 +202,10 @@ def as_document(facts: Returning) -> dict[str, Any]:
         "in_flight": list(facts.in_flight),
         "started": facts.started_ms or None,
         "finished": facts.finished,
-        "keeps": [{"number": row.number, "description": row.description, "estimate": row.estimate,
-                   "interval": row.interval} for row in facts.keeps],
+        "keeps": [picked(row, "number", "description", "estimate", "interval") for row in facts.keeps],
         "dead_ends": [asdict(entry) for entries in facts.dead.values() for entry in entries],
         "ideas": [asdict(entry) for entry in facts.ideas],
-        "warnings": [{"text": each.text, "fix": each.fix, "experiment": each.experiment, "timestamp": each.timestamp}
-                     for each in facts.warnings],
+        "warnings": [picked(each, "text", "fix", "experiment", "timestamp") for each in facts.warnings],
         "left": list(facts.left),
-        "inbox": [{"id": each.id, "kind": each.kind, "words": each.words} for each in facts.asked],
-    }  # fmt: skip
+        "inbox": [picked(each, "id", "kind", "words") for each in facts.asked],
+    }

@@ -10,24 +10,20 @@ import contextlib
 import os
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
 from autoresearch.engine import sessions
 from autoresearch.engine.agents import Unavailable, find_key
-from autoresearch.engine.sessions import read_config
+from autoresearch.engine.doctor import agent_clis
+from autoresearch.engine.sessions import RunOptions, read_config
+from autoresearch.state.config import Config
 from autoresearch.state.journal import History, Reader
 from autoresearch.state.session import Place, Session, SessionError, open_session
-from autoresearch.tui.actions.agents import Offer, _clis, dollars_in_force, offers
+from autoresearch.tui.actions.agents import Offer, dollars_in_force, offers
 from autoresearch.tui.actions.engines import trust_question
 from autoresearch.tui.facts.text import fitted
 from autoresearch.tui.terminal.console import Console, is_terminal
-
-if TYPE_CHECKING:
-    from autoresearch.engine.sessions import RunOptions
-    from autoresearch.state.config import Config
-    from autoresearch.state.journal import History
 
 _SHOWN_CHARS = 400
 
@@ -59,7 +55,7 @@ def hint_of(place: Place, options: RunOptions) -> str:
         find_key(os.environ)
         return "The tuner makes the proposals; a key was found, so `--agent claude` would let a model make them."
     name = open_question[0].agent.command
-    if any(cli.path and cli.logged_in and cli.name == name for cli in _clis(os.environ)):
+    if any(cli.path and cli.logged_in and cli.name == name for cli in agent_clis(os.environ)):
         return f"The tuner makes the proposals; {name} was found, so `--agent command` would let it make them."
     return ""
 

@@ -38,7 +38,7 @@ _LEAST_LAST = 24
 
 def interactive() -> bool:
     """Whether a screen can be shown: all three standard streams are a terminal that can do more than lines."""
-    return os.environ.get("TERM", "") not in ("", "dumb") and all(_is_tty(fd) for fd in (0, 1, 2))
+    return os.environ.get("TERM", "") not in ("", "dumb") and all(map(os.isatty, (0, 1, 2)))
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -58,9 +58,9 @@ def echo(text: str = "", err: bool = False, nl: bool = True) -> None:
     click.echo(harmless(text), nl=nl, err=err)  # noqa: TID251
 
 
-def emit_json(document: Any) -> None:
-    """One JSON document on stdout."""
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), nl=False)  # noqa: TID251
+def emit_json(document: Any, layout: int = orjson.OPT_INDENT_2) -> None:
+    """One JSON document on stdout; with `layout` 0 on one line."""
+    click.echo(orjson.dumps(document, option=layout | orjson.OPT_APPEND_NEWLINE), nl=False)  # noqa: TID251
 
 
 class Console:
@@ -140,10 +140,3 @@ def wrap(text: str, width: int | None) -> list[str]:
         else:
             line = f"{line} {word}" if line else word
     return [*lines, line]
-
-
-def _is_tty(fd: int) -> bool:
-    try:
-        return os.isatty(fd)
-    except OSError:
-        return False

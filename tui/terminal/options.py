@@ -38,6 +38,12 @@ class Where:
     def start(self) -> Path:
         return self.repo if self.repo is not None else Path.cwd()
 
+    def named(self, name: str | None) -> str | None:
+        """The session that an argument or the option names."""
+        if name is not None and self.session not in (None, name):
+            raise click.UsageError(f"It names two sessions, {name} and {self.session}")
+        return name or self.session
+
     def place(self) -> Place:
         from autoresearch.state.session import find_place
 

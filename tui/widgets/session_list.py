@@ -14,7 +14,8 @@ from autoresearch.state.journal import SCORE_MARKS
 from autoresearch.state.session import Session
 from autoresearch.state.text import safe_line
 from autoresearch.tui.facts import words
-from autoresearch.tui.facts.overview import Overview, age, moment
+from autoresearch.tui.facts.messages import clock
+from autoresearch.tui.facts.overview import Overview, age
 from autoresearch.tui.look.keys import Reasoned
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets.listing import Listing
@@ -127,7 +128,7 @@ class SessionList(Reasoned, Listing):
         if not known.engine.alive and known.last_ms:
             now = self.now_ms()
             ago = f"{age(now, known.last_ms)} ago".replace("now ago", "just now")
-            parts.append(Segment(f" · {ago}, {moment(known.last_ms)}", palette.quiet))
+            parts.append(Segment(f" · {ago}, {clock(known.last_ms)}", palette.quiet))
         return parts
 
     def refusal(self, action: str, parameters: tuple[object, ...]) -> str:

@@ -15,7 +15,7 @@ from autoresearch.engine.control import inbox
 from autoresearch.state.journal import History, records
 from autoresearch.tui.cli import cli
 from autoresearch.tui.facts import ideas as facts
-from autoresearch.tui.facts.messages import fate, messages
+from autoresearch.tui.facts.messages import clock, fate, messages
 from autoresearch.tui.facts.pending import pending
 
 
@@ -186,7 +186,7 @@ def test_a_message_says_when_and_for_what_it_was_read(night: sessions.Writer) ->
     history = history_of(night)
     found = messages(history, pending(night.session.asked(), history))
     assert [message.state for message in found] == ["waiting", "unread", "read"]
-    assert fate(found[2], when=lambda ms: "then") == f"Read then, for experiment {found[2].experiment}."
+    assert fate(found[2]) == f"Read {clock(found[2].read_ms)}, for experiment {found[2].experiment}."
     assert history.by_number[found[2].experiment or 0].proposal == found[2].proposal
     assert fate(found[1], agent="tuner").endswith("The tuner reads no messages: it waits for an agent that does.")
 

@@ -12,7 +12,7 @@ from viewing import text, until, watching
 
 from autoresearch.engine.sessions import RunOptions
 from autoresearch.state.journal import records
-from autoresearch.tui.actions.engines import Detached
+from autoresearch.tui.actions.engines import Starter
 from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.facts import documents, limits
 from autoresearch.tui.facts.engine import Engine
@@ -79,10 +79,10 @@ def test_one_is_no_plural(tmp_path: Path) -> None:
 
 def test_the_call_that_opened_the_screen_knows_its_limit(tmp_path: Path) -> None:
     session = sessions.Writer(tmp_path).session
-    assert Detached(RunOptions(session="nov20", max_experiments=25)).limits(session) == {"experiments": 25, "done": 0}
-    assert Detached(RunOptions(session="other", max_experiments=25)).limits(session) == {}
-    assert Detached(RunOptions(session="nov20")).limits(session) == {}
-    assert Detached().limits(session) == {}
+    assert Starter(RunOptions(session="nov20", max_experiments=25)).limits(session) == {"experiments": 25, "done": 0}
+    assert Starter(RunOptions(session="other", max_experiments=25)).limits(session) == {}
+    assert Starter(RunOptions(session="nov20")).limits(session) == {}
+    assert Starter().limits(session) == {}
 
 
 @pytest.mark.parametrize(

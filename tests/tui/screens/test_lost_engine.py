@@ -20,7 +20,7 @@ from viewing import asked, text, until, watching
 from autoresearch.engine.sessions import RunOptions
 from autoresearch.state.journal import records
 from autoresearch.state.session import Locked, Session, SessionError, trust
-from autoresearch.tui.actions.engines import Detached
+from autoresearch.tui.actions.engines import Starter
 from autoresearch.tui.actions.lost_engine import end_engine, last_words
 
 PROMISE = r"\br (goes on|starts)"
@@ -260,7 +260,7 @@ def test_a_trust_given_at_the_start_does_not_cover_what_was_pulled_later(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     story = told(tmp_path / "repo")
-    starter = Detached(RunOptions(session=story.session.name, trust=True))
+    starter = Starter(RunOptions(session=story.session.name, trust=True))
     trust.note_pulled(story.place.common_dir, story.session.name, "origin")
     with pytest.raises(SessionError, match="nobody has confirmed"):
         starter.resume(story.place, story.session)
