@@ -6,7 +6,7 @@ models. A name becomes an agent in `by_name`; they share `protocol` and do not k
 
 from autoresearch.engine.agents.by_name import create, login_files
 from autoresearch.engine.agents.claude.shell import Shell
-from autoresearch.engine.agents.command.presets import PRESETS, Preset, preset_of
+from autoresearch.engine.agents.command.presets import PRESETS, Preset, misnamed, preset_of
 from autoresearch.engine.agents.credentials import KEY_FILE, find_key
 from autoresearch.engine.agents.protocol import (
     Added,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from autoresearch.engine import sandbox, sessions, workspace
-from autoresearch.engine.agents import Unavailable, find_key, preset_of
+from autoresearch.engine.agents import Unavailable, find_key, misnamed, preset_of
 from autoresearch.engine.doctor import machine
 from autoresearch.engine.doctor.machine import Check
 from autoresearch.engine.git import Git
@@ -153,8 +153,8 @@ def _claude(config: Config, environ: Mapping[str, str]) -> Check:
 def _command(config: Config, environ: Mapping[str, str]) -> Check:
     known = preset_of(config.agent.command)
     if known is None:
-        if not config.agent.command.strip():
-            return Check("agent", "fail", "agent.command is empty", "Name a preset or a template there.")
+        if wrong := misnamed(config.agent.command, environ.get("PATH", os.defpath)):
+            return Check("agent", "fail", wrong.rstrip("."), "Name a preset or a template there.")
         return Check("agent", "ok", f"command: your own `{config.agent.command}`; {_cost(config)}")
     cli = machine.agent_cli(known[0], environ)
     if cli.path is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -11,7 +10,6 @@ from typing import Any
 from autoresearch.state.config.constraint import bound
 from autoresearch.state.config.validate import Rule, Unfit, show
 
-AGENT_PRESETS = ("claude-code", "codex", "opencode", "pi", "gemini", "aider")
 THINKING = ("auto", "low", "medium", "high", "xhigh", "max")
 
 _NAME = re.compile(r"[^\s=:]+")
@@ -119,15 +117,6 @@ def _until(value: str) -> str | None:
     return None if not value or _TIME.fullmatch(value) else 'a time of day, e.g. "07:30", or ""'
 
 
-def _agent_command(value: str) -> str | None:
-    if value in AGENT_PRESETS or "{brief}" in value:
-        return None
-    close = difflib.get_close_matches(value, AGENT_PRESETS, 1)
-    return f"one of {', '.join(AGENT_PRESETS)}, or a command with {{brief}} in it" + (
-        f": did you mean {show(close[0])}?" if close else ""
-    )
-
-
 def _thinking(value: int | str) -> str | None:
     fits = value == 0 or value >= 1024 if isinstance(value, int) else value in THINKING
     return None if fits else f"one of {', '.join(show(word) for word in THINKING)}, 0 for off, or 1024 tokens or more"
@@ -174,7 +163,7 @@ RULES: dict[str, Rule] = {
     "agent.tuner_every": at_least(0, " (0: never)"),
     "agent.brief_chars": at_least(1000),
     "agent.timeout_s": above(0),
-    "agent.command": _agent_command,
+    "agent.command": lambda value: None if value.strip() else 'an agent\'s name, e.g. "claude-code", or a command',
     "agent.thinking": _thinking,
     "agent.context_tokens": at_least(8000),
     "limits.experiments": at_least(0, " (0: no limit)"),

@@ -34,6 +34,7 @@ from autoresearch.engine.agents.command.presets import (
     Call,
     Preset,
     call_of,
+    misnamed,
     model_of,
     preset_of,
 )
@@ -139,8 +140,11 @@ class Command:
 
     def missing(self) -> Blocked | None:
         """Why no call can work, known without one."""
-        preset = self._preset
-        if preset is TEMPLATE or shutil.which(preset.program, path=self._environ.get("PATH", os.defpath)):
+        preset, path = self._preset, self._environ.get("PATH", os.defpath)
+        if preset is TEMPLATE:
+            wrong = misnamed(self.settings.command, path)
+            return Blocked(wrong, "`autoresearch doctor` tells which are found.") if wrong else None
+        if shutil.which(preset.program, path=path):
             return None
         return _not_installed(preset.program, preset.install)
 

@@ -10,7 +10,10 @@ run.
 
 from __future__ import annotations
 
+import difflib
+import re
 import shlex
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,6 +188,17 @@ def preset_of(command: str) -> tuple[Preset, tuple[str, ...]] | None:
     if any(mark in command for mark in ("{brief}", "{tree}")):
         return None
     return PRESETS[words[0]], tuple(words[1:])
+
+
+def misnamed(command: str, path: str) -> str:
+    """What is wrong with one plain word that is neither a preset nor a program on `path`; "" for anything else."""
+    word = command.strip()
+    if word in PRESETS or not re.fullmatch(r"[\w.-]+", word) or shutil.which(word, path=path):
+        return ""
+    close = difflib.get_close_matches(word, PRESETS, 1)
+    return f'agent.command: found "{word}", expected one of {", ".join(PRESETS)}, or a command with {{brief}} in it' + (
+        f': did you mean "{close[0]}"?' if close else "."
+    )
 
 
 def model_of(settings: AgentSettings) -> str:

@@ -148,7 +148,7 @@ def test_an_empty_file_names_what_is_required() -> None:
         ("verdict", "max_runs = 1", "verdict.max_runs"),
         ("verdict", "bundle = 1", "verdict.bundle"),
         ("agent", "ahead = 2", "agent.ahead"),
-        ("agent", 'command = "claude-cod"', "agent.command"),
+        ("agent", 'command = " "', "agent.command"),
         ("limits", "hours = -0.5", "limits.hours"),
         ("limits", 'until = "24:00"', "limits.until"),
         ("limits", "until = 07:30:00", "limits.until"),

@@ -716,6 +716,24 @@ async def test_a_missing_program_blocks_with_the_fix(world: World, command: str)
     assert "agent.command" in blocked.value.fix
 
 
+@pytest.mark.parametrize("command", ["codex -c model_reasoning_effort=high", "my-agent --quick", "sh"])
+def test_flags_and_commands_that_read_the_brief_on_their_stdin_are_taken(world: World, command: str) -> None:
+    text = '[metric]\nname = "m"\n[scope]\nedit = ["a"]\n[measure]\nrun = "true"\n'
+    config = configs.loads(f'{text}[agent]\nkind = "command"\ncommand = "{command}"\n', name="t")
+    world.cli("codex", "true\n")
+    assert config.agent.command == command
+    assert world.agent(command).missing() is None
+
+
+def test_a_name_that_is_neither_preset_nor_program_is_refused(world: World) -> None:
+    config = configs.Config(
+        name="t", metric=configs.Metric("m"), measure=configs.Measure("true"), scope=configs.Scope(("a",)),
+        agent=AgentSettings(kind="command", command="claude-cod"),
+    )  # fmt: skip
+    with pytest.raises(Unavailable, match=r'agent\.command: found "claude-cod", .* did you mean "claude-code"\?'):
+        create(Wanted(config, world.tree.git))
+
+
 def test_a_missing_preset_is_told_when_the_agent_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     config = configs.Config(
