@@ -14,7 +14,6 @@ from autoresearch.engine.agents.protocol import (
     Blocked,
     Exhausted,
     Learner,
-    Outcome,
     Proposal,
     Reporter,
     Unavailable,

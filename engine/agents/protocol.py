@@ -11,6 +11,7 @@ from autoresearch.engine.brief import Brief
 from autoresearch.engine.git import Git
 from autoresearch.engine.sandbox import View
 from autoresearch.state.config import Config
+from autoresearch.state.journal.records import Experiment
 from autoresearch.state.session import SessionError
 
 
@@ -50,18 +51,6 @@ class Proposal:
     problem: str = ""
     """A crash cause (`conflict`, `no_proposal`) when the agent could leave no edits; `reason` says why."""
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A finished experiment, as told to the agent that proposed it."""
-
-    experiment: int
-    status: str
-    cause: str
-    reason: str
-    metric: float | None
-    feedback: str = ""
 
 
 class Exhausted(Exception):
@@ -125,8 +114,8 @@ class Wanted:
 class Learner(Protocol):
     """An agent whose session outlives a proposal. Others read the verdicts in their next brief, or in the journal."""
 
-    async def learn(self, outcome: Outcome) -> Added | None:
-        """Told the verdict; may answer with a lesson."""
+    async def learn(self, verdict: Experiment, feedback: str = "") -> Added | None:
+        """Told the verdict and what its evaluation left for agents; may answer with a lesson."""
         ...
 
     def settle(self) -> tuple[dict[str, int], float | None]:

@@ -220,14 +220,12 @@ def _diff(git: Git, row: Row, prefix: str) -> str:
 
 def _words(session: Session, history: History, hidden: _Hidden, mend: Mend | None) -> dict[int, Words]:
     listed = (journal.worked(history), journal.unwritten(journal.dead_ends_in(history)))
-    rows = {row.number: row for each in listed for row in journal.newest(history, each)[0]}
-    rows |= {row.number: row for row in recent(history)}
+    detailed = {row.number: row for row in recent(history)}
     if mend is not None and mend.experiment in history.by_number:
-        rows[mend.experiment] = history.by_number[mend.experiment]
-    detailed = {row.number for row in recent(history)} | ({mend.experiment} if mend else set())
+        detailed[mend.experiment] = history.by_number[mend.experiment]
     found = {}
-    for number in sorted(rows):
-        row = rows[number]
+    rows = {row.number: row for each in listed for row in journal.newest(history, each)[0]} | detailed
+    for number, row in sorted(rows.items()):
         line = read_line(session.journal, row.line_at)
         if not isinstance(line, records.Experiment):
             continue

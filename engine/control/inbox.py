@@ -154,11 +154,11 @@ def obey(
     session: Session,
     history: History,
     write: Callable[[records.Record], None],
-    control: Callable[[Request], None] | None,
+    control: Callable[[Request], None],
 ) -> list[str]:
     """Act on every waiting request once and remove it; returns a sentence for each that was refused.
 
-    `control` gets pause, stop and unpause; None ignores them, because no engine runs that they could be meant for.
+    `control` gets pause, stop and unpause.
     """
     refused = []
     for path, request in session.requests():
@@ -168,8 +168,7 @@ def obey(
             continue
         if request.id not in history.requests:
             if request.kind in CONTROL:
-                if control is not None:
-                    control(request)
+                control(request)
             else:
                 try:
                     write(line_for(request, history, by))

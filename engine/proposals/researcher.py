@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import replace
 
 from autoresearch.engine import measure
-from autoresearch.engine.agents import Added, Agent, Exhausted, Learner, Outcome, Proposal
+from autoresearch.engine.agents import Added, Agent, Exhausted, Learner, Proposal
 from autoresearch.engine.brief import Brief, Mend, feedback_of, gather, render
 from autoresearch.engine.record import Recorder
 from autoresearch.engine.workspace import Taken, Workspace
@@ -161,8 +161,7 @@ class Researcher:
     async def _tell(self, agent: Learner, line: records.Experiment) -> None:
         async with self._busy:
             feedback = text.clean(feedback_of(self._recorder.session, line.run, self._config)[:FEEDBACK_CHARS])
-            outcome = Outcome(line.run, line.status, line.cause, line.reason, line.value, feedback)
-            lesson = await agent.learn(outcome)
+            lesson = await agent.learn(line, feedback)
         if lesson is not None:
             self._write_down((lesson,), self.name)
 

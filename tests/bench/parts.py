@@ -67,7 +67,7 @@ class _Ready:
         self.at = time.perf_counter()
         return protocol.Proposal(description=f"VALUE {self.count}", hypothesis="for the clock")
 
-    async def learn(self, outcome: protocol.Outcome) -> None:
+    async def learn(self, verdict: records.Experiment, feedback: str = "") -> None:
         return None
 
 

@@ -13,11 +13,12 @@ import orjson
 from api_server import Server, serving
 from journals import Told, told
 
-from autoresearch.engine.agents import Outcome, Proposal, Reporter
+from autoresearch.engine.agents import Proposal, Reporter
 from autoresearch.engine.agents.claude.agent import Claude
 from autoresearch.engine.agents.claude.api import Pace
 from autoresearch.engine.brief import Brief
 from autoresearch.state.config import AgentSettings, Config, Holdout, Measure, Metric, Scope
+from autoresearch.state.journal.records import Experiment
 
 KEY = "sk-ant-canary-0123456789abcdef"
 TRAIN = "import math\n\nDEPTH = 8\nWIDTH = 64\n\n\ndef loss(x):\n    return math.exp(-x)\n"
@@ -103,6 +104,7 @@ def bench(folder: Path, environ: dict[str, str] | None = None, **agent: Any) -> 
         assert server.problems == [], "the real API would have refused this conversation"
 
 
-def outcome(number: int = 3, **more: Any) -> Outcome:
-    facts = {"status": "discard", "cause": "worse", "reason": "worse by 2.0 (10 to 1)", "metric": 11.0, **more}
-    return Outcome(number, **facts)
+def outcome(number: int = 3, reason: str = "worse by 2.0 (10 to 1)") -> Experiment:
+    return Experiment(
+        run=number, commit="", status="discard", cause="worse", reason=reason, metric=11.0, description="knob up to 11"
+    )

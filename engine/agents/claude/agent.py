@@ -29,16 +29,17 @@ from autoresearch.engine.agents.claude.words import (
     REFUSED,
     go_on,
     system,
-    verdict,
+    verdict_in_words,
 )
 from autoresearch.engine.agents.credentials import Secrets, base_url, find_key
 from autoresearch.engine.agents.pricing import Spend
-from autoresearch.engine.agents.protocol import UNHEARD, Added, Outcome, Proposal, Reporter, Unavailable, Wanted
+from autoresearch.engine.agents.protocol import UNHEARD, Added, Proposal, Reporter, Unavailable, Wanted
 from autoresearch.engine.agents.transcript import Transcript
 from autoresearch.engine.brief import Brief
 from autoresearch.engine.workspace import Scope
 from autoresearch.state.config import AgentSettings
 from autoresearch.state.journal import History
+from autoresearch.state.journal.records import Experiment
 from autoresearch.state.session import Session
 from autoresearch.state.text import clean_line
 
@@ -91,7 +92,7 @@ class Claude:
         self._api = Api(key, base_url(environ), self._secrets, reporter.say, self._spend, self._pace)
         self._turn = asyncio.Lock()
         self._talk: Conversation | None = None
-        self._untold: list[Outcome] = []
+        self._untold: list[tuple[Experiment, str]] = []
         self._told: int | None = None
         self._added: list[Added] = []
         self._submitted: list[str] = []
@@ -123,21 +124,21 @@ class Claude:
                     raise
             return self._finished(words, desk, brief)
 
-    async def learn(self, outcome: Outcome) -> Added | None:
+    async def learn(self, verdict: Experiment, feedback: str = "") -> Added | None:
         """Told the verdict; a live session answers with a lesson. While one proposes, it is told with the next request.
 
         A lesson that the API's absence prevents comes with the next proposal. Raises Blocked.
         """
         if self._turn.locked():
-            self._untold.append(outcome)
+            self._untold.append((verdict, feedback))
             return None
         async with self._turn:
             if self._talk is None:
                 return None  # a fresh session reads it in its brief
-            folder = self._session.run(outcome.experiment) if self._session else None
+            folder = self._session.run(verdict.run) if self._session else None
             with Transcript(folder, self._secrets.scrub) as transcript:
                 try:
-                    return await self._lesson(self._talk, outcome, transcript)
+                    return await self._lesson(self._talk, verdict, feedback, transcript)
                 except (_GaveUp, TooLong, OutOfTime) as gone:
                     transcript.line(f"no lesson: {gone or 'out of time'}")
                     return None
@@ -210,9 +211,9 @@ class Claude:
     def _tell(self, talk: Conversation, desk: Desk) -> None:
         """Verdicts that came while the model was at work."""
         while self._untold:
-            outcome = self._untold.pop(0)
-            talk.say(self._verdict(outcome))
-            self._told = desk.told = outcome.experiment
+            verdict, feedback = self._untold.pop(0)
+            talk.say(self._secrets.scrub(verdict_in_words(verdict, feedback)))
+            self._told = desk.told = verdict.run
 
     def _usable(self, talk: Conversation, answer: Answer, patience: _Patience) -> bool:
         """Whether an answer holds calls to run. If not, the model is asked again; what it broke off is not kept."""
@@ -271,12 +272,14 @@ class Claude:
 
     # -- a lesson
 
-    async def _lesson(self, talk: Conversation, outcome: Outcome, transcript: Transcript) -> Added | None:
-        talk.say(f"{self._verdict(outcome)}\n{LESSON_NOW}")
-        self._told = outcome.experiment
-        transcript.event("verdict", experiment=outcome.experiment, status=outcome.status, cause=outcome.cause)
+    async def _lesson(
+        self, talk: Conversation, verdict: Experiment, feedback: str, transcript: Transcript
+    ) -> Added | None:
+        talk.say(f"{self._secrets.scrub(verdict_in_words(verdict, feedback))}\n{LESSON_NOW}")
+        self._told = verdict.run
+        transcript.event("verdict", experiment=verdict.run, status=verdict.status, cause=verdict.cause)
         budget = Budget(min(LESSON_S, self._settings.timeout_s), self._pace.clock)
-        desk = Desk(None, self._history, self._session, outcome.experiment, self._secrets.scrub, self._shell)
+        desk = Desk(None, self._history, self._session, verdict.run, self._secrets.scrub, self._shell)
         patience = _Patience(1)
         try:
             for _ in range(LESSON_REQUESTS):
@@ -284,15 +287,11 @@ class Claude:
                 if not self._usable(talk, answer, patience):
                     continue
                 await self._run_tools(talk, answer, desk, patience, transcript)
-                if outcome.experiment in desk.lessons:
-                    return desk.lessons[outcome.experiment]
+                if verdict.run in desk.lessons:
+                    return desk.lessons[verdict.run]
         finally:
             self._added += desk.added
         return None
-
-    def _verdict(self, outcome: Outcome) -> str:
-        row = self._history.by_number.get(outcome.experiment)
-        return self._secrets.scrub(verdict(outcome, row.description if row else ""))
 
 
 def _hidden(brief: Brief) -> tuple[str, ...]:

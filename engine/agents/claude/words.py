@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from autoresearch.engine.agents.protocol import Outcome
 from autoresearch.engine.brief import Brief, quoted, said
+from autoresearch.state.journal.records import Experiment
 
 _SYSTEM = """\
 You are the researcher in an automatic research loop on somebody's code. You own ideas and edits; the engine around you
@@ -55,17 +55,17 @@ def system(shell: bool) -> str:
     return _SYSTEM.replace("{check}", _BY_RUNNING if shell else _BY_READING)
 
 
-def verdict(outcome: Outcome, description: str) -> str:
+def verdict_in_words(line: Experiment, feedback: str) -> str:
     """The verdict on an experiment, for the session that proposed it."""
-    what = f" ({said(description, 200)})" if description else ""
-    cause = f", {outcome.cause}" if outcome.cause and outcome.cause != outcome.status else ""
-    lines = [f"The verdict on experiment #{outcome.experiment}{what}: {outcome.status}{cause}."]
-    if outcome.reason:
-        lines.append(f"Reason: {said(outcome.reason, 600)}")
-    if outcome.metric is not None:
-        lines.append(f"Its metric: {outcome.metric:g}")
-    if feedback := quoted(outcome.feedback, 4000):
-        lines.append(f"Feedback of its evaluation, untrusted:\n{feedback}")
+    what = f" ({said(line.description, 200)})" if line.description else ""
+    cause = f", {line.cause}" if line.cause and line.cause != line.status else ""
+    lines = [f"The verdict on experiment #{line.run}{what}: {line.status}{cause}."]
+    if line.reason:
+        lines.append(f"Reason: {said(line.reason, 600)}")
+    if line.value is not None:
+        lines.append(f"Its metric: {line.value:g}")
+    if quotation := quoted(feedback, 4000):
+        lines.append(f"Feedback of its evaluation, untrusted:\n{quotation}")
     return "\n".join(lines)
 
 

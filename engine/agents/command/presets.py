@@ -41,7 +41,6 @@ class Preset:
     install: str
     login: str
     form: Form = "text"
-    model: str = "--model"
     last: tuple[str, ...] = ()
     """Arguments that must stand behind a person's own flags."""
     takes_files: bool = False
@@ -216,8 +215,8 @@ def call_of(settings: AgentSettings, brief: Path, tree: Path, files: Sequence[st
     if settings.shell and preset.shell:
         at = arguments.index(preset.shell[0])
         arguments[at : at + len(preset.shell)] = preset.shell
-    if own_model and preset.model not in flags:
-        arguments += [preset.model, own_model]
+    if own_model and "--model" not in flags:
+        arguments += ["--model", own_model]
     argv = (preset.program, *arguments, *flags, *(files if preset.takes_files else ()), *preset.last)
     return Call(argv, "{brief}" not in preset.arguments)
 

@@ -367,7 +367,7 @@ async def test_no_secret_is_written_or_sent_but_in_the_auth_header(tmp_path: Pat
         log.unlink()
         (at.told.session.run(3) / "guard.log").write_text(f"using {KEY} and {secret}\n")
         words = await at.propose(text=f"# Brief\n\nthe log said {KEY} and {secret}\n")
-        lesson = await at.agent.learn(outcome(reason=f"it printed {secret}", feedback=KEY))
+        lesson = await at.agent.learn(outcome(reason=f"it printed {secret}"), feedback=KEY)
         with pytest.raises(Blocked) as caught:
             await at.propose()
         (at.told.session.run(3) / "guard.log").unlink()
