@@ -55,6 +55,8 @@ class Imported:
 
     segments: tuple[Segment, ...]
     problems: tuple[str, ...] = ()
+    config: Segment = Segment("")
+    """What the last config line of a journal says; its metric is "" where none names one."""
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -157,25 +159,9 @@ def _header(segment: Segment, base: records.Header, reason: str) -> records.Head
 # -- pi-autoresearch's journal (ours is one too)
 
 
-@dataclass(slots=True)
-class _Config:
-    """What config lines have said so far: names are sticky, the direction is not."""
-
-    name: str = ""
-    metric: str = "metric"
-    unit: str = ""
-    direction: Direction = "lower"
-
-    def take(self, data: Mapping[str, Any]) -> None:
-        self.name = _text(data.get("name")) or self.name
-        self.metric = _text(data.get("metricName")) or self.metric
-        self.unit = _text(data.get("metricUnit")) or self.unit
-        self.direction = "higher" if data.get("bestDirection") == "higher" else "lower"
-
-
 def read_journal(text: str) -> Imported:
     """A pi-autoresearch log. Experiment lines stay as they are, apart from numbers that do not count from 1."""
-    config = _Config()
+    config = Segment("", direction="lower")
     segments: list[Segment] = []
     lines: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -183,7 +169,7 @@ def read_journal(text: str) -> Imported:
 
     def close() -> None:
         if lines:
-            segments.append(Segment(config.metric, config.unit, config.direction, config.name, tuple(lines)))
+            segments.append(replace(config, metric=config.metric or "metric", lines=tuple(lines)))
             lines.clear()
 
     count = 0
@@ -197,7 +183,12 @@ def read_journal(text: str) -> Imported:
             continue
         if isinstance(data, dict) and data.get("type") == "config":
             close()
-            config.take(data)
+            config = Segment(  # names are sticky, the direction is not
+                metric=_text(data.get("metricName")) or config.metric,
+                unit=_text(data.get("metricUnit")) or config.unit,
+                direction="higher" if data.get("bestDirection") == "higher" else "lower",
+                name=_text(data.get("name")) or config.name,
+            )
         elif isinstance(data, dict) and records.kind_of(data) is records.Experiment:
             try:
                 lines.append(_experiment(data, count + 1))
@@ -211,7 +202,7 @@ def read_journal(text: str) -> Imported:
     close()
     if renumbered:
         problems.append("the experiments are numbered anew: their numbers did not count from 1 without gaps")
-    return Imported(tuple(segments), tuple(problems))
+    return Imported(tuple(segments), tuple(problems), config)
 
 
 def _experiment(data: dict[str, Any], number: int) -> dict[str, Any]:

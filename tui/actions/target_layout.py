@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,9 +142,9 @@ def _pi(folder: Path) -> Found | None:
     if prompt.is_file():
         sure["program"] = shown[2]
     guesses: dict[str, Any] = {"scope.edit": _files_in_scope(folder, _text(prompt))}
-    segments = foreign.read_journal(_text(log, whole=True)).segments
-    header = segments[-1] if segments else _last_header(_text(log))
-    if header is not None:
+    history = foreign.read_journal(_text(log, whole=True))
+    header = history.segments[-1] if history.segments else history.config
+    if header.metric:
         sure |= {"metric.name": header.metric, "metric.direction": header.direction or "lower"}
         if header.unit:
             sure["metric.unit"] = header.unit
@@ -153,23 +153,7 @@ def _pi(folder: Path) -> Found | None:
     said = f"This is a pi-autoresearch folder: {shown[0]} is run as it is" + (
         ", and its checks guard every gain." if checks.is_file() else "."
     )
-    return Found("pi", sure, guesses, (said,), log if segments else None)
-
-
-def _last_header(text: str) -> foreign.Segment | None:
-    """What a log without runs says about the metric."""
-    found = None
-    for line in text.splitlines():
-        try:
-            data = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(data, dict) and data.get("type") == "config" and data.get("metricName"):
-            higher = data.get("bestDirection") == "higher"
-            found = foreign.Segment(
-                str(data["metricName"]), str(data.get("metricUnit") or ""), "higher" if higher else "lower"
-            )
-    return found
+    return Found("pi", sure, guesses, (said,), log if history.segments else None)
 
 
 def _files_in_scope(folder: Path, prompt: str) -> list[str]:
@@ -194,23 +178,22 @@ def _plain(folder: Path) -> Found:
     targets = set(re.findall(r"^([A-Za-z][\w-]*)\s*:(?!=)", _text(folder / "Makefile"), re.MULTILINE))
     python = f"{UV_RUN} python" if _has_uv(folder) else "python"
     script = next((name for name in ("bench.py", "benchmark.py", "train.py") if (folder / name).is_file()), "")
-    choices: list[tuple[str, Callable[[], bool]]] = [
-        ("npm run --silent bench", lambda: "bench" in scripts),
-        ("npm run --silent benchmark", lambda: "benchmark" in scripts),
-        ("make bench", lambda: "bench" in targets),
-        ("make benchmark", lambda: "benchmark" in targets),
-        (f"{python} {script}", lambda: bool(script)),
-    ]
-    run = next((command for command, there in choices if there()), "")
+    choices = {
+        "npm run --silent bench": "bench" in scripts,
+        "npm run --silent benchmark": "benchmark" in scripts,
+        "make bench": "bench" in targets,
+        "make benchmark": "benchmark" in targets,
+        f"{python} {script}": bool(script),
+    }
+    run = next((command for command, there in choices.items() if there), "")
     guesses: dict[str, Any] = {"measure.run": run, "scope.edit": _sources(folder, script)}
     if script:
         guesses["metric.name"] = measure.drafted_name(_text(folder / script))
-    said: list[str] = []
     if guard := _tests(folder, python, scripts, targets):
         guesses["guard"] = [{"run": guard}]
     results = folder / "results.tsv"
     guesses["metric.name"] = foreign.results_metric(_text(results)) or guesses.get("metric.name", "")
-    return Found("", {}, guesses, tuple(said), _history(results))
+    return Found("", {}, guesses, (), _history(results))
 
 
 def _tests(folder: Path, python: str, scripts: dict[str, Any], targets: Collection[str]) -> str:
