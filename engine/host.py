@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import replace
 
 from autoresearch.engine import agents, doctor, measure, process, sandbox, workspace
@@ -62,7 +61,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     sandbox.shield_process()
     options, config, opened = opened_for(place, options)
     _refuse_elsewhere(opened)
-    with opened.lock(), _journal(opened) as journal:
+    with opened.lock(), contextlib.closing(_journal(opened)) as journal:
         history = opened.history()
         gc.freeze()  # 10,000 rows that never go: collections need not walk them at every experiment
         recorder = Recorder(opened, journal, history, observe, on_live, os.getpid())
@@ -102,22 +101,17 @@ class _Engine:
         self._rows_before = len(recorder.history.rows)
 
     async def run(self) -> int:
-        try:
-            code = await self._to_its_end()
+        with contextlib.closing(self._workspace):
+            try:
+                ended = await self._until_ended()
+                self._end(ended)
+                code = ended.code
+            except JournalLost:
+                raise
+            except Exception as error:
+                code = self._failed(error)
             await self._notifier.close()
-        finally:
-            self._workspace.close()
         return code
-
-    async def _to_its_end(self) -> int:
-        try:
-            ended = await self._until_ended()
-            self._end(ended)
-        except JournalLost:
-            raise
-        except Exception as error:
-            return self._failed(error)
-        return ended.code
 
     async def _until_ended(self) -> Ended:
         recorder, history = self._recorder, self._recorder.history
@@ -318,16 +312,11 @@ def _is_of_machine(error: Exception) -> bool:
     return isinstance(error, SessionError) or (isinstance(error, OSError) and error.errno in _OF_MACHINE)
 
 
-@contextlib.contextmanager
-def _journal(opened: Session) -> Iterator[Journal]:
+def _journal(opened: Session) -> Journal:
     try:
-        journal = Journal(opened.journal)
+        return Journal(opened.journal)
     except OSError as error:
         raise SessionError(
             f"The journal {opened.journal} cannot be written: {error.strerror}; make the repository's .git writable.",
             code=FAILED,
         ) from None
-    try:
-        yield journal
-    finally:
-        journal.close()

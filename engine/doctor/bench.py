@@ -24,14 +24,14 @@ _PREFIX = ".dryrun-"
 
 class Bench:
     def __init__(
-        self, place: Place, config: Config, workspace: Workspace, head: str, on_again: Callable[[Sample], None]
+        self, place: Place, config: Config, workspace: Workspace, head: str, say: Callable[[str], None]
     ) -> None:
-        """`on_again` is told of a sample that is measured again, because something beside the commit spoiled it."""
+        """`say` gets a sentence when something beside the commit spoiled a sample, so that it is measured again."""
         self._place = place
         self._config = config
         self._workspace = workspace
         self._head = head
-        self._on_again = on_again
+        self._say = say
         self._logs = workspace.folder / "logs"
         self._confinements: dict[str, sandbox.Confinement] = {}
         self.slot = self.slot_for(config)
@@ -67,7 +67,7 @@ class Bench:
             self.took_s = time.monotonic() - began
             if not sample.again:
                 break
-            self._on_again(sample)
+            self._say(f"it is measured again: {sample.detail}")
         return sample
 
     def job(self, seed: int, name: str, sha: str = "", expected_s: float | None = None) -> Job:
@@ -98,12 +98,15 @@ class Bench:
         return self.failure(key, sample.cause or "", sample.detail, sample.exit, name)
 
     def failure(self, key: str, cause: str, detail: str, code: int | None, name: str) -> Failure:
-        log = self._logs / name / ("output.log" if key == "run" else f"{key}.log")
-        output = tail(log, lines=2000, chars=_LOG_CHARS)
+        command = command_text(getattr(self._config.measure, key))
+        return Failure(key, command, cause, detail, code, self.output(key, name))
+
+    def output(self, key: str, name: str) -> str:
+        """The last part of what a command wrote, with paths relative to its tree."""
+        said = tail(self._logs / name / ("output.log" if key == "run" else f"{key}.log"), lines=2000, chars=_LOG_CHARS)
         for tree in (self._workspace.measure, self._workspace.evaluate):
-            output = output.replace(f"{tree.folder}/", "") if tree is not None else output
-        command = getattr(self._config.measure, key, "") if key != "guard" else ""
-        return Failure(key, command_text(command), cause, detail, code, output)
+            said = said.replace(f"{tree.folder}/", "") if tree is not None else said
+        return said
 
 
 @contextlib.contextmanager

@@ -11,11 +11,10 @@ session that starts soon after (`kept`).
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from autoresearch.engine import sessions
 from autoresearch.engine.doctor import traps
@@ -35,7 +34,7 @@ from autoresearch.engine.doctor.words import Around, Failure, Outlook
 from autoresearch.engine.sessions import header_for
 from autoresearch.engine.verdict import Settings
 from autoresearch.engine.workspace import Workspace, head_of
-from autoresearch.state.config import Config, Guard
+from autoresearch.state.config import Config
 from autoresearch.state.journal.records import Sample
 from autoresearch.state.session import Command, Place
 from autoresearch.state.text import clean_line, listed, numbers
@@ -56,8 +55,6 @@ OF_A_BREAK = ("nonzero_exit", "no_metric", "not_finite", "timeout", "over_budget
 the machine may be to blame, and the run proves nothing."""
 CANARY = "}{)( broken on purpose by a dry run of autoresearch\n"
 """No Python, no JSON, YAML or TOML, no shell, no C: whatever parses a file that begins so fails."""
-_LOG_CHARS = 40_000
-_PREFIX = ".dryrun-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +85,6 @@ class Report:
 
 class _Over(Exception):
     """What follows would say nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Unnoticed:
-    """A broken file with which the run came to its end all the same."""
-
-    file: str
-    metric: float
 
 
 def look(place: Place, config: Config) -> list[Finding]:
@@ -167,7 +156,7 @@ class _DryRun:
         self._workspace = workspace
         self._tell = tell
         self._head = head_of(place)
-        self._bench = Bench(place, config, workspace, self._head, self._told_again)
+        self._bench = Bench(place, config, workspace, self._head, lambda text: tell(Progress(text)))
         self.close = self._bench.close
         self.header = header_for(place, workspace.session, config, self._head)
         self.samples: list[Sample] = []
@@ -182,7 +171,7 @@ class _DryRun:
         await self._first(network)
         await self._guards()
         await self._holdout()
-        unnoticed: list[_Unnoticed] = []
+        unnoticed: dict[str, float] = {}
         if canaries:
             unnoticed = await self._canaries()
             await self._tampering()
@@ -241,17 +230,14 @@ class _DryRun:
         for guard in self._config.guard:
             command = dryrun_words.command_text(guard.run)
             self._tell(Progress(f"the guard `{command}`"))
-            await self._guard(guard, command)
-
-    async def _guard(self, guard: Guard, command: str) -> None:
-        result = await self._bench.slot.guard(self._bench.job(0, "guard"), guard)
-        if result.passed:
-            self._tell(Finding("guard", "ok", f"`{command}` passes in {numbers.duration(result.duration_s)}"))
-            return
-        failure = self._bench.failure("guard", result.cause or "nonzero_exit", result.detail, None, "guard")
-        text = f"{result.detail}; so nothing could ever be kept"
-        fix = "Make it pass at the last commit, or take this [[guard]] away."
-        self._tell(Finding("guard", "fail", text, fix, dryrun_words.last_lines(failure.output)))
+            result = await self._bench.slot.guard(self._bench.job(0, "guard"), guard)
+            if result.passed:
+                self._tell(Finding("guard", "ok", f"`{command}` passes in {numbers.duration(result.duration_s)}"))
+                continue
+            said = dryrun_words.last_lines(self._bench.output("guard", "guard"))
+            text = f"{result.detail}; so nothing could ever be kept"
+            fix = "Make it pass at the last commit, or take this [[guard]] away."
+            self._tell(Finding("guard", "fail", text, fix, said))
 
     async def _holdout(self) -> None:
         """Its value is nobody's business now; that it has one is."""
@@ -263,9 +249,7 @@ class _DryRun:
             self._tell(Finding("holdout", "ok", "its command gives the metric too"))
             return
         key = "evaluate" if self._workspace.evaluate is not None else "run"
-        said = dryrun_words.last_lines(
-            self._bench.failure(key, sample.cause, sample.detail, sample.exit, "holdout").output
-        )
+        said = dryrun_words.last_lines(self._bench.output(key, "holdout"))
         fix = "Make its command print the metric as the run does, or take [holdout] away."
         self._tell(Finding("holdout", "fail", f"the holdout gives no value: {sample.detail}", fix, said))
 
@@ -290,11 +274,11 @@ class _DryRun:
 
     # -- is it the in-scope files that are measured, and do the others stay as they are
 
-    async def _canaries(self) -> list[_Unnoticed]:
-        """Break the files one by one; those with which the run came to its end all the same."""
+    async def _canaries(self) -> dict[str, float]:
+        """Break the files one by one; those with which the run came to its end all the same, and its metric then."""
         files = scope_files(self._place, self._config, self._head)
         noticed: list[str] = []
-        unnoticed: list[_Unnoticed] = []
+        unnoticed: dict[str, float] = {}
         undecided: list[tuple[str, Sample]] = []
         tried, began = 0, time.monotonic()
         for file in files:
@@ -308,7 +292,7 @@ class _DryRun:
             )
             tried += 1
             if sample.cause is None and sample.metric is not None:
-                unnoticed.append(_Unnoticed(file, sample.metric))
+                unnoticed[file] = sample.metric
             elif sample.cause in OF_A_BREAK:
                 noticed.append(file)
             else:
@@ -333,11 +317,11 @@ class _DryRun:
         taken = self._workspace.take(self._head)
         return self._workspace.commit(taken.tree, self._head, f"dry run: {file} is broken", {})
 
-    def _judge_unnoticed(self, unnoticed: list[_Unnoticed]) -> None:
+    def _judge_unnoticed(self, unnoticed: dict[str, float]) -> None:
         """A file that does not count while others do is a remark; where none counts, something else is measured."""
         values = [sample.metric for sample in self.samples if sample.metric is not None]
-        changing = [each.file for each in unnoticed if self._changed(each.metric, values)]
-        unused = [each.file for each in unnoticed if each.file not in changing]
+        changing = [file for file, metric in unnoticed.items() if self._changed(metric, values)]
+        unused = [file for file in unnoticed if file not in changing]
         if changing:
             self._tell(Finding("measured", "ok", f"breaking {listed(changing)} changes the result"))
         if not unused:
@@ -395,16 +379,12 @@ class _DryRun:
             self._spent_s.append(self._bench.took_s)
         return sample
 
-    def _told_again(self, sample: Sample) -> None:
-        self._tell(Progress(f"it is measured again: {sample.detail}"))
-
     # -- failing
 
     def _fail(self, failure: Failure) -> None:
         tree = self._workspace.measure.folder
         if failure.key == "evaluate" and self._workspace.evaluate is not None:
             tree = self._workspace.evaluate.folder
-        path = self._bench.environ()["PATH"].split(os.pathsep)
-        python = next((str(Path(p) / "python") for p in path if (Path(p) / "python").exists()), "python")
+        python = shutil.which("python", path=self._bench.environ()["PATH"]) or "python"
         self._tell(dryrun_words.explain(failure, self._config, Around(self._place.folder, tree, python)))
         raise _Over

@@ -33,14 +33,11 @@ class Editable:
     """Where imports come from, or the project's folder."""
 
 
-def reason(
-    place: Place, config: Config, files: Iterable[str], environ: Mapping[str, str], tree: Path
-) -> tuple[str, str]:
+def reason(place: Place, config: Config, files: list[str], environ: Mapping[str, str], tree: Path) -> tuple[str, str]:
     """(why, fix) for in-scope files, relative to the target's folder, that can be broken and nothing changes.
 
     `environ` is what measured commands get, `tree` the target's folder in the measured checkout.
     """
-    files = list(files)
     python = [name for name in files if name.endswith((".py", ".pyi"))]
     for found in (
         _linked(config, files),
@@ -118,13 +115,8 @@ def _editable(place: Place, config: Config, environ: Mapping[str, str], tree: Pa
         f"{found.package} is installed as editable: {found.by} leads imports to {found.folder}, your own folder, "
         "not to the checkout that is measured."
     )
-    return text, put_first(place, config, found)
-
-
-def put_first(place: Place, config: Config, found: Editable) -> str:
-    """How the checkout's own packages come before the installed ones."""
     run = config.measure.run if isinstance(config.measure.run, str) else shlex.join(config.measure.run)
-    return f'Put the checkout first: run = "PYTHONPATH={import_root(place.folder, found)} {run}"'
+    return text, f'Put the checkout first: run = "PYTHONPATH={import_root(place.folder, found)} {run}"'
 
 
 def import_root(folder: Path, found: Editable) -> str:

@@ -275,47 +275,39 @@ def _least(s: float, delta: float, settings: Settings) -> float:
 def noise_check(values: list[float], seen: Outlook, config: Config) -> Check:
     metric, runs = config.metric, len(values)
     unit = f" {clean_line(metric.unit, 20)}" if metric.unit else ""
-    if len(values) < 3:
+    if runs < 3:
         return Check("noise", "note", "not known from so few runs", "At least 3 runs tell the noise.")
     if seen.sd == 0:
         least = f" of {numbers.metric(metric.min_effect)}{unit} or more" if metric.min_effect else ""
         text = f"{runs} runs gave the same {metric.name}, so any difference{least} is told apart"
         return Check("noise", "ok", text)
-    share = f" ({seen.delta / abs(seen.mean):.2g} of its value)" if seen.mean else ""
-    if seen.mean and seen.delta / abs(seen.mean) < 1:
-        share = f" ({_percent(seen.delta / abs(seen.mean))})"
+    relative = seen.delta / abs(seen.mean) if seen.mean else 0.0
+    share = ""
+    if relative:
+        share = f" ({100 * relative:.2g}%)" if relative < 1 else f" ({relative:.2g} of its value)"
     value, sd = numbers.metric(seen.mean, seen.sd), numbers.metric(seen.sd, seen.sd)
     delta, least = numbers.metric(seen.delta, seen.delta), numbers.metric(seen.least, seen.least)
     text = (
         f"{metric.name} is {value}{unit} and differs by {sd} (one sd) from run to run; an improvement of "
-        f"{delta}{unit}{share} or more is told from noise in two or three runs"
+        f"{delta}{unit}{share if relative else ''} or more is told from noise in two or three runs"
     )
     if config.verdict.mode == "race":
         text += f", none below {least}{unit} by itself"
-    if seen.mean and seen.delta > 0.2 * abs(seen.mean):
+    if relative > 0.2:
         return Check("noise", "warn", text, "Longer runs, or more verdict.baseline_runs, make it finer.")
     return Check("noise", "ok", text)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g}%"
-
-
 def night_check(seen: Outlook, config: Config) -> Check:
     average = "" if config.verdict.mode == "single" else f" ({RUNS_PER_EXPERIMENT:g} runs on average)"
-    count = numbers.plural(min(_round(seen.night), _COUNTED), "experiment")
+    told = round(seen.night, 2 - len(str(seen.night)))  # two digits: more would be pretended
+    count = numbers.plural(min(told, _COUNTED), "experiment")
     count = f"about {count}" if seen.night <= _COUNTED else f"more than {count}"
     run, experiment = numbers.duration(seen.run_s), numbers.duration(seen.experiment_s)
     text = f"a run takes {run}, an experiment about {experiment}{average}: {count} in a night of {NIGHT_H:g} hours"
     if seen.night < 10:
         return Check("night", "warn", text, "Shorter runs (a smaller budget, less data) try more ideas.")
     return Check("night", "ok", f"{text}, if the agent keeps up")
-
-
-def _round(count: int) -> int:
-    """Two digits: more would be pretended."""
-    digits = len(str(count))
-    return count if digits < 3 else round(count, 2 - digits)
 
 
 def command_text(command: str | tuple[str, ...]) -> str:

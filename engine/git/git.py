@@ -63,7 +63,6 @@ class GitError(Exception):
     """A git call failed; carries git's own words."""
 
     def __init__(self, args: Sequence[str], code: int, stderr: str) -> None:
-        self.code = code
         self.stderr = stderr.strip()
         command = next((arg for arg in args if not arg.startswith("-")), "")
         super().__init__(f"git {command} failed ({code}): {self.stderr or 'no message'}")
@@ -305,8 +304,8 @@ class Refs:
 
 
 def fixed_range(git: Git, source: str) -> str:
-    """A range with its ends as commits, resolved where the person stands; a folder, or what git refuses, as it is."""
-    if Path(source).is_dir() or ".." not in source:
+    """A range with its ends as commits, resolved where the person stands; what git refuses, as it is."""
+    if ".." not in source:
         return source
     base, _, tip = source.partition("..")
     shas = [git.resolve(f"{name or 'HEAD'}^{{commit}}") for name in (base, tip)]

@@ -1,6 +1,6 @@
 """Propose, measure, guard, judge, record, and nothing else.
 
-The loop owns no clock, no command and no git call: it asks `Proposals` for the next candidate, a `Slot` for samples of
+The loop owns no clock, no command and no git call: it asks `Proposals` for the next candidate, a slot for samples of
 commits, `verdict.judge` what they mean, and the `Recorder` to write it down. It ends by an exception that carries what
 has to be recorded (`Ended`), so there is one place where a session stops.
 """
@@ -15,7 +15,7 @@ from autoresearch.engine import limits, verdict
 from autoresearch.engine.agents import Blocked, Exhausted
 from autoresearch.engine.control import Attendant, Ended
 from autoresearch.engine.loop.samples import Samples, broken
-from autoresearch.engine.measure import Slot, writing
+from autoresearch.engine.measure import LocalSlot, writing
 from autoresearch.engine.proposals import Proposals, Researcher
 from autoresearch.engine.record import Notebook, Recorder
 from autoresearch.engine.verdict import (
@@ -50,7 +50,7 @@ class Loop:
         config: Config,
         recorder: Recorder,
         workspace: Workspace,
-        slot: Slot,
+        slot: LocalSlot,
         researcher: Researcher,
         proposals: Proposals,
         attendant: Attendant,
@@ -313,7 +313,7 @@ class Loop:
         return self._workspace.refs.resolve(self._recorder.session.branch) if opened.proposal is None else opened.parent
 
 
-async def _prepare(workspace: Workspace, recorder: Recorder, slot: Slot) -> None:
+async def _prepare(workspace: Workspace, recorder: Recorder, slot: LocalSlot) -> None:
     """Run the target's `setup`, once per trees: what it leaves is kept, protected, and copied for the evaluation."""
     setup, tree, evaluate = workspace.config.measure.setup, workspace.measure, workspace.evaluate
     header = recorder.history.header

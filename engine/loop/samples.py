@@ -6,7 +6,7 @@ Each sample is recorded before anything is made of it. What spoils samples for g
 from __future__ import annotations
 
 from autoresearch.engine.control import Ended
-from autoresearch.engine.measure import SPOILED, Job, Slot
+from autoresearch.engine.measure import SPOILED, Job, LocalSlot
 from autoresearch.engine.record import Recorder
 from autoresearch.engine.verdict import HOLDOUT_TRIES, Verdict, holdout_due, holdout_folder
 from autoresearch.state import text
@@ -19,7 +19,7 @@ from autoresearch.state.journal.records import Arm
 class Samples:
     """One slot's measurements, on record."""
 
-    def __init__(self, config: Config, recorder: Recorder, slot: Slot) -> None:
+    def __init__(self, config: Config, recorder: Recorder, slot: LocalSlot) -> None:
         self._config = config
         self._recorder = recorder
         self._slot = slot

@@ -5,4 +5,4 @@ from autoresearch.engine.measure.formats import MARKS, drafted_name, examples, f
 from autoresearch.engine.measure.gpu import gpus, library, who
 from autoresearch.engine.measure.local import LocalSlot
 from autoresearch.engine.measure.metrics import tail
-from autoresearch.engine.measure.slot import SPOILED, Job, Slot
+from autoresearch.engine.measure.slot import SPOILED, Job

@@ -8,7 +8,7 @@ import platform
 import re
 from pathlib import Path
 
-from autoresearch.engine.measure.gpu import gpus, library, text_of
+from autoresearch.engine.measure.gpu import gpus, library
 
 
 def accelerator() -> str:
@@ -16,7 +16,7 @@ def accelerator() -> str:
     names: dict[str, int] = {}
     for handle in gpus():
         nvml = library()
-        name = text_of(nvml.nvmlDeviceGetName(handle))
+        name = str(nvml.nvmlDeviceGetName(handle))
         with contextlib.suppress(nvml.NVMLError):  # devices with memory of the system's have none of their own
             name += f" ({nvml.nvmlDeviceGetMemoryInfo(handle).total / 1e9:.0f} GB)"
         names[name] = names.get(name, 0) + 1

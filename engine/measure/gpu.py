@@ -200,16 +200,10 @@ def gpus() -> tuple[Any, ...]:
     found = []
     for word in filter(None, (part.strip() for part in visible.split(","))):
         try:
-            by_index = word.isdigit()
-            found.append(
-                nvml.nvmlDeviceGetHandleByIndex(int(word))
-                if by_index
-                else nvml.nvmlDeviceGetHandleByUUID(word.encode())
-            )
+            if word.isdigit():
+                found.append(nvml.nvmlDeviceGetHandleByIndex(int(word)))
+            else:
+                found.append(nvml.nvmlDeviceGetHandleByUUID(word.encode()))
         except nvml.NVMLError:
             break  # as CUDA does: what follows an unknown device is not visible
     return tuple(found)
-
-
-def text_of(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

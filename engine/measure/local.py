@@ -44,7 +44,7 @@ class _Crash(Exception):
 
 
 class LocalSlot:
-    """This machine."""
+    """This machine, which takes one measurement at a time. Cancelling one ends all its processes first."""
 
     name = "local"
 
@@ -72,11 +72,13 @@ class LocalSlot:
         self._on_phase = on_phase
         self._linked = linked
         self.changed_inputs: tuple[str, ...] = ()
+        """Linked inputs that changed while a command ran: what is measured from then on is something else."""
         self._warn = warn
         scratch = Scratch(measure.root.parent / "scratch")
         self._commands = Commands(config, session, user_folder, scratch, confinement)
 
     async def prepare(self, folder: Path) -> Exit:
+        """Run `setup` in the measure tree as it stands; its log goes to `folder`."""
         return await self._commands.set_up(self._measure, folder)
 
     async def sample(self, job: Job) -> Sample:

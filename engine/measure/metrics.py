@@ -103,7 +103,7 @@ def read_metrics_file(path: Path, *, primary: str, others: Collection[str] = (),
         if not _has_room(name, values, primary, others):
             continue
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            values[name] = _as_float(value)
+            values[name] = float(value)
         elif isinstance(value, str) and _NOT_FINITE.fullmatch(value.encode()):
             values[name] = math.nan
         elif name == primary or name in others:
@@ -124,7 +124,7 @@ def _lines(path: Path, start: int, end: int, needles: Collection[bytes]) -> Iter
     A chunk in which no needle occurs is passed over whole, which is what makes a 1 GB log a matter of a second.
     """
     partial, too_long = b"", False
-    with _opened(path) as file:
+    with FileIO(open_regular(path.parent, path.name), "rb") as file:
         file.seek(start)
         while start < end and (data := file.read(min(_CHUNK, end - start))):
             start += len(data)
@@ -148,11 +148,6 @@ def _lines(path: Path, start: int, end: int, needles: Collection[bytes]) -> Iter
         yield partial
 
 
-def _opened(path: Path) -> FileIO:
-    """Raises NotTaken for what is no regular file: a run may have put a pipe there, which would block us."""
-    return FileIO(open_regular(path.parent, path.name), "rb")
-
-
 def _has_room(name: str, values: Collection[str], primary: str, others: Collection[str]) -> bool:
     if name == primary or name in others or name in values:
         return True
@@ -160,8 +155,7 @@ def _has_room(name: str, values: Collection[str], primary: str, others: Collecti
 
 
 def _first_end(data: bytes) -> int:
-    ends = [at for at in (data.find(b"\n"), data.find(b"\r")) if at >= 0]
-    return min(ends)
+    return min(at for at in (data.find(b"\n"), data.find(b"\r")) if at >= 0)
 
 
 def _parse(line: bytes, named: Collection[bytes]) -> tuple[str, float | str] | None:
@@ -180,13 +174,6 @@ def _value(written: bytes) -> float | None:
     if _DECIMAL.fullmatch(written):
         return float(written)
     return math.nan if _NOT_FINITE.fullmatch(written) else None
-
-
-def _as_float(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def _judge(values: dict[str, float | str], primary: str, others: Collection[str], wanted: str) -> Reading:

@@ -55,7 +55,7 @@ def loss_of(place: Place, session: Session) -> Loss:
         in_head=in_head,
         branch_stays=_branch(git, session, history) is None and git.resolve(session.branch) is not None,
         folder_bytes=size_of(session.folder),
-        tree_bytes=sum(size_of(tree) for tree in _trees(place, session.name)),
+        tree_bytes=trees_of(place, session.name),
     )
 
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import takewhile
 
 from autoresearch.engine import workspace
 from autoresearch.engine.git import INCOMING, Git, GitError, Remote
@@ -68,7 +69,9 @@ def push(place: Place, session: Session, remote: Remote) -> Moved:
     An engine may run meanwhile: what is moved is the session up to the journal's last line now.
     """
     git = Git(place.common_dir)
-    there = _of_session(remote.refs(), session)
+    there = {
+        name: sha for name, sha in remote.refs().items() if f"{name}/".startswith((session.refs, f"{session.branch}/"))
+    }
     journal = _journal(session)
     theirs = _their_journal(git, remote, there.get(f"{session.refs}state"), session)
     _refuse_apart(session.name, remote.shown, journal, theirs, pushing=True)
@@ -163,20 +166,16 @@ def pull(place: Place, remote: Remote, name: str | None) -> Moved:
         raise SessionError(
             f"Session {session.name} is half deleted here; `autoresearch delete {session.name}` finishes that."
         )
-    with session.lock() if session.journal.is_file() else contextlib.nullcontext():
-        return _pull(place, remote, session, there)
-
-
-def _pull(place: Place, remote: Remote, session: Session, there: Mapping[str, str]) -> Moved:
     git = Git(place.common_dir)
-    try:
-        return _pull_into(place, git, remote, session, there)
-    finally:
-        if not (session.folder / _MARK).exists():  # else they are what the next call finishes it with
-            _drop_incoming(git, session)
+    with session.lock() if session.journal.is_file() else contextlib.nullcontext():
+        try:
+            return _pull(place, git, remote, session, there)
+        finally:
+            if not (session.folder / _MARK).exists():  # else they are what the next call finishes it with
+                _drop_incoming(git, session)
 
 
-def _pull_into(place: Place, git: Git, remote: Remote, session: Session, there: Mapping[str, str]) -> Moved:
+def _pull(place: Place, git: Git, remote: Remote, session: Session, there: Mapping[str, str]) -> Moved:
     incoming = f"{INCOMING}{session.name}/"
     branch = [f"+{session.branch}:{incoming}branch"] if session.branch in there else []
     remote.fetch(f"+{session.refs}*:{incoming}*", *branch)
@@ -326,10 +325,6 @@ def _chosen(place: Place, remote: Remote, there: Mapping[str, str], name: str | 
 # -- both ways
 
 
-def _of_session(refs: Mapping[str, str], session: Session) -> dict[str, str]:
-    return {name: sha for name, sha in refs.items() if name == session.branch or name.startswith(session.refs)}
-
-
 def _history(journal: bytes) -> History:
     history, at = History(), 0
     for line in journal.splitlines(keepends=True):
@@ -359,14 +354,8 @@ def _refuse_apart(name: str, remote: str, here: bytes, there: bytes, pushing: bo
 
 def _common(one: bytes, other: bytes) -> int:
     """How many bytes both begin with, in whole lines."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return one.rfind(b"\n", 0, low) + 1
+    lines = zip(BytesIO(one), BytesIO(other), strict=False)
+    return sum(len(line) for line, _ in takewhile(lambda pair: pair[0] == pair[1], lines))
 
 
 def _gain(journal: bytes, since: int) -> str:
