@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from autoresearch.engine.verdict import rule
 from autoresearch.engine.verdict.noise import student_t
+from autoresearch.engine.verdict.rule import Direction
 from autoresearch.state.journal import History, Row, read_objects
 from autoresearch.state.session import Session
 
@@ -49,5 +50,15 @@ def keep_if_better(history: History) -> dict[str, Any]:
         if row.segment == history.segment and row.cause != "baseline" and row.status in ("keep", "discard")
     ]
     direction = history.header.direction if history.header is not None else "lower"
-    kept, claimed = rule.keep_if_better(firsts, base, direction)
+    kept, claimed = kept_and_claimed(firsts, base, direction)
     return {"kept": kept, "claimed": claimed}
+
+
+def kept_and_claimed(first_samples: Sequence[float | None], baseline: float, direction: Direction) -> tuple[int, float]:
+    """The keeps of such a loop, by one run each and against the record, and the gain that it would claim."""
+    sign = 1.0 if direction == "lower" else -1.0
+    record, kept = sign * baseline, 0
+    for sample in first_samples:
+        if sample is not None and sign * sample < record:
+            record, kept = sign * sample, kept + 1
+    return kept, sign * baseline - record

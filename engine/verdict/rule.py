@@ -388,16 +388,6 @@ def rank_unproven(pool: Mapping[int, tuple[float, int]]) -> list[int]:
     return sorted(pool, key=lambda number: (-pool[number][0] * min(1.0, pool[number][1] / 3), number))
 
 
-def keep_if_better(first_samples: Sequence[float | None], baseline: float, direction: Direction) -> tuple[int, float]:
-    """What keep-if-better, by one run each and against the record, would have done: its keeps and its claimed gain."""
-    sign = 1.0 if direction == "lower" else -1.0
-    record, kept = sign * baseline, 0
-    for sample in first_samples:
-        if sample is not None and sign * sample < record:
-            record, kept = sign * sample, kept + 1
-    return kept, sign * baseline - record
-
-
 def describe_baseline(values: Sequence[float], spread: float) -> str:
     """The baseline's sentence; `spread` is the standard deviation of its runs."""
     if len(values) == 1:

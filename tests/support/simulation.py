@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from autoresearch.engine.verdict import Noise, rule
+from autoresearch.engine.verdict.gain import kept_and_claimed
 from autoresearch.state.journal import WINDOW, Spread
 
 BUDGET = 400
@@ -158,7 +159,7 @@ def keep_if_lower(rng: random.Random, ideas: Ideas) -> Outcome:
         if value < record:
             record, level = value, level - effect
             falsely += effect <= 0
-    _, claimed = rule.keep_if_better(samples, first, "lower")
+    _, claimed = kept_and_claimed(samples, first, "lower")
     return Outcome(false_keeps=falsely, true_gain=-level, claimed=claimed, best_claimed=claimed, ideas=len(samples))
 
 

@@ -415,12 +415,6 @@ def test_settings_survive_the_journal() -> None:
     assert Settings.from_header(records.Header(direction="higher")) == Settings(direction="higher")
 
 
-def test_what_keep_if_better_would_have_kept_and_claimed() -> None:
-    assert rule.keep_if_better([1.1, 0.9, None, 0.95, 0.9, 0.5], 1.0, "lower") == (2, 0.5)
-    assert rule.keep_if_better([1.5, 1.25, 2.0], 1.0, "higher") == (2, 1.0)
-    assert rule.keep_if_better([], 1.0, "lower") == (0, 0.0)
-
-
 def test_the_baseline_is_described_with_its_noise() -> None:
     assert rule.describe_baseline([1.0], 0.0) == "1 in 1 run"
     assert rule.describe_baseline([2.5, 2.5], 0.0) == "2.5 in each of 2 runs: no noise"
