@@ -1,22 +1,34 @@
-"""What failed and how often what happened: one history, and every place that tells of it says the same."""
+"""What failed, how often what happened, which limits hold: every place that tells of a history says the same."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+from repos import TOML, make_target
 
+from autoresearch.engine import limits
 from autoresearch.engine.brief import experiments as brief
-from autoresearch.engine.brief.dossier import RECENT, Dossier
+from autoresearch.engine.brief.dossier import RECENT, Dossier, gather
+from autoresearch.engine.git import Git
 from autoresearch.engine.record import notebook
-from autoresearch.state.config import Config, Limits, Measure, Metric, Scope
+from autoresearch.state.config import Config, Limits, Measure, Metric, Scope, load
 from autoresearch.state.journal import History, dead_ends_in, worked
 from autoresearch.state.journal import records as r
+from autoresearch.state.session import Heartbeat, Place, Session, create_session, find_place
+from autoresearch.tui.commands import sessions
 from autoresearch.tui.facts import documents, ideas
+from autoresearch.tui.facts.overview import overview_of
+from autoresearch.tui.facts.restart import returning
 from autoresearch.tui.look.palette import palette_of
+from autoresearch.tui.terminal.parting_words import parting_words
 from autoresearch.tui.terminal.session_text import counts_text
 from autoresearch.tui.widgets.state_line import StateLine
 from autoresearch.tui.widgets.text_list import dead_ends_of
@@ -166,3 +178,50 @@ def test_counts_are_the_same_everywhere(history: History) -> None:
     assert len(worked(history)) == kept
     drawn = notebook.view(history, CONFIG).worked
     assert len(drawn.shown) + sum(fold.count for fold in drawn.older) == kept
+
+
+def on_disk(tmp_path: Path, *more: r.Record) -> tuple[Place, Session]:
+    toml = f"{TOML}\n[limits]\nexperiments = 900\ntokens = 5000\nno_keep = 9\n"
+    place = find_place(make_target(tmp_path / "r", toml))
+    header, *rest = lines()
+    assert isinstance(header, r.Header)
+    return place, create_session(place, "nov20", header, place.config_file.read_text(), *rest, *more)
+
+
+def test_counts_are_the_same_in_every_command_and_list(tmp_path: Path) -> None:
+    place, session = on_disk(tmp_path, r.Pause(reason="asked"))
+    history, beat = session.history(), Heartbeat()
+    shown = overview_of(session, history, r.now_ms(), beat)
+    for document in (documents.status(session, history, r.now_ms(), beat), documents.summary(session, history)):
+        assert document["counts"] == shown.document["counts"] == COUNTS
+    assert f"Tried {counts_text(COUNTS)}." in parting_words(place, session, beat)[0]
+    assert {f"{COUNTS['tried']} tried", f"{COUNTS['kept']} kept"} <= set(sessions._line(shown, r.now_ms()))
+    listed = [documents.experiment(row, history) for row in history.rows]
+    assert len(listed) == COUNTS["experiments"]
+    tried = Counter(each["status"] for each in listed if not history.by_number[each["number"]].baseline)
+    assert tried == {"keep": COUNTS["kept"]} | {name: COUNTS[name] for name in ("discard", "crash", "checks_failed")}
+
+
+@pytest.mark.parametrize("experiments", [800, 7])
+def test_limits_are_the_same_everywhere(tmp_path: Path, experiments: int) -> None:
+    changes = {"limits.experiments": experiments, "limits.no_keep": 12}
+    place, session = on_disk(tmp_path, r.Settings(changes=changes), r.Pause(reason="asked"))
+    history, config = session.history(), load(place.config_file)
+    own = limits.in_force(config.limits, history)
+    assert (own.experiments, own.tokens, own.no_keep) == (experiments, 5000, 12)
+    shown = overview_of(session, history, r.now_ms(), Heartbeat())
+    bounds = documents.next_limits(place, session, history, {})
+    assert bounds == shown.document["limits"] == {**asdict(own), "call": {}}
+
+    left = limits.left_words(asdict(own), history)
+    page = returning(history, None, bounds)
+    assert len(left) == 4
+    assert list(page.left) == left
+    told = gather(place, session, history, config, Git(place.common_dir), "HEAD")
+    assert f"Left: {', '.join(left)}.".replace("of $10,", "of $10.00,") in list(brief.stand(told))
+
+    now = datetime.now().astimezone()
+    reached = limits.reached(limits.Progress(history, now, now, free_mb=1e9), own, config.metric)
+    assert (reached is not None) == (experiments == 7)
+    assert (page.used_up, page.held) == ((reached.limit, reached.reason) if reached else ("", ""))
+    assert shown.held == page.held
