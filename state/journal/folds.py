@@ -7,7 +7,7 @@ parsing them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from autoresearch.state.journal import records
 from autoresearch.state.journal.heldout import HeldOut
@@ -323,20 +323,12 @@ def _steer(model: Model, at: int, data: dict[str, Any]) -> None:
     model.steers.append(Text(text=data["text"], timestamp=data.get("timestamp", 0), by=data.get("by", "")))
 
 
-def _pause(model: Model, at: int, data: dict[str, Any]) -> None:
-    _ended(model, "paused", data)
-
-
-def _stop(model: Model, at: int, data: dict[str, Any]) -> None:
-    _ended(model, "stopped", data)
-
-
-def _ended(model: Model, state: Literal["paused", "stopped"], data: dict[str, Any]) -> None:
+def _ended(model: Model, at: int, data: dict[str, Any]) -> None:
     stamp = int(data.get("timestamp") or 0)
     if model.control.state == "running" and model.last_ms:
         model.running_ms += max(0, stamp - model.last_ms)
     model.control = Control(
-        state=state,
+        state="paused" if data["type"] == "pause" else "stopped",
         reason=data.get("reason", ""),
         limit=data.get("limit", ""),
         fix=data.get("fix", ""),
@@ -409,8 +401,8 @@ FOLDS: dict[str, Callable[[Model, int, dict[str, Any]], None]] = {
     "dead_end": _dead_end,
     "note": _note,
     "steer": _steer,
-    "pause": _pause,
-    "stop": _stop,
+    "pause": _ended,
+    "stop": _ended,
     "resume": _resume,
     "settings": _settings,
     "retry": _retry,

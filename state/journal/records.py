@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import field, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import orjson
 
@@ -484,31 +484,7 @@ Record = (
     | Other
 )
 
-_TYPED: dict[str, type[Any]] = {
-    cls.type: cls
-    for cls in (
-        Header,
-        Proposal,
-        Withdrawn,
-        Intent,
-        Sample,
-        Lesson,
-        Idea,
-        Veto,
-        DeadEnd,
-        Note,
-        Steer,
-        Pause,
-        Resume,
-        Stop,
-        Settings,
-        Retry,
-        Overrule,
-        Warn,
-        Fault,
-        AgentEvent,
-    )
-}
+_TYPED: dict[str, type[Any]] = {cls.type: cls for cls in get_args(Record) if cls not in (Experiment, Other)}
 
 # field name, JSON key, and the field's declared type as text: computed once, decoding is a walk over it.
 _LAYOUT: dict[type[Any], tuple[tuple[str, str, str], ...]] = {
@@ -583,7 +559,7 @@ def from_json(data: Mapping[str, Any]) -> Record:
     """The record in a decoded JSON object; see `decode`."""
     cls = kind_of(data)
     if cls is Other:
-        return Other(data=dict(data), timestamp=_int(data.get("timestamp")))
+        return Other(data=dict(data), timestamp=int(numbers.finite(data.get("timestamp")) or 0))
     values: dict[str, Any] = {}
     for name, key, declared in _LAYOUT[cls]:
         if key in data:
@@ -674,7 +650,3 @@ def _number(cls: type[Any], key: str, value: Any) -> float:
     if (number := numbers.finite(value)) is None:
         raise MalformedRecord(f"a {cls.__name__.lower()} line has no number for {key}")
     return number
-
-
-def _int(value: Any) -> int:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0

@@ -105,14 +105,10 @@ def weave(pure: str, prose: Sequence[Passage]) -> str:
         at[_position(passage, place, len(lines))].append(passage.text)
     parts: list[str] = []
     for n in range(len(lines) + 1):
-        for text in at[n]:
+        for text in (*at[n], *(line.raw for line in lines[n : n + 1])):
             if parts and not parts[-1].endswith("\n"):
                 parts.append("\n")
             parts.append(text)
-        if n < len(lines):
-            if parts and not parts[-1].endswith("\n"):
-                parts.append("\n")
-            parts.append(lines[n].raw)
     return "".join(parts)
 
 

@@ -115,8 +115,7 @@ def stamped(text: str) -> str:
 def fold(entries: Sequence[Entry], keep: int = SHOWN, higher: bool = False) -> tuple[list[Entry], list[Fold]]:
     """The entries (newest first) that stay, and what the engine's own beyond the newest `keep` fold into."""
     stay = [entry for n, entry in enumerate(entries) if n < keep or entry.by not in _ENGINE]
-    staying = {id(entry) for entry in stay}
-    gone = [entry for entry in entries if id(entry) not in staying]
+    gone = [entry for entry in entries[keep:] if entry.by in _ENGINE]
     one = [Fold(e.family or "other", 1, e.number, e.number, e.metric) for e in gone]
     return stay, combine(one, higher)
 
@@ -139,18 +138,10 @@ def combine(folds: Iterable[Fold], higher: bool = False, families: int = FAMILIE
 
 
 def _together(a: Fold, b: Fold, higher: bool) -> Fold:
-    def pick(better: bool, x: float | None, y: float | None) -> float | None:
-        known = [value for value in (x, y) if value is not None]
-        return (max(known) if better else min(known)) if known else None
-
-    first, last = pick(False, a.first, b.first), pick(True, a.last, b.last)
-    return Fold(
-        a.family,
-        a.count + b.count,
-        None if first is None else int(first),
-        None if last is None else int(last),
-        pick(higher, a.best, b.best),
-    )
+    first = min((fold.first for fold in (a, b) if fold.first is not None), default=None)
+    last = max((fold.last for fold in (a, b) if fold.last is not None), default=None)
+    bests = [fold.best for fold in (a, b) if fold.best is not None]
+    return Fold(a.family, a.count + b.count, first, last, (max if higher else min)(bests, default=None))
 
 
 def _prose(lines: Iterable[str]) -> list[str]:

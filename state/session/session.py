@@ -41,6 +41,20 @@ class Session:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
+        self.journal = folder / "autoresearch.jsonl"
+        self.notebook = folder / "autoresearch.md"
+        self.notebook_base = folder / ".autoresearch.md.base"
+        """The notebook as the engine last wrote it: the common ancestor of a three-way merge."""
+        self.config = folder / "config.toml"
+        self.live = folder / "live.json"
+        self.inbox = folder / "inbox"
+        self.runs = folder / "runs"
+        self.lock_file = folder / "lock"
+        self.engine_log = folder / "engine.log"
+        self.archive_mark = folder / "archived"
+        self.branch = f"refs/heads/autoresearch/{self.name}"
+        self.refs = f"refs/autoresearch/{self.name}/"
+        """Prefix of this session's own refs, with a trailing slash."""
         self.refused_lock = ""
         """A sentence for the journal, once `lock` has set a lock aside that was not ours."""
 
@@ -48,59 +62,9 @@ class Session:
         return f"Session({str(self.folder)!r})"
 
     @property
-    def journal(self) -> Path:
-        return self.folder / "autoresearch.jsonl"
-
-    @property
-    def notebook(self) -> Path:
-        return self.folder / "autoresearch.md"
-
-    @property
-    def notebook_base(self) -> Path:
-        """The notebook as the engine last wrote it: the common ancestor of a three-way merge."""
-        return self.folder / ".autoresearch.md.base"
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "config.toml"
-
-    @property
-    def live(self) -> Path:
-        return self.folder / "live.json"
-
-    @property
-    def inbox(self) -> Path:
-        return self.folder / "inbox"
-
-    @property
-    def runs(self) -> Path:
-        return self.folder / "runs"
-
-    @property
-    def lock_file(self) -> Path:
-        return self.folder / "lock"
-
-    @property
-    def engine_log(self) -> Path:
-        return self.folder / "engine.log"
-
-    @property
-    def archive_mark(self) -> Path:
-        return self.folder / "archived"
-
-    @property
     def archived(self) -> bool:
         """Left out of lists and never the latest one; all of it is kept."""
         return self.archive_mark.exists()
-
-    @property
-    def branch(self) -> str:
-        return f"refs/heads/autoresearch/{self.name}"
-
-    @property
-    def refs(self) -> str:
-        """Prefix of this session's own refs, with a trailing slash."""
-        return f"refs/autoresearch/{self.name}/"
 
     def run(self, number: int) -> Path:
         return self.runs / f"{number:05d}"

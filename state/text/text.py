@@ -25,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 def clean(text: str) -> str:
     """All lines of `text`, each as `clean_line` leaves it."""
-    text = _strip(text.replace("\r\n", "\n"))
+    text = _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n")))
     return "\n".join(_last_written(line) for line in text.split("\n")) if "\r" in text else text
 
 
@@ -49,10 +49,6 @@ def plain(text: str) -> str:
 def storable(text: str) -> str:
     """Control characters become spaces, halves of surrogate pairs question marks; all else stays."""
     return _CONTROL.sub(" ", text.encode("utf-8", "replace").decode())
-
-
-def _strip(text: str) -> str:
-    return _CONTROLS.sub("", _ESCAPES.sub("", text))
 
 
 def _last_written(line: str) -> str:
