@@ -13,6 +13,7 @@ import termios
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +21,6 @@ from typing import Any, ClassVar
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.screen import Screen
@@ -92,7 +92,7 @@ def _writes_unicode() -> bool:
     return True
 
 
-class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
+class ViewerApp(Typed, Pages, inherit_bindings=False):
     CSS_PATH = "app.tcss"
     TITLE = "autoresearch"
     ENABLE_COMMAND_PALETTE = False
@@ -321,8 +321,7 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
             self.notify(said, timeout=4)
 
     def action_help(self) -> None:
-        title, items = help_of(self.screen, self.palette)
-        self.push_screen(Page(self.palette, title, items))
+        self.push_screen(Page(self.palette, "Keys", help_of(self.screen, self.palette)))
 
     def action_palette(self) -> None:
         from autoresearch.tui.screens.command_palette import Commands
@@ -333,11 +332,11 @@ class ViewerApp(Typed, Pages, keys.Reasoned, App[None], inherit_bindings=False):
         """What the palette offers beside the bindings: (words, act)."""
         if self.plain:
             return []
-
-        def change(theme: str) -> Callable[[], None]:
-            return lambda: self.become(theme)
-
-        return [(f"Theme: {name}", change(name)) for name in THEMES if textual_theme(name, False) != self.theme]
+        return [
+            (f"Theme: {name}", partial(self.become, name))
+            for name in THEMES
+            if textual_theme(name, False) != self.theme
+        ]
 
     def become(self, theme: str) -> None:
         """Show another theme, until the screen is left; config.toml keeps one."""

@@ -49,15 +49,13 @@ class EngineWatch:
     def _start(self, act: Callable[[], None]) -> None:
         viewer = self._viewer
 
-        def failed(why: str) -> None:
+        def failed() -> None:
             self._started_ms = 0
             viewer.refresh_state()
-            if why:
-                viewer.notify(why, severity="error", timeout=15)
 
         self._started_ms = viewer.now_ms()
         viewer.refresh_state()
-        begin(viewer, viewer.place, viewer.session.name, act, lambda _: None, failed)
+        begin(viewer, viewer.place, viewer.session.name, act, failed=failed)
 
     def _look_after(self, engine: Engine) -> None:
         viewer = self._viewer

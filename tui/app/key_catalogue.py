@@ -54,7 +54,6 @@ _ORDER = {"app": 0, "screen": 1, "pane": 2, "modal": 3}
 
 
 def _declared() -> Iterator[tuple[str, Binding]]:
-
     modules = [app]
     for package in (screens, widgets):
         names = sorted(module.name for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."))

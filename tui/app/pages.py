@@ -4,40 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from textual.app import App
+from textual.screen import Screen
 
 from autoresearch.tui.screens.session_page import SessionPage
+from autoresearch.tui.screens.viewer import Viewer
 
 if TYPE_CHECKING:
-    from textual.screen import Screen
-
-    from autoresearch.state.session import Place
-    from autoresearch.tui.look.palette import Palette
-    from autoresearch.tui.screens.dashboard import DashboardScreen
     from autoresearch.tui.screens.home import HomeScreen
 
-    _Host = App[None]
-else:
-    _Host = object
 
+class Pages(Viewer):
+    """One method per page. Screens are imported when they are opened."""
 
-class Pages(_Host):
-    """Mixed into the app: one method per page. Screens are imported when they are opened."""
-
-    palette: Palette
-    repository: Place
-    """The place the app was called in; `place` is the shown session's."""
     returning = False
     """Whether sessions that do not run open with the page to read before a restart."""
     arriving_at: int | None = None
     """The experiment to show as soon as the session's journal is read."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def dashboard(self) -> DashboardScreen: ...
-        @property
-        def showing_dashboard(self) -> bool: ...
 
     @property
     def _background_screens(self) -> list[Screen[Any]]:
@@ -92,7 +74,7 @@ class Pages(_Host):
 
     def arrived(self) -> None:
         """A session's journal is read for the first time: one that does not run shows what to check before it does."""
-        engine = self.dashboard.watched.engine
+        engine = self.watched.engine
         number, self.arriving_at = self.arriving_at, None
         if number is not None and self.showing_dashboard:
             self.open_experiment(number)

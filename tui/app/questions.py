@@ -43,21 +43,17 @@ def ask_stop(viewer: Viewer) -> None:
 
 
 def ask_idea(viewer: Viewer) -> None:
-    def answer(text: str | None) -> None:
-        if text:
-            viewer.ask("idea", "The idea goes into the notebook.", text=text)
-
     question = Ask("Add an idea", "Something to try, in a line.", "what to try, and why it may help")
-    viewer.push_screen(question, answer)
+    _ask_text(viewer, question, "idea", "The idea goes into the notebook.")
 
 
 def ask_message(viewer: Viewer) -> None:
-    def answer(text: str | None) -> None:
-        if text:
-            viewer.ask("steer", "The agent reads it with its next brief.", text=text)
-
     question = Ask("Message to the agent", "It comes with the next brief.", "what it should know or do")
-    viewer.push_screen(question, answer)
+    _ask_text(viewer, question, "steer", "The agent reads it with its next brief.")
+
+
+def _ask_text(viewer: Viewer, question: Ask, kind: str, said: str) -> None:
+    viewer.push_screen(question, lambda text: viewer.ask(kind, said, text=text) if text else None)
 
 
 def ask_where_to(viewer: Viewer) -> None:

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -29,44 +30,39 @@ _AT_ONCE = 2000
 class Feed(threading.Thread):
     """Reads one session and posts what it finds to `pump` until `stop`."""
 
+    @dataclass
     class Reading(Message):
         """The journal is being read for the first time."""
 
-        def __init__(self, part: float) -> None:
-            super().__init__()
-            self.part = part
+        part: float
 
+    @dataclass
     class Opened(Message):
         """The journal is read; the history is the receiver's from now on."""
 
-        def __init__(self, history: History) -> None:
-            super().__init__()
-            self.history = history
+        history: History
 
+    @dataclass
     class Grew(Message):
         """Further journal lines with their offsets, to be fed into the history."""
 
-        def __init__(self, lines: list[tuple[int, bytes]]) -> None:
-            super().__init__()
-            self.lines = lines
+        lines: list[tuple[int, bytes]]
 
+    @dataclass
     class Failed(Message):
         """The journal cannot be read now; the feed goes on trying."""
 
-        def __init__(self, text: str, gone: bool = False) -> None:
-            super().__init__()
-            self.text = text
-            self.gone = gone
-            """The session's folder is not there any more."""
+        text: str
+        gone: bool = False
+        """The session's folder is not there any more."""
 
+    @dataclass
     class Beat(Message):
         """Once a second, and with new journal lines: the heartbeat, the lock and the inbox."""
 
-        def __init__(self, live: Live | None, pid: int | None, inbox: list[Request]) -> None:
-            super().__init__()
-            self.live = live
-            self.pid = pid
-            self.inbox = inbox
+        live: Live | None
+        pid: int | None
+        inbox: list[Request]
 
     class Wrote(Message):
         """Something in the watched run's folder changed."""
@@ -151,13 +147,9 @@ class Feed(threading.Thread):
         return stamps
 
     def _fail(self, error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):
-            text = f"The journal {self.session.journal} is not there: the session was deleted or moved."
-            self.pump.post_message(self.Failed(text, gone=True))
-            return
-        else:
-            text = f"The journal {self.session.journal} cannot be read: {error.strerror or error}."
-        self.pump.post_message(self.Failed(text))
+        gone = isinstance(error, FileNotFoundError)
+        why = "is not there: the session was deleted or moved" if gone else f"cannot be read: {error.strerror or error}"
+        self.pump.post_message(self.Failed(f"The journal {self.session.journal} {why}.", gone))
 
     def _beat(self) -> None:
         try:

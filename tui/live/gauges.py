@@ -33,10 +33,9 @@ class Gauge:
 class Gauges(threading.Thread):
     """Posts a `Read` to `pump` every few seconds while `wanted` is set, until `stop`."""
 
+    @dataclass
     class Read(Message):
-        def __init__(self, gauges: list[Gauge]) -> None:
-            super().__init__()
-            self.gauges = gauges
+        gauges: list[Gauge]
 
     def __init__(self, pump: MessagePump, folder: Path, seconds: float = SECONDS) -> None:
         """`folder`: whose disk is measured."""
@@ -55,7 +54,8 @@ class Gauges(threading.Thread):
         self.wanted.wait()
         nvml, devices = _devices()
         while not self._ended.is_set():
-            self.pump.post_message(self.Read([*_gpus(nvml, devices), *_machine(self.folder)]))
+            gpus = [_gpu(nvml, at, device) for at, device in enumerate(devices)]
+            self.pump.post_message(self.Read([*gpus, *_machine(self.folder)]))
             self._ended.wait(self.seconds)
             self.wanted.wait()
 
@@ -92,10 +92,6 @@ def _devices() -> tuple[Any, list[Any]]:
         return pynvml, [pynvml.nvmlDeviceGetHandleByIndex(at) for at in range(pynvml.nvmlDeviceGetCount())]
     except pynvml.NVMLError:
         return None, []
-
-
-def _gpus(nvml: Any, devices: list[Any]) -> list[Gauge]:
-    return [_gpu(nvml, at, device) for at, device in enumerate(devices)]
 
 
 def _gpu(nvml: Any, at: int, device: Any) -> Gauge:

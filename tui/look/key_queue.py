@@ -10,23 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from textual.app import App
 from textual.events import Event, Key, Paste
 from textual.message_pump import MessagePump
 
-if TYPE_CHECKING:
-    from textual.widget import Widget
 
-    _Host = App[None]
-else:
-    _Host = object
-
-
-class Typed(_Host):
-    """Mixed into the app, before its class."""
-
+class Typed(App[None]):
     _held: deque[Event] | None = None
     """What was typed and not looked at yet; None when there is nothing to wait for."""
     _next: Event | None = None
@@ -59,8 +49,7 @@ class Typed(_Host):
         """The way of a key: from what is focused up to the app; None when the app is left."""
         if self._exit or not self.screen_stack:
             return None
-        focused: Widget = self.focused or self.screen
-        return list(focused.ancestors_with_self)
+        return list((self.focused or self.screen).ancestors_with_self)
 
 
 async def _handled(pumps: Iterable[MessagePump]) -> None:

@@ -1,4 +1,4 @@
-"""Keys: what can be pressed now, in words; every binding there is; and what people put in their place.
+"""Keys: what can be pressed now, in words.
 
 Footer, help, palette, docs/keys.md and the user's own keys all come from the bindings themselves. A binding has an id
 `<screen>.<verb>`, and its tooltip is the sentence that people read.
@@ -144,6 +144,3 @@ def refused(screen: Screen[Any], key: str) -> str:
             if isinstance(target, Reasoned) and (said := target.refusal(action, parameters)):
                 return said
     return ""
-
-
-# -- every binding there is, and the user's own

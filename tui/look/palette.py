@@ -7,53 +7,26 @@ reverse instead, from `PLAIN`. They all hold the app's one palette, which become
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from rich.style import Style
 from textual.theme import Theme
 
-THEME = Theme(
-    name="autoresearch",
-    primary="#4db8ff",
-    secondary="#8fb7e8",
-    accent="#ff9f43",
-    warning="#ff9f43",
-    error="#ff7a45",
-    success="#4db8ff",
-    foreground="#d5dfec",
-    background="#0c131d",
-    surface="#111b29",
-    panel="#16233a",
-    dark=True,
-    variables={
-        "rule": "#2b3d57",
-        "rule-focus": "#4db8ff",
-        "quiet": "#7f92ab",
-        "tab-on": "#4db8ff",
-        "tab-off": "#7f92ab",
-    },
-)
 
-LIGHT_THEME = Theme(
-    name="autoresearch-light",
-    primary="#0b63b5",
-    secondary="#3c5f8f",
-    accent="#b4510a",
-    warning="#b4510a",
-    error="#a63c10",
-    success="#0b63b5",
-    foreground="#1c2938",
-    background="#f7f9fc",
-    surface="#eef2f8",
+def _theme(name: str, *, blue: str, orange: str, quiet: str, rule: str, **others: Any) -> Theme:
+    variables = {"rule": rule, "rule-focus": blue, "quiet": quiet, "tab-on": blue, "tab-off": quiet}
+    return Theme(name, primary=blue, success=blue, accent=orange, warning=orange, variables=variables, **others)
+
+
+THEME = _theme(
+    "autoresearch", dark=True, blue="#4db8ff", orange="#ff9f43", quiet="#7f92ab", rule="#2b3d57", secondary="#8fb7e8",
+    error="#ff7a45", foreground="#d5dfec", background="#0c131d", surface="#111b29", panel="#16233a",
+)  # fmt: skip
+LIGHT_THEME = _theme(
+    "autoresearch-light", dark=False, blue="#0b63b5", orange="#b4510a", quiet="#56677d", rule="#b9c6d8",
+    secondary="#3c5f8f", error="#a63c10", foreground="#1c2938", background="#f7f9fc", surface="#eef2f8",
     panel="#e1e8f2",
-    dark=False,
-    variables={
-        "rule": "#b9c6d8",
-        "rule-focus": "#0b63b5",
-        "quiet": "#56677d",
-        "tab-on": "#0b63b5",
-        "tab-off": "#56677d",
-    },
-)
+)  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 Theme = Literal["dark", "light", "ansi"]
-
-
 THEMES: tuple[Theme, ...] = get_args(Theme)
 
 

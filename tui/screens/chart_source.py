@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from autoresearch.state.journal import History, Row
@@ -15,7 +13,7 @@ from autoresearch.tui.facts.rows import names_of, values_of
 from autoresearch.tui.live.growing_files import Progress
 from autoresearch.tui.widgets.plot import Points, points_of
 
-_AT_ONCE = 50
+AT_ONCE = 50
 """Lines of the journal that are read without a thread."""
 
 
@@ -54,20 +52,13 @@ class Charted:
         """Experiments whose value of the chosen metric is not read yet."""
         return self.history.rows[self._read :] if self.metric else []
 
-    def read(self, rows: list[Row]) -> Callable[[], tuple[str, dict[int, float], int]]:
-        """For a thread: the work whose result `take` takes."""
-        return partial(self._work, self.session, self.metric, list(rows), len(self.history.rows))
-
-    @staticmethod
-    def _work(session: Session, metric: str, rows: list[Row], end: int) -> tuple[str, dict[int, float], int]:
-        return metric, values_of(session.journal, rows, metric), end
+    def read(self, metric: str, rows: list[Row], end: int) -> tuple[str, dict[int, float], int]:
+        """What `take` takes; many rows are for a thread."""
+        return metric, values_of(self.session.journal, rows, metric), end
 
     def take(self, metric: str, values: dict[int, float], end: int) -> None:
         if metric == self.metric:
             self._values, self._read = {**self._values, **values}, end
-
-    def in_a_thread(self) -> bool:
-        return len(self.wanting()) > _AT_ONCE
 
     def points(self) -> Points:
         points = points_of(self.history, self.goal())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from functools import partial
 from typing import ClassVar, cast
 
@@ -22,7 +21,7 @@ from autoresearch.tui.live.gauges import Gauges
 from autoresearch.tui.live.growing_files import Progress
 from autoresearch.tui.look.keys import Shown, line_of
 from autoresearch.tui.look.palette import Palette
-from autoresearch.tui.screens.chart_source import Charted
+from autoresearch.tui.screens.chart_source import AT_ONCE, Charted
 from autoresearch.tui.screens.find_line import FindLine
 from autoresearch.tui.screens.log_source import LogSource
 from autoresearch.tui.screens.pane_layout import Arranged
@@ -265,7 +264,7 @@ class DashboardScreen(Arranged):
             engine = watched.seen(now)
             watched.engine = engine if watched.gone else self.viewer.starting(engine)
         self.query_one("#state", StateLine).show(watched, now, can_start=can_start)
-        self.query_one(PauseBanner).show(pausing_words(self.viewer))
+        self.query_one(PauseBanner).words = pausing_words(self.viewer)
         problem = self.query_one("#problem", Static)
         if watched.problem != getattr(problem, "said", ""):
             problem.said = watched.problem  # type: ignore[attr-defined]
@@ -287,17 +286,18 @@ class DashboardScreen(Arranged):
     def _show_chart(self) -> None:
         watched = self.watched
         charted, chart = self.charted, self.chart
-        if charted.in_a_thread():
-            self.run_worker(partial(self._read_metric, charted.read(charted.wanting())), thread=True, group="metric")
-        elif rows := charted.wanting():
-            charted.take(*charted.read(rows)())
+        if rows := charted.wanting():
+            read = partial(charted.read, charted.metric, rows, len(watched.history.rows))
+            if len(rows) > AT_ONCE:
+                self.run_worker(
+                    lambda: self.app.call_from_thread(self._take_metric, *read()), thread=True, group="metric"
+                )
+            else:
+                charted.take(*read())
         chart.choose(charted.series)
         can_start = not self.viewer.read_only
         said = words.empty_chart(watched.engine, watched.live, watched.history, can_start=can_start)
         chart.show(charted.points(), said)
-
-    def _read_metric(self, work: Callable[[], tuple[str, dict[int, float], int]]) -> None:
-        self.app.call_from_thread(self._take_metric, *work())
 
     def _take_metric(self, metric: str, values: dict[int, float], end: int) -> None:
         self.charted.take(metric, values, end)
@@ -330,4 +330,4 @@ class DashboardScreen(Arranged):
             shown.append(Shown("[ ]", "other logs"))
         if not isinstance(self.focused, Input):
             shown.append(Shown(f"1-{len(self.there())}", "panes"))
-        self.query_one("#keys", KeyLine).show(sorted(dict.fromkeys(shown), key=lambda each: each.stays))
+        self.query_one(KeyLine).keys = sorted(dict.fromkeys(shown), key=lambda each: each.stays)

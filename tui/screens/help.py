@@ -26,8 +26,8 @@ _SIGNS = (
 _WIDTH = 10
 
 
-def help_of(screen: Screen[Any], palette: Palette) -> tuple[str, list[Item]]:
-    """(title, items) of the page: only what is possible now, nearest first."""
+def help_of(screen: Screen[Any], palette: Palette) -> list[Item]:
+    """Only what is possible now, nearest first."""
     commands = commands_of(screen)
     pane = [command for command in commands if command.node not in (screen, screen.app)]
     here = [command for command in commands if command.node is screen]
@@ -36,23 +36,14 @@ def help_of(screen: Screen[Any], palette: Palette) -> tuple[str, list[Item]]:
     for title, group in (("In this pane", pane), ("On this screen", here), ("Everywhere", everywhere)):
         if group:
             items.append(("", palette.title, title, palette.title))
-            items += [_key(command, palette) for command in _told(group)]
+            told: dict[str, Command] = {}  # `1 … 5` stands for five bindings, of which one carries words
+            for each in group:
+                told.setdefault(each.words, each)
+            items += [(f"{each.shown:<{_WIDTH}}", palette.key, each.words, palette.text) for each in told.values()]
     items.append(("", palette.title, "Signs", palette.title))
     styles: dict[str, Style] = {
         GLYPHS["keep"]: palette.keep, GLYPHS["crash"]: palette.crash, GLYPHS["checks_failed"]: palette.checks,
         GLYPHS["open"]: palette.run,
     }  # fmt: skip
     items += [(f"{sign:<{_WIDTH}}", styles.get(sign, palette.unproven), words, palette.text) for sign, words in _SIGNS]
-    return "Keys", items
-
-
-def _told(commands: list[Command]) -> list[Command]:
-    """One line per sentence: `1 … 5` stands for five bindings, of which one carries words."""
-    told: dict[str, Command] = {}
-    for command in commands:
-        told.setdefault(command.words, command)
-    return list(told.values())
-
-
-def _key(command: Command, palette: Palette) -> Item:
-    return (f"{command.shown:<{_WIDTH}}", palette.key, command.words, palette.text)
+    return items

@@ -42,17 +42,11 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         Binding("n", "new", "new", id="home.new", tooltip="Start a new session of this target, or set it up"),
         Binding("r", "resume", "resume", id="home.resume", tooltip="Go on with this paused or stopped session"),
         Binding("a", "archive", "archive", id="home.archive", tooltip="Hide this session from the list, or not"),
-        Binding(
-            "d,delete",
-            "delete",
-            "delete",
-            show=False,
-            id="home.delete",
-            tooltip="Remove this session, after asking",
-        ),
+        Binding("d,delete", "delete", "delete", show=False, id="home.delete",
+                tooltip="Remove this session, after asking"),
         Binding("A", "show_archived", "archived", id="home.archived", tooltip="Show archived sessions too, or not"),
         Binding("escape", "back", "back", id="home.back", tooltip="Back to the session"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, place: Place, palette: Palette) -> None:
         super().__init__()
@@ -165,7 +159,7 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         self.refresh_keys()
 
     def refresh_keys(self) -> None:
-        self.query_one(KeyLine).show(line_of(self))
+        self.query_one(KeyLine).keys = line_of(self)
 
     def _starting(self, name: str, known: Overview | str) -> Overview | str:
         asked = self._asked.get(name)
@@ -187,13 +181,9 @@ class HomeScreen(Reasoned, LeftOnce[None]):
     # -- acting
 
     def _chosen(self) -> Overview | None:
-        session = self.listing.chosen if self.listing_is_there else None
+        session = self.listing.chosen if self.query(SessionList) else None
         known = self.read.get(session.name) if session is not None else None
         return known if isinstance(known, Overview) else None
-
-    @property
-    def listing_is_there(self) -> bool:
-        return bool(self.query(SessionList))
 
     def refusal(self, action: str, parameters: tuple[object, ...]) -> str:
         changing = action in ("new", "resume", "archive", "delete")
@@ -290,14 +280,8 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         place, session = self.place_of(chosen), chosen.session
         self._asked[session.name] = self.viewer.now_ms()
         self.refresh_list()
-        begin(
-            self.viewer,
-            place,
-            session.name,
-            lambda: self.viewer.starter.resume(place, session),
-            lambda _: None,
-            partial(self._not_started, session.name),
-        )
+        resume = partial(self.viewer.starter.resume, place, session)
+        begin(self.viewer, place, session.name, resume, failed=partial(self._not_started, session.name))
 
     def action_new(self) -> None:
         if self.place.config_file.is_file():
@@ -305,8 +289,6 @@ class HomeScreen(Reasoned, LeftOnce[None]):
         else:
             self.viewer.open_setup()
 
-    def _not_started(self, name: str, why: str) -> None:
+    def _not_started(self, name: str) -> None:
         self._asked.pop(name, None)
         self.refresh_list()
-        if why:
-            self.notify(why, severity="error", timeout=15)

@@ -7,23 +7,11 @@ from autoresearch.tui.facts.ideas import Entry
 from autoresearch.tui.screens.session_page import SessionPage
 
 
-def edit(page: SessionPage, entry: Entry) -> None:
-    def change(text: str) -> None:
-        if text and text != entry.text:
-            page.request("idea", f"{entry.id} has its new text.", id=entry.id, text=text)
-
-    page.ask_line(f"Change {entry.id}", "Agents read the new text.", "what to try", change, entry.text)
-
-
 def veto(page: SessionPage, id: str, text: str) -> None:
     def take_off(reason: str) -> None:
         page.request("veto", f"{id} goes off the list.", id=id, reason=reason)
 
     page.ask_line(f"Veto {id}", text, "why; the agent reads it (may stay empty)", take_off)
-
-
-def restore(page: SessionPage, id: str) -> None:
-    page.request("idea", f"{id} is back on the list.", id=id, text=page.history.ideas[id].text)
 
 
 def move(page: SessionPage, id: str, by: int) -> None:
@@ -48,7 +36,3 @@ def give_up(page: SessionPage, entry: Entry) -> None:
             page.ask_line("Worth another try if …", reason, hint, lambda condition: write_down(reason, condition))
 
     page.ask_line(f"Dead end: {entry.id}", entry.text, "why it failed, or will not work", ask_condition)
-
-
-def retry(page: SessionPage, number: int) -> None:
-    page.request("retry", f"#{number} is tried again next.", experiment=number)

@@ -12,8 +12,6 @@ from autoresearch.tui.widgets.text_list import Item
 
 _STATES = {"open": "to try", "taken": "being tried", "tried": "tried", "vetoed": "vetoed"}
 _SHOWN = 60
-
-
 Hit = dict[str, object]
 """One experiment as `search` finds it."""
 

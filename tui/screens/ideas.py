@@ -20,8 +20,8 @@ from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens import idea_acts
 from autoresearch.tui.screens.idea_details import Hit, details_of
 from autoresearch.tui.screens.idea_picks import dead_pick, family_pick, heading, hit_pick, idea_pick, row_pick
-from autoresearch.tui.screens.panes import lit
-from autoresearch.tui.screens.session_page import SessionPage, literal
+from autoresearch.tui.screens.panes import lit, literal
+from autoresearch.tui.screens.session_page import SessionPage
 from autoresearch.tui.widgets.pick_list import Pick, Picks
 from autoresearch.tui.widgets.text_list import TextList
 
@@ -65,9 +65,9 @@ class IdeasScreen(SessionPage):
         Binding("w", "choose('where')", "list", show=False, id="ideas.where", tooltip="Only one of the three lists"),
     ]  # fmt: skip
 
-    def __init__(self, palette: Palette, tab: Tab = "ideas") -> None:
+    def __init__(self, palette: Palette) -> None:
         super().__init__(palette)
-        self.tab: Tab = tab
+        self.tab: Tab = "ideas"
         self.chosen = Filter()
         self._listed: dict[str, Entry | Family | Hit] = {}
         """What the entries of the list stand for, by key."""
@@ -295,13 +295,20 @@ class IdeasScreen(SessionPage):
         return ideas.refusal(action, entry, self.history, *(by for by in parameters if isinstance(by, int)))
 
     def action_edit(self) -> None:
-        idea_acts.edit(self, self._under_cursor)
+        entry = self._under_cursor
+
+        def change(text: str) -> None:
+            if text and text != entry.text:
+                self.request("idea", f"{entry.id} has its new text.", id=entry.id, text=text)
+
+        self.ask_line(f"Change {entry.id}", "Agents read the new text.", "what to try", change, entry.text)
 
     def action_veto(self) -> None:
         idea_acts.veto(self, self._under_cursor.id, self._under_cursor.text)
 
     def action_restore(self) -> None:
-        idea_acts.restore(self, self._under_cursor.id)
+        id = self._under_cursor.id
+        self.request("idea", f"{id} is back on the list.", id=id, text=self.history.ideas[id].text)
 
     def action_move(self, by: int) -> None:
         idea_acts.move(self, self._under_cursor.id, by)
@@ -310,7 +317,8 @@ class IdeasScreen(SessionPage):
         idea_acts.give_up(self, self._under_cursor)
 
     def action_retry(self) -> None:
-        idea_acts.retry(self, self._under_cursor.experiments[0])
+        number = self._under_cursor.experiments[0]
+        self.request("retry", f"#{number} is tried again next.", experiment=number)
 
 
 class ExperimentsOf(SessionPage):

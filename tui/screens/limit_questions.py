@@ -22,7 +22,6 @@ def ask_value(viewer: Viewer, name: str, why: str = "") -> None:
     kind, now = limits.KINDS[name], viewer.bounds().get(name)
 
     def answer(text: str | None) -> None:
-
         if not text:
             return
         try:

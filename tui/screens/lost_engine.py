@@ -36,7 +36,6 @@ class Lost(Choice):
     def __init__(
         self, palette: Palette, engine: Engine, words: list[str], now_ms: int, acts: Mapping[str, Callable[[], None]]
     ) -> None:
-        self.engine = engine
         self.words = words
         host, now_ms = engine.host, engine.clock(now_ms)
         ago = numbers.duration(max(0, now_ms - engine.since) // 1000) if engine.since else "a while"

@@ -14,7 +14,6 @@ from textual.widgets import TextArea
 
 from autoresearch.state.text import safe_line
 from autoresearch.tui.facts.messages import DEAF, fate, messages
-from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.screens.editor import edit
 from autoresearch.tui.screens.session_page import SessionPage
 from autoresearch.tui.widgets.text_list import Item, TextList
@@ -38,13 +37,9 @@ class SteerScreen(SessionPage):
                 tooltip="Back; what is written and not sent is kept until the screen is left"),
     ]  # fmt: skip
 
-    def __init__(self, palette: Palette, draft: str = "") -> None:
-        super().__init__(palette)
-        self.draft = draft
-
     def body(self) -> Iterable[Widget]:
         with Vertical(id="messages"):
-            area = TextArea(self.draft, id="message", show_line_numbers=False, classes="framed")
+            area = TextArea(id="message", show_line_numbers=False, classes="framed")
             area.cursor_blink = False
             area.border_title = "A message: what it should know or do"
             area.display = not self.viewer.read_only

@@ -77,9 +77,7 @@ class Options(LineView):
             Segment(option.key, self.palette.key),
             Segment(f"  {option.text}".ljust(max(0, width - 4)), self.palette.strong if here else self.palette.text),
         ]
-        if here:
-            return [Segment(text, style + self.palette.cursor if style else None) for text, style, _ in line]
-        return line
+        return self.lit(line) if here else line
 
     def _move(self, by: int) -> None:
         self.cursor = (self.cursor + by) % len(self.options)
@@ -173,20 +171,15 @@ class Page(LeftOnce[None], ModalScreen[None]):
         ),
     ]
 
-    def __init__(self, palette: Palette, title: str, items: Iterable[Item] = ()) -> None:
+    def __init__(self, palette: Palette, title: str, items: list[Item]) -> None:
         super().__init__(classes="page")
         self.palette = palette
         self.heading = title
-        self.items = list(items)
+        self.items = items
 
     def compose(self) -> ComposeResult:
         page = TextList(self.palette, "page", most_lines=40)
+        page.show(self.items)
         page.border_title = literal(self.heading)
         page.border_subtitle = "esc closes · j k scroll"
         yield page
-
-    def on_mount(self) -> None:
-        self.show(self.items)
-
-    def show(self, items: list[Item]) -> None:
-        self.query_one("#page", TextList).show(items)

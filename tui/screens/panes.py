@@ -7,6 +7,8 @@ from typing import Literal
 
 from textual.geometry import Size
 
+from autoresearch.state.text import safe_line
+
 Mode = Literal["tiny", "narrow", "wide", "xwide"]
 Pane = Literal["experiments", "log", "ideas", "dead", "now", "chart", "machine"]
 PANES: tuple[Pane, ...] = ("experiments", "log", "ideas", "dead", "now", "chart", "machine")
@@ -70,4 +72,4 @@ def lit(names: Sequence[str], active: int) -> str:
 
 def literal(text: str) -> str:
     """Text from outside as a border title, whose square brackets would be read as markup."""
-    return text.replace("[", "\\[")
+    return safe_line(text).replace("[", "\\[")

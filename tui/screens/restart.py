@@ -156,22 +156,12 @@ class ReturningScreen(SessionPage):
     def _since(self, facts: Returning) -> Iterator[Pick]:
         palette = self.palette
         since = f" of {clock(facts.started_ms)}" if facts.started_ms else ""
-        yield heading(
-            f"Since the last start{since}: {plural(facts.finished, 'experiment')}, {len(facts.keeps)} kept",
-            self.palette,
-        )
+        finished = plural(facts.finished, "experiment")
+        yield heading(f"Since the last start{since}: {finished}, {len(facts.keeps)} kept", palette)
         for row in facts.keeps[:_SHOWN]:
-            value = documents.metric_text(row.metric, self.history)
-            tail = documents.evidence_text(row) or value
-            yield Pick(
-                f"#{row.number}",
-                GLYPHS["keep"],
-                palette.keep,
-                safe_line(row.description),
-                palette.text,
-                f"#{row.number}",
-                tail,
-            )
+            tail = documents.evidence_text(row) or documents.metric_text(row.metric, self.history)
+            key, text = f"#{row.number}", safe_line(row.description)
+            yield Pick(key, GLYPHS["keep"], palette.keep, text, palette.text, lead=key, tail=tail)
         for name, entries in facts.dead.items():
             if entries:
                 total = sum(len(entry.experiments) or 1 for entry in entries)

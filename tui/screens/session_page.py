@@ -26,11 +26,6 @@ _SIDE_FROM = 100
 _LETTERS = "123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def literal(text: str) -> str:
-    """Text from outside as a border title, whose square brackets would be read as markup."""
-    return safe_line(text).replace("[", "\\[")
-
-
 class SessionPage(Reasoned, LeftOnce[None]):
     """A screen over the dashboard. Subclasses give `heading`, `body` and `show`."""
 
@@ -105,9 +100,9 @@ class SessionPage(Reasoned, LeftOnce[None]):
         watched = self.viewer.watched
         mark = self.history.score_mark if self.tells_gains else ""
         heading = f"{self.heading} · score {mark}" if mark else self.heading
-        self.query_one(TitleLine).show(watched.heading, heading, badge(watched.engine, watched.live))
-        self.query_one(PauseBanner).show(pausing_words(self.viewer))
-        self.query_one("#keys", KeyLine).show(line_of(self))
+        self.query_one(TitleLine).said = (watched.heading, heading, badge(watched.engine, watched.live))
+        self.query_one(PauseBanner).words = pausing_words(self.viewer)
+        self.query_one(KeyLine).keys = line_of(self)
 
     def on_descendant_focus(self) -> None:
         self.show_keys()
@@ -135,7 +130,7 @@ class SessionPage(Reasoned, LeftOnce[None]):
             if said is not None:
                 then(said)
 
-        self.app.push_screen(Ask(literal(title), safe_line(text), hint, value), answer)
+        self.app.push_screen(Ask(title, safe_line(text), hint, value), answer)
 
     def ask_which(
         self, title: str, text: str, options: list[tuple[str, str]], then: Callable[[str], None], chosen: str = ""

@@ -146,7 +146,7 @@ class SetupScreen(Reasoned, LeftOnce[None]):
         for field in self.query(Field):
             if event.widget is field.input:
                 self.call_after_refresh(field.scroll_visible, animate=False)
-        self.query_one(KeyLine).show(line_of(self))
+        self.query_one(KeyLine).keys = line_of(self)
 
     # -- answering
 
@@ -211,7 +211,7 @@ class SetupScreen(Reasoned, LeftOnce[None]):
             self.call_after_refresh(self.query_one("#review").focus)  # it can be focused once it is displayed
         elif not isinstance(self.focused, Input):
             self.call_after_refresh(self.query(Input).first().focus)
-        self.query_one(KeyLine).show(line_of(self))
+        self.query_one(KeyLine).keys = line_of(self)
 
     def _review(self) -> list[Item]:
         palette = self.palette
@@ -288,12 +288,8 @@ class SetupScreen(Reasoned, LeftOnce[None]):
         self._show()
 
     def action_dry_run(self) -> None:
-        def failed(why: str) -> None:
-            if why:
-                self.notify(why, severity="error", timeout=15)
-
         # Of this folder no session is begun here: only its commands are confirmed, if they came with a clone.
-        begin(self.viewer, self.place, None, lambda: None, lambda _: self._prove(), failed)
+        begin(self.viewer, self.place, None, lambda: None, lambda _: self._prove())
 
     def _prove(self) -> None:
         self.proved = []

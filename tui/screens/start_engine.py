@@ -12,6 +12,8 @@ from autoresearch.state.text import safe_line
 from autoresearch.tui.screens.modals import Choice, Option, act_on
 from autoresearch.tui.screens.viewer import Viewer, beside
 
+Pending = tuple[list[str], list[tuple[str, str]]]
+"""Where commands came from, in sentences, and the commands by key."""
 _SHOWN_CHARS = 160
 _LOCKED = 4
 """What starting a session that another engine holds leads to."""
@@ -22,48 +24,40 @@ def begin(
     place: Place,
     session: str | None,
     act: Callable[[], Any],
-    then: Callable[[Any], None],
-    failed: Callable[[str], None],
+    then: Callable[[Any], object] = lambda _: None,
+    failed: Callable[[], object] = lambda: None,
 ) -> None:
     """Call `act`, which starts an engine of `session` (None: of a new one), then `then` with what it gave, or `failed`
-    with a sentence ("" after a no)."""
+    after an error, which is said, or a no."""
 
-    def in_thread(work: Callable[[], Any], after: Callable[[Any], None]) -> None:
+    def in_thread(work: Callable[[], Any], after: Callable[[Any], object]) -> None:
         beside(viewer, work, after, say_why, "start")
 
     def say_why(error: Exception) -> None:
+        failed()
         if session is not None and isinstance(error, SessionError) and error.code == _LOCKED:
-            failed("")
             viewer.notify("Somebody else has just started it; this screen watches.", timeout=8)
         else:
-            failed(str(error))
+            viewer.notify(str(error), severity="error", timeout=15)
 
-    def ask(found: tuple[list[str], list[tuple[str, str]]]) -> None:
+    def ask(found: Pending, shown: Pending | None = None) -> None:
+        """A yes is one to what was shown: what arrived while the question stood is asked about."""
         words, commands = found
-        if not commands:
-            in_thread(act, then)
+        if not commands or found == shown:
+            in_thread(trusted if commands else act, then)
             return
-
-        def again() -> None:
-            in_thread(lambda: viewer.starter.pending(place, session), lambda now: confirmed(now, found))
-
+        again = partial(in_thread, pending, lambda now: ask(now, found))
         listed = [f"  {key}: {safe_line(text)[:_SHOWN_CHARS]}" for key, text in commands]
-        options = [Option("y", "yes, run them here", again), Option("n", "no", lambda: failed(""))]
+        options = [Option("y", "yes, run them here", again), Option("n", "no", failed)]
         text = "\n".join([*words, "", *listed])
         viewer.push_screen(Choice(viewer.palette, "Run these commands?", text, options), act_on)
-
-    def confirmed(now: tuple[list[str], list[tuple[str, str]]], shown: tuple[list[str], list[tuple[str, str]]]) -> None:
-        """A yes is one to what was shown: what arrived while the question stood is asked about."""
-        if now != shown:
-            ask(now)
-        else:
-            in_thread(trusted, then)
 
     def trusted() -> Any:
         viewer.starter.confirm(place, session)
         return act()
 
-    in_thread(lambda: viewer.starter.pending(place, session), ask)
+    pending = partial(viewer.starter.pending, place, session)
+    in_thread(pending, ask)
 
 
 def begin_new(viewer: Viewer, place: Place, first: str = "") -> None:
@@ -74,20 +68,10 @@ def begin_new(viewer: Viewer, place: Place, first: str = "") -> None:
         viewer.notify(str(error), severity="error", timeout=15)
         return
 
-    def failed(why: str) -> None:
-        if why:
-            viewer.notify(why, severity="error", timeout=15)
-
     def make(agent: str) -> None:
         viewer.notify("A session is being made; its baseline is measured first.", timeout=3)
-        begin(
-            viewer,
-            place,
-            None,
-            lambda: viewer.starter.new(place, agent or None),
-            lambda made: viewer.open_session(place, made),
-            failed,
-        )
+        start = partial(viewer.starter.new, place, agent or None)
+        begin(viewer, place, None, start, lambda made: viewer.open_session(place, made))
 
     options = [
         Option(str(at), f"{offer.name}: {offer.text}", partial(make, offer.kind)) for at, offer in enumerate(offers, 1)

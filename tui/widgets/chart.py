@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -33,22 +34,20 @@ class Chart(Drawn, can_focus=True):
         Binding("V", "metric(-1)", "back", show=False, id="chart.metric_back", tooltip="The metric before"),
     ]
 
+    @dataclass
     class Asked(Message):
         """Another metric or live series is wanted, by `by` places in the list."""
 
-        def __init__(self, by: int) -> None:
-            super().__init__()
-            self.by = by
+        by: int
 
     class Viewed(Message):
         """Another part is seen, or in another way: the title has to be written again."""
 
+    @dataclass
     class Picked(Message):
         """An experiment was clicked."""
 
-        def __init__(self, number: int) -> None:
-            super().__init__()
-            self.number = number
+        number: int
 
     def __init__(self, palette: Palette, progress: Progress, id: str | None = None) -> None:
         super().__init__(palette, id=id)

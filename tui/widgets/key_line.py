@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.segment import Segment
 from textual.events import Click
+from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -14,19 +15,15 @@ from autoresearch.tui.look.palette import Palette
 class KeyLine(Widget):
     """One line of `key word` pairs; a click presses the key. Where it is too narrow, the last ones go that may go."""
 
+    keys: reactive[list[Shown]] = reactive(list)
+
     def __init__(self, palette: Palette, id: str | None = None) -> None:
         super().__init__(id=id)
         self.palette = palette
-        self._keys: list[Shown] = []
-
-    def show(self, keys: list[Shown]) -> None:
-        if keys != self._keys:
-            self._keys = keys
-            self.refresh()
 
     def _fitting(self) -> list[tuple[int, str, str]]:
         """(column, key, word) of the pairs that fit."""
-        keys = list(self._keys)
+        keys = list(self.keys)
         going = [each for each in keys if not each.stays]
         while going and sum(len(each.key) + len(each.word) + 3 for each in keys) - 1 > self.size.width:
             keys.remove(going.pop())

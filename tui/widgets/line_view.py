@@ -15,6 +15,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from autoresearch.tui.look.palette import Palette
+from autoresearch.tui.widgets.picture import painted
 
 _MOST_COPIED = 10_000
 """Lines of one copy: what a terminal's clipboard takes."""
@@ -69,11 +70,20 @@ class LineView(ScrollView, can_focus=True):
             drawn = [Segment(f" {self.message}", self.palette.quiet)]
         else:
             return Strip.blank(width, base)
-        segments = [Segment(text, base + style if style else base) for text, style, _ in drawn]
-        strip = Strip(segments).adjust_cell_length(width, base)
+        strip = painted(drawn, width, base)
         if (selection := self.text_selection) is not None and (span := selection.get_span(number)) is not None:
             strip = self._marked(strip, *span)
         return strip.apply_offsets(0, number)
+
+    def lit(self, line: list[Segment], width: int = 0) -> list[Segment]:
+        """A line of the entry under the cursor, filled up to `width`."""
+        cursor = self.palette.cursor
+        used = sum(cell_len(segment.text) for segment in line)
+        filled = [*line, Segment(" " * (width - used))] if width > used else line
+        return [
+            Segment(text, style if style and style.bgcolor else (style or Style.null()) + cursor)
+            for text, style, _ in filled
+        ]
 
     def _marked(self, strip: Strip, start: int, end: int) -> Strip:
         """The selected part, counted in characters, in the colours of a selection; -1: to the line's end."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual.events import Click
 
 from autoresearch.tui.widgets.line_view import LineView
@@ -45,16 +42,6 @@ class Listing(LineView):
     @property
     def _room(self) -> int:
         return max(1, self.size.height - self.ABOVE)
-
-    def lit(self, line: list[Segment], width: int = 0) -> list[Segment]:
-        """A line of the entry under the cursor, filled up to `width`."""
-        cursor = self.palette.cursor
-        used = sum(cell_len(segment.text) for segment in line)
-        filled = [*line, Segment(" " * (width - used))] if width > used else line
-        return [
-            Segment(text, style if style and style.bgcolor else (style or Style.null()) + cursor)
-            for text, style, _ in filled
-        ]
 
     def action_down(self) -> None:
         self.move(self.cursor + 1)

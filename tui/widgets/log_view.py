@@ -122,8 +122,7 @@ class LogView(LineView):
         self._set_following(True)
         self._to_end()
 
-    def action_last(self) -> None:
-        self.action_follow()
+    action_last = action_follow
 
     # -- looking for words
 

@@ -43,10 +43,9 @@ class Picks(LineView):
     class Moved(Message):
         """The cursor is on another entry, or the entry is another."""
 
+    @dataclass
     class Chosen(Message):
-        def __init__(self, key: str) -> None:
-            super().__init__()
-            self.key = key
+        key: str
 
     def __init__(self, palette: Palette, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(palette, id=id, classes=classes)
@@ -132,10 +131,7 @@ class Picks(LineView):
         of, line = self._lines[number]
         if of != self._at or not self._picks[of].key:
             return line
-        cursor = self.palette.cursor
-        used = sum(cell_len(segment.text) for segment in line)
-        lit = [Segment(text, style + cursor if style else cursor) for text, style, _ in line]
-        return [*lit, Segment(" " * max(0, width - used), cursor)]
+        return self.lit(line, width)
 
     # -- the cursor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.events import Resize
 from textual.strip import Strip
 from textual.widget import Widget
@@ -43,8 +44,13 @@ class Drawn(Widget):
         base = self.rich_style
         if y >= len(self._lines):
             return Strip.blank(width, base)
-        segments = [Segment(text, base + style if style else base) for text, style, _ in self._lines[y]]
-        return Strip(segments).adjust_cell_length(width, base)
+        return painted(self._lines[y], width, base)
+
+
+def painted(line: Line, width: int, base: Style) -> Strip:
+    """Over the widget's own style, exactly so wide."""
+    segments = [Segment(text, base + style if style else base) for text, style, _ in line]
+    return Strip(segments).adjust_cell_length(width, base)
 
 
 def said(message: str, palette: Palette, width: int, height: int) -> list[Line]:

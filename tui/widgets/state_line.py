@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
+from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -21,8 +22,6 @@ from autoresearch.tui.look.palette import Palette
 
 Part = tuple[int, str, Style]
 """Rank (the highest is left out first), text, style. Parts of one rank stand or fall together."""
-
-
 _WORTH = 14
 """Cells from which the beginning of a text is worth more than nothing."""
 
@@ -180,21 +179,16 @@ def cut(parts: list[tuple[str, _Style]], width: int) -> list[tuple[str, _Style]]
 
 
 class TitleLine(Widget):
+    said: reactive[tuple[str, str, str]] = reactive(("", "", ""))
     """The session, what this is, and the engine's state."""
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(id="title")
         self.palette = palette
-        self._said: tuple[str, str, str] = ("", "", "")
-
-    def show(self, session: str, what: str, state: str) -> None:
-        if (session, what, state) != self._said:
-            self._said = (session, what, state)
-            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         base, palette = self.rich_style, self.palette
-        session, what, state = self._said
+        session, what, state = self.said
         # The state is never cut: the session's name gives way first, then the end of what this is.
         room = self.size.width - cell_len(state) - 5
         shown = cut([(what, None), (session, None)], room)
@@ -209,19 +203,17 @@ class TitleLine(Widget):
 class PauseBanner(Widget):
     """One line across the screen while a pause is asked for and not yet done."""
 
+    words = reactive("")
+    """Nothing of it is seen without them."""
+
     def __init__(self, palette: Palette) -> None:
         super().__init__(id="pausing")
         self.palette = palette
         self.display = False
-        self._words = ""
 
-    def show(self, words: str) -> None:
-        """Nothing of it is seen without words."""
-        if words != self._words:
-            self._words = words
-            self.display = bool(words)
-            self.refresh()
+    def watch_words(self, words: str) -> None:
+        self.display = bool(words)
 
     def render_line(self, y: int) -> Strip:
         style = self.rich_style + self.palette.warn
-        return Strip([Segment(f" {self._words}", style)]).adjust_cell_length(self.size.width, style)
+        return Strip([Segment(f" {self.words}", style)]).adjust_cell_length(self.size.width, style)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -57,9 +56,6 @@ class StripPlot(Widget):
         self.step, self.better = step, better
         self.styles.height = len(self.arms) + 1 if self.arms else 0
         self.refresh()
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self.arms) + 1 if self.arms else 0
 
     def render_line(self, y: int) -> Strip:
         base, palette, width = self.rich_style, self.palette, self.size.width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -17,6 +18,7 @@ from autoresearch.tui.look.keys import Reasoned
 from autoresearch.tui.look.palette import Palette
 from autoresearch.tui.widgets import table_columns
 from autoresearch.tui.widgets.listing import Listing
+from autoresearch.tui.widgets.picture import painted
 from autoresearch.tui.widgets.table_columns import Column
 
 
@@ -35,10 +37,9 @@ class Experiments(Reasoned, Listing):
 
     ABOVE = 1
 
+    @dataclass
     class Chosen(Message):
-        def __init__(self, number: int) -> None:
-            super().__init__()
-            self.number = number
+        number: int
 
     class Arranged(Message):
         """Sorted, filtered or folded otherwise: the title has to be written again."""
@@ -160,13 +161,9 @@ class Experiments(Reasoned, Listing):
 
     def render_line(self, y: int) -> Strip:
         if y == 0:
-            return self._line([Segment(text, self.palette.quiet) for text in self._header()])
+            header = [Segment(text, self.palette.quiet) for text in self._header()]
+            return painted(header, self.size.width, self.rich_style)
         return super().render_line(y - 1)
-
-    def _line(self, segments: list[Segment]) -> Strip:
-        base = self.rich_style
-        joined = [Segment(text, base + style if style else base) for text, style, _ in segments]
-        return Strip(joined).adjust_cell_length(self.size.width, base)
 
     def _columns(self, width: int) -> list[Column]:
         return table_columns.columns_of(self.history, width)

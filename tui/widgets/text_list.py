@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.events import Resize
 
-from autoresearch.state.journal import DeadEnd, History, dead_ends_in
+from autoresearch.state.journal import DeadEnd, History, IdeaState, dead_ends_in
 from autoresearch.state.text import numbers, safe_line
 from autoresearch.tui.facts.ideas import TITLES
 from autoresearch.tui.facts.text import GLYPHS
@@ -106,16 +106,15 @@ def ideas_of(history: History, palette: Palette) -> list[Item]:
     if done:
         items.append(("", palette.title, f"Tried or vetoed ({len(done)})", palette.title))
         for idea in reversed(done[-_MOST:]):
-            items.append(
-                _done(history, palette, idea.state, idea.experiments, safe_line(idea.text), safe_line(idea.reason))
-            )
+            items.append(_done(history, palette, idea))
     return items
 
 
-def _done(history: History, palette: Palette, state: str, experiments: list[int], text: str, reason: str) -> Item:
-    if state == "vetoed":
+def _done(history: History, palette: Palette, idea: IdeaState) -> Item:
+    text, reason = safe_line(idea.text), safe_line(idea.reason)
+    if idea.state == "vetoed":
         return ("–", palette.quiet, f"{text} (vetoed{': ' + reason if reason else ''})", palette.quiet)
-    row = history.by_number.get(experiments[-1]) if experiments else None
+    row = history.by_number.get(idea.experiments[-1]) if idea.experiments else None
     if row is None:
         return ("·", palette.quiet, text, palette.quiet)
     return (GLYPHS[row.status], palette.status(row.status, row.cause), f"{text} (#{row.number})", palette.quiet)
