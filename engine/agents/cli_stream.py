@@ -44,7 +44,8 @@ class CliStream:
         self._tokens = Counter[str]()
         self._by_message: dict[str, Counter[str]] = {}
         self._read = _READERS.get(form)
-        self._open = ""
+        self.open = ""
+        """A message that comes in pieces."""
 
     @property
     def tokens(self) -> dict[str, int]:
@@ -105,12 +106,8 @@ class CliStream:
             self.errors = [*self.errors, words[:TEXT_CHARS]][-_ERRORS_KEPT:]
         return f"! {_cut(words, TEXT_CHARS)}" if words else ""
 
-    def grow(self, piece: str) -> None:
-        """A message that comes in pieces."""
-        self._open += piece
-
     def close(self) -> str:
-        text, self._open = self._open, ""
+        text, self.open = self.open, ""
         return self.said(text) if text.strip() else ""
 
 
@@ -255,7 +252,7 @@ def _gemini(to: CliStream, event: dict[str, Any]) -> str:
         if event.get("role") != "assistant":
             return ""
         if event.get("delta"):
-            to.grow(str(event.get("content", "")))
+            to.open += str(event.get("content", ""))
             return ""
         return _joined([to.close(), to.said(str(event.get("content", "")))])
     return _joined([to.close(), _gemini_event(to, event)])

@@ -101,13 +101,10 @@ class Secrets:
 
     def __init__(self, environ: Mapping[str, str], *keys: Key) -> None:
         found = {key.reveal() for key in keys if len(key.reveal()) >= 8}
-        for name, value in environ.items():
-            if _SECRET_NAME.search(name) and _is_secret(value):
-                found.add(value)
-        for line in environ.get("ANTHROPIC_CUSTOM_HEADERS", "").splitlines():
-            value = line.partition(":")[2].strip()
-            if _is_secret(value):
-                found.add(value)
+        named = [value for name, value in environ.items() if _SECRET_NAME.search(name)]
+        lines = environ.get("ANTHROPIC_CUSTOM_HEADERS", "").splitlines()
+        headers = [line.partition(":")[2].strip() for line in lines]
+        found.update(filter(_is_secret, (*named, *headers)))
         if password := urlsplit(environ.get(BASE_URL, "").strip()).password:
             found.add(password)
         # The longest first: a secret may contain another.

@@ -125,11 +125,9 @@ class Loop:
         if waiting is None and opened.proposal is None:
             await self._measure_baseline(opened)
         elif waiting is None:
-            reason = "its proposal's line in the journal cannot be read"
-            self._conclude(opened, Verdict("crash", "interrupted", reason))
+            self._conclude(opened, Verdict("crash", "interrupted", "its proposal's line in the journal cannot be read"))
         elif opened.attempt + opened.died > DIED_TWICE and not waiting.problem:
-            reason = "the engine died twice while this was measured"
-            self._conclude(opened, Verdict("crash", "interrupted", reason))
+            self._conclude(opened, Verdict("crash", "interrupted", "the engine died twice while this was measured"))
         else:
             await self._measure(opened, waiting)
 
@@ -301,16 +299,15 @@ class Loop:
             if holder is not None:
                 fix = f"Switch {holder} to another branch (`git switch -`), then `autoresearch resume`."
                 raise Ended(records.Pause(reason=f"the session's branch is checked out in {holder}", fix=fix), code=1)
-            self._workspace.keep(line.sha, self._branch_before(opened))
+            # The branch stands at the parent; a baseline takes it from wherever it is.
+            branch = self._recorder.session.branch
+            before = self._workspace.refs.resolve(branch) if opened.proposal is None else opened.parent
+            self._workspace.keep(line.sha, before)
         self._notebook.update()
         reach("after:notebook")
         self._researcher.tell(line)
         if line.status == "keep":
             self._workspace.save_state(f"#{line.run} {line.cause}: {line.description}")
-
-    def _branch_before(self, opened: Open) -> str | None:
-        """Where the branch must be for the keep to move it; a baseline takes it from wherever it is."""
-        return self._workspace.refs.resolve(self._recorder.session.branch) if opened.proposal is None else opened.parent
 
 
 async def _prepare(workspace: Workspace, recorder: Recorder, slot: LocalSlot) -> None:

@@ -43,10 +43,10 @@ class Recorder:
         """Let somebody else see every line too."""
         self._observers.append(observe)
 
-    def warn(self, text: str, code: str = "", experiment: int | None = None) -> None:
+    def warn(self, text: str, code: str = "") -> None:
         """A line for people, once per text while it stays among the recent ones."""
         if not any(notice.text == text for notice in self.history.notices):
-            self.write(records.Warn(text=text, code=code, experiment=experiment))
+            self.write(records.Warn(text=text, code=code))
 
     def phase(self, phase: str, **changes: Any) -> None:
         """Say what the engine does now. Keys not named keep their value.

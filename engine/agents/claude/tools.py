@@ -11,6 +11,7 @@ import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -230,18 +231,11 @@ def _problem(tool: Tool, given: dict[str, Any]) -> str:
     return ""
 
 
-def _text(description: str, *choices: str) -> dict[str, Any]:
-    return {"type": "string", "description": description, **({"enum": list(choices)} if choices else {})}
+def _property(kind: str, description: str, *choices: str) -> dict[str, Any]:
+    return {"type": kind, "description": description, **({"enum": list(choices)} if choices else {})}
 
 
-def _number(description: str) -> dict[str, Any]:
-    return {"type": "integer", "description": description}
-
-
-def _flag(description: str) -> dict[str, Any]:
-    return {"type": "boolean", "description": description}
-
-
+_text, _number, _flag = (partial(_property, kind) for kind in ("string", "integer", "boolean"))
 _PATH = _text("Relative to the target's folder.")
 
 TOOLS: dict[str, Tool] = {
