@@ -9,7 +9,7 @@ ARGS ?=
 # The templates demo is there for a first look: it must not wait for torch, which is some gigabytes.
 DEMO_NEEDS := $(if $(findstring templates,$(ARGS)),.installed-small,.installed)
 
-.PHONY: help demo test search check bench docs screens clean
+.PHONY: help demo test search check bench gpu-check docs screens clean
 
 help:
 	@echo "make demo                     install into $(VENV) and run the demo in the terminal app"
@@ -17,6 +17,7 @@ help:
 	@echo "make test                     all tests"
 	@echo "make search                   the property tests on examples that nobody has tried"
 	@echo "make check                    formatting, lint, types, import directions"
+	@echo "make gpu-check                what needs a real accelerator, line by line, in at most six minutes"
 	@echo "make bench                    every figure of docs/benchmarks.md, beside its floor"
 	@echo "make docs                     the tables of docs/ that come from the code"
 	@echo "make screens                  the pictures of docs/tour.md, from the running app"
@@ -54,6 +55,9 @@ bench: $(VENV)/.installed
 docs: $(VENV)/.installed
 	"$(BIN)/python" docs/tools/make_keys.py
 	"$(BIN)/python" tests/support/nights.py
+
+gpu-check: $(VENV)/.installed
+	"$(BIN)/python" tests/gpu/check.py $(ARGS)
 
 screens: $(VENV)/.installed
 	"$(BIN)/python" docs/tools/make_screens.py $(ARGS)

@@ -207,6 +207,9 @@ class _Engine:
         made = sandbox.Confinement(self._config, ground)
         if made.level.name in ("partial", "none"):
             self._recorder.warn(f"{made.level.sentence[0].upper()}{made.level.sentence[1:]}.", code="confinement")
+        if self._recorder.history.baseline is None and (closed := made.closes_accelerator()):
+            made.close()
+            raise SessionError(closed, code=FAILED)
         return made
 
     def _agent(self) -> agents.Agent:

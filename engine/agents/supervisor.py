@@ -110,25 +110,16 @@ class _Streams:
     writable: Sequence[Path]
     readers: list[threading.Thread] = field(default_factory=list)
 
-    def spawn(self, command: process.Command, env: Mapping[str, str], output: int) -> process.Started:
+    def spawn(self, command: process.Command, env: Mapping[str, str], output: int) -> process.Child:
         with contextlib.ExitStack() as stack:
             source = stack.enter_context((self.stdin or Path(os.devnull)).open("rb"))
             out, theirs = self._pipe(stack)
             err, theirs_too = self._pipe(stack) if self.raw is not None else (None, theirs)
-            child: process.Started
+            files = (source.fileno(), theirs.fileno(), theirs_too.fileno())
             if self.spawner is not None:
-                fds = (source.fileno(), theirs.fileno(), theirs_too.fileno())
-                child = self.spawner.start(command.argv, command.cwd, env, fds, self.writable)
+                child = self.spawner.start(command, env, files, self.writable)
             else:
-                child = process.Unconfined(
-                    list(command.argv),
-                    cwd=command.cwd,
-                    env=env,
-                    stdin=source,
-                    stdout=theirs,
-                    stderr=theirs_too,
-                    start_new_session=True,
-                )
+                child = process.start_unconfined(command, env, files)
         secrets = Secrets(env)
         if self.raw is not None:
             self._start(self._render, out, os.dup(output), secrets, self.raw)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from autoresearch.engine import agents, process, sandbox
+from autoresearch.engine.doctor.machine import Check
 from autoresearch.engine.doctor.words import Failure, command_text
 from autoresearch.engine.files import remove
 from autoresearch.engine.measure import SPOILED, Job, LocalSlot, tail
@@ -54,6 +55,15 @@ class Bench:
             ground = sandbox.Ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
             self._confinements[config.measure.network] = sandbox.Confinement(config, ground)
         return self._confinements[config.measure.network]
+
+    def accelerator(self) -> Check | None:
+        """Whether a run opens what the machine has; None where it has none."""
+        confinement = self._confined(self._config)
+        if closed := confinement.closes_accelerator():
+            text, _, fix = closed.rstrip(".").partition("; ")
+            return Check("accelerator", "fail", text, f"{fix[:1].upper()}{fix[1:]}.")
+        opened = sandbox.open_accelerator(self._workspace.folder, confinement.spawn("run"))
+        return Check("accelerator", "ok", f"a run's {opened}") if opened is not None and opened.devices else None
 
     def close(self) -> None:
         for confinement in self._confinements.values():

@@ -168,6 +168,10 @@ class _DryRun:
 
     async def run(self, canaries: bool, runs: int, network: bool) -> None:
         await self._prepare()
+        if accelerator := self._bench.accelerator():
+            self._tell(accelerator)
+            if accelerator.state == "fail":
+                return
         await self._first(network)
         await self._guards()
         await self._holdout()

@@ -6,6 +6,7 @@ and stderr: nothing of ours is in its data path, so a descendant that keeps the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -13,7 +14,11 @@ import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
+
+from autoresearch.engine.process.child import Child
+from autoresearch.engine.process.descendants import MARKER
+from autoresearch.engine.process.seen import LINUX
 
 Cause = Literal[
     "timeout", "stalled", "output_limit", "out_of_memory", "process_limit", "disk_limit", "interrupted", "nonzero_exit"
@@ -22,6 +27,8 @@ Cause = Literal[
 MOST_PROCESSES = min(max(512, 32 * (os.cpu_count() or 1)), 4096)
 """Of one command at a time: far more than workers and compilers need, far less than a machine can bear. Watched,
 because no limit of the kernel's binds root."""
+OOM_SCORE = 500
+"""When memory runs out, the kernel ends a command before the engine, or the SSH server it is reached by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,39 +105,33 @@ class Halt:
         os.close(self._writer)
 
 
-class Started(Protocol):
-    """A child process: a `subprocess.Popen`, or what a confinement started."""
-
-    @property
-    def pid(self) -> int: ...
-
-    returncode: Any
-
-    def ended(self) -> None:
-        """Nothing of the command runs any more."""
-
-
-Spawn = Callable[[Command, Mapping[str, str], int], Started]
+Spawn = Callable[[Command, Mapping[str, str], int], Child]
 """Starts the command with this environment and this file as its output; where a confinement puts its own."""
 
 
-class Unconfined(subprocess.Popen[bytes]):
-    def ended(self) -> None:
-        """Nothing was set apart for it."""
+def spawn(command: Command, env: Mapping[str, str], output: int) -> Child:
+    """Start the command, unconfined."""
+    return start_unconfined(command, env, (subprocess.DEVNULL, output, output))
 
 
-def spawn(command: Command, env: Mapping[str, str], output: int) -> Started:
-    """Start the command, unconfined. vfork costs half a millisecond; `preexec_fn` would forbid it."""
-    return Unconfined(
+def start_unconfined(command: Command, env: Mapping[str, str], files: tuple[int, int, int]) -> Child:
+    """With these as its stdin, stdout and stderr. vfork costs half a millisecond; `preexec_fn` would forbid it."""
+    stdin, stdout, stderr = files
+    popen = subprocess.Popen(
         list(command.argv),
         cwd=command.cwd,
         env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
         start_new_session=True,
         preexec_fn=_default_signals if _ignored() else None,
     )
+    if LINUX:
+        # Gone already, or one that changed its user.
+        with contextlib.suppress(OSError), open(f"/proc/{popen.pid}/oom_score_adj", "wb", 0) as file:  # noqa: PTH123 - hot
+            file.write(b"%d" % OOM_SCORE)
+    return Child(popen.pid, env.get(MARKER, ""), popen)
 
 
 # What a parent may have set to be ignored and exec would hand on. Python's own SIGPIPE is restored by subprocess.

@@ -136,11 +136,11 @@ def nothing_inherited() -> bool:
     return _subreaper and not (_foreign_children() or _foreign_children())
 
 
-def end(find: Callable[[], Found], grace_s: float, group: int = 0) -> tuple[set[int], set[int]]:
+def end(find: Callable[[], Found], grace_s: float, group: int = 0, marker: str = "") -> tuple[set[int], set[int]]:
     """End all that `find` finds, until it finds nothing: TERM, `grace_s` seconds, KILL.
 
-    `group` is the process group of a command whose main process is not yet reaped. With it, KILL goes to whole groups
-    at a stroke, so that a chain that forks faster than we look ends as well.
+    `group` is the process group of the command with this `marker`, whose main process is not yet reaped. With it, KILL
+    goes to whole groups at a stroke, so that a chain that forks faster than we look ends as well.
     Returns the pids that were signalled and those that even KILL did not end within KILL_S.
     """
     asked: dict[int, int] = {}
@@ -162,7 +162,7 @@ def end(find: Callable[[], Found], grace_s: float, group: int = 0) -> tuple[set[
         if group and not gentle:
             _kill_groups({group} | {seen.group for seen in found.alive.values() if seen.session != os.getsid(0)})
             if rounds := rounds + 1 if _subreaper else 0:
-                _hunt(min(0.05 * rounds, give_up - now))
+                _hunt(min(0.05 * rounds, give_up - now), marker)
         if found.alive:
             # In the gentle phase a look now and then finds what was forked since; killing does not wait for it.
             _wait_gone(found.alive.values(), min(gentle_until - now, 0.5) if gentle else 0.2)
@@ -195,9 +195,13 @@ def _inherited(seen: Seen, marker: str) -> bool:
     """Whether a child of ours was left by the command with this marker."""
     if seen.pid in _running or seen.pid in own_children or seen.session == os.getsid(0):
         return False
-    # Only with several commands at once does it matter whose orphan it is; one that hides is taken by who looks first.
+    return not _is_of_another(seen.pid, marker)
+
+
+def _is_of_another(pid: int, marker: str) -> bool:
+    """Only with several commands at once does it matter whose an orphan is; one that hides is whose who looks first."""
     others = [other for other in _running.values() if other != marker]
-    return not others or variable(seen.pid, MARKER) not in others
+    return bool(others) and variable(pid, MARKER) in others
 
 
 def with_descendants(roots: Collection[int], processes: dict[int, Seen]) -> list[int]:
@@ -242,8 +246,9 @@ def _children() -> list[int]:
     return found
 
 
-def _hunt(seconds: float) -> None:
-    """Kill whatever becomes our child, at once and again: each link of a chain that forks and exits is orphaned to us.
+def _hunt(seconds: float, marker: str) -> None:
+    """Kill whatever of this command becomes our child, at once and again: each link of a chain that forks and exits is
+    orphaned to us.
 
     Reading the kernel's list takes microseconds where a whole look takes milliseconds, so a chain that leaves its group
     at every link is caught even on a busy machine.
@@ -256,7 +261,7 @@ def _hunt(seconds: float) -> None:
         with _settled:  # nothing of ours begins meanwhile, and what began has said whose it is
             _settled.wait_for(lambda: _starting == 0)
             for pid in _children():
-                if pid in _running or pid in own_children:
+                if pid in _running or pid in own_children or _is_of_another(pid, marker):
                     continue
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     if os.getsid(pid) != ours:

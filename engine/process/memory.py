@@ -23,10 +23,11 @@ _BLOCK = 512
 class Memory:
     """Of one command's processes, from its start on."""
 
-    def __init__(self, pid: int, *, memory_files: bool) -> None:
-        """`memory_files`: look for memfds too, which costs a system call for each open file at each look."""
+    def __init__(self, shared: int | None, *, memory_files: bool) -> None:
+        """`shared`: a descriptor of a /dev/shm of its own, closed with this. `memory_files`: look for memfds too, which
+        costs a system call for each open file at each look."""
         self._memory_files = memory_files
-        self._shared = _own_shared_memory(pid)
+        self._shared = shared
 
     def held_mb(self, family: Collection[Seen], *, fair: bool = False) -> float:
         """Of these processes; `fair` divides pages among those who share them, which is dear."""
@@ -51,21 +52,6 @@ class Memory:
         if self._memory_files and LINUX:
             held += sum(dict(file for seen in family for file in _memory_files(seen.pid)).values())
         return held / 2**20
-
-
-def _own_shared_memory(pid: int) -> int | None:
-    """A descriptor of the process's /dev/shm; None where that is the machine's, whose memory is not only its own."""
-    if not LINUX:
-        return None
-    try:
-        found = os.open(f"/proc/{pid}/root/dev/shm", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return None  # it has ended already, or there is none
-    with contextlib.suppress(OSError):
-        if os.fstat(found).st_dev != os.stat("/dev/shm").st_dev:  # noqa: PTH116 - in every run
-            return found
-    os.close(found)
-    return None
 
 
 def _memory_files(pid: int) -> Iterator[tuple[tuple[int, int], int]]:

@@ -20,7 +20,8 @@ from pathlib import Path
 import orjson
 
 from autoresearch.engine.process import descendants, seen
-from autoresearch.engine.process.command import Cause, Command, Exit, Halt, Spawn, Started, spawn
+from autoresearch.engine.process.child import Child
+from autoresearch.engine.process.command import Cause, Command, Exit, Halt, Spawn, spawn
 from autoresearch.engine.process.descendants import become_subreaper
 from autoresearch.engine.process.memory import Memory
 from autoresearch.engine.process.output import Progress, cut_log
@@ -28,8 +29,6 @@ from autoresearch.engine.process.seen import LINUX, Seen
 
 _LEAST_FILES = 0.005
 """Of all files that a disk can hold: with fewer left to make, a command ends as with less room."""
-_OOM_SCORE = 500
-"""When memory runs out, the kernel ends a command before the engine, or the SSH server it is reached by."""
 
 
 # Threads are kept, so that a run does not pay for starting one; each run occupies one for its whole time.
@@ -77,19 +76,17 @@ def run(command: Command, halt: Halt | None = None, spawn: Spawn = spawn) -> Exi
                 os.write(output, f"{detail}\n".encode())
                 return _not_started(code, "nonzero_exit", detail, start, os.fstat(output).st_size)
             descendants.register(process.pid, marker)
-        _offer_to_oom_killer(process.pid)
     finally:
         os.close(output)
-    return _Run(command, process, marker, start, oom_kills).to_end(halt)
+    return _Run(command, process, start, oom_kills).to_end(halt)
 
 
 class _Run:
     """One started command until nothing of it is left."""
 
-    def __init__(self, command: Command, process: Started, marker: str, start: int, oom_kills: int) -> None:
+    def __init__(self, command: Command, process: Child, start: int, oom_kills: int) -> None:
         self.command = command
         self.process = process
-        self.marker = marker
         self.began = time.monotonic()
         self.start = start
         self.oom_kills = oom_kills
@@ -97,7 +94,7 @@ class _Run:
         self.detail = ""
         self.peak_mb = 0.0
         self.log = os.open(command.output, os.O_RDONLY | os.O_CLOEXEC)
-        self.memory = Memory(process.pid, memory_files=bool(command.memory_mb))
+        self.memory = Memory(process.shared_memory(), memory_files=bool(command.memory_mb))
         self.progress: Progress | None = None
         if command.progress and command.progress_file:
             self.progress = Progress(self.log, start, command.progress, command.progress_file, command.label)
@@ -115,24 +112,26 @@ class _Run:
             self._write_pid_file()
             self._watch(halt)
             duration_s = time.monotonic() - self.began
-            leftovers, survivors = self._end_family()
-            code, rusage_mb = self._reap()
+            # What multiplies faster than it can be asked is not asked.
+            leftovers, survivors = self.process.end(0.0 if self.cause == "process_limit" else command.grace_s)
+            code, largest_mb = self.process.reap()
             if self.cause is None and command.free_mb:
                 self._is_disk_full()
         except BaseException:  # an error of ours still leaves nothing behind
-            descendants.end(self._family, command.grace_s, group=self.process.pid)
-            self._reap()
+            self.process.end(command.grace_s)
+            self.process.reap()
             os.close(self.log)
             raise
         finally:
             descendants.unregister(pid)
             self.memory.close()
-            self.process.ended()
+            self.process.close()
         if command.pid_file and not survivors:
             command.pid_file.unlink(missing_ok=True)
         output_to = self._close_log()
-        self._judge(code, leftovers)
-        peak = max(self.peak_mb, rusage_mb)
+        self._judge(code)
+        # Before its exec a child shares our memory and is billed for it: a figure below ours says nothing.
+        peak = max(self.peak_mb, largest_mb if largest_mb > _own_peak_mb() else 0.0)
         return Exit(
             code=code,
             cause=self.cause,
@@ -141,8 +140,8 @@ class _Run:
             peak_rss_mb=round(peak, 1) if peak else None,
             output_from=self.start,
             output_to=output_to,
-            leftovers=len(leftovers - {pid}),
-            survivors=tuple(sorted(survivors)),
+            leftovers=leftovers,
+            survivors=survivors,
         )
 
     def _write_pid_file(self) -> None:
@@ -159,29 +158,25 @@ class _Run:
         """Return when the main process has ended, a limit is passed or somebody asked to stop."""
         deadline = self.began + self.command.timeout_s
         poller = select.poll()
-        handle = os.pidfd_open(self.process.pid) if LINUX else -1
-        try:
-            if handle >= 0:
-                poller.register(handle, select.POLLIN)
-            if halt is not None:
-                poller.register(halt, select.POLLIN)
-            while True:
-                now = time.monotonic()
-                wait_s = min(self._next_look(now), max(deadline - now, 0.0))
-                ready = {number for number, _ in poller.poll(-(-wait_s * 1000 // 1))}
-                if handle in ready or (handle < 0 and self._has_exited()):
-                    return
-                now = time.monotonic()
-                if halt is not None and halt.is_set():
-                    return self._stop("interrupted", "stopped on request")
-                if now >= deadline:
-                    return self._stop("timeout", f"not finished after {self.command.timeout_s:g} s")
-                self._look(now)
-                if self.cause:
-                    return
-        finally:
-            if handle >= 0:
-                os.close(handle)
+        handle = self.process.fileno()
+        if handle >= 0:
+            poller.register(handle, select.POLLIN)
+        if halt is not None:
+            poller.register(halt, select.POLLIN)
+        while True:
+            now = time.monotonic()
+            wait_s = min(self._next_look(now), max(deadline - now, 0.0))
+            ready = {number for number, _ in poller.poll(-(-wait_s * 1000 // 1))}
+            if handle in ready or (handle < 0 and self.process.has_ended()):
+                return
+            now = time.monotonic()
+            if halt is not None and halt.is_set():
+                return self._stop("interrupted", "stopped on request")
+            if now >= deadline:
+                return self._stop("timeout", f"not finished after {self.command.timeout_s:g} s")
+            self._look(now)
+            if self.cause:
+                return
 
     def _stop(self, cause: Cause, detail: str) -> None:
         self.cause, self.detail = cause, detail
@@ -210,7 +205,7 @@ class _Run:
             self.progress.look(now - self.began, size)
         if now < self.next_family_look:
             return
-        family = self._family().alive
+        family = self.process.alive()
         if command.processes and len(family) > command.processes:
             return self._stop("process_limit", f"had {len(family)} processes where {command.processes} are allowed")
         self._check_memory(family)
@@ -259,34 +254,6 @@ class _Run:
         elif now - self.busy_at >= self.command.stall_s:
             self._stop("stalled", f"no output and no CPU time for {self.command.stall_s:g} s")
 
-    def _family(self) -> descendants.Found:
-        return descendants.family(self.process.pid, self.marker)
-
-    def _end_family(self) -> tuple[set[int], set[int]]:
-        if self.cause is None and descendants.nothing_inherited():
-            return set(), set()
-        # What multiplies faster than it can be asked is not asked.
-        grace_s = 0.0 if self.cause == "process_limit" else self.command.grace_s
-        return descendants.end(self._family, grace_s, group=self.process.pid)
-
-    def _has_exited(self) -> bool:
-        """Without reaping, so that the resource usage can still be asked for."""
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-    def _reap(self) -> tuple[int | None, float]:
-        """Exit code, and the largest process's memory where it says anything.
-
-        A child that was not yet waited for (it survived KILL) has no code.
-        """
-        pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
-        if pid == 0:
-            return None, 0.0
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        # Before its exec the child shares our memory and is billed for it: a figure below ours says nothing.
-        unit = 2**10 if LINUX else 2**20
-        held, ours = usage.ru_maxrss / unit, _own_peak_mb()
-        return self.process.returncode, held if held > ours else 0.0
-
     def _close_log(self) -> int:
         try:
             output = os.fstat(self.log)
@@ -305,7 +272,7 @@ class _Run:
                 return cut_log(self.command.output, self.start, cap_mb)
         return size
 
-    def _judge(self, code: int | None, signalled: set[int]) -> None:
+    def _judge(self, code: int | None) -> None:
         """The cause when the process ended by itself."""
         if self.cause is not None or code == 0:
             return
@@ -357,13 +324,6 @@ def _is_about_program(error: OSError, command: Command) -> bool:
     ):
         return False
     return command.cwd.is_dir() and error.filename != str(command.cwd)
-
-
-def _offer_to_oom_killer(pid: int) -> None:
-    if LINUX:
-        # Gone already, or one that changed its user.
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "wb", 0) as file:  # noqa: PTH123 - hot
-            file.write(b"%d" % _OOM_SCORE)
 
 
 def _oom_kills() -> int:

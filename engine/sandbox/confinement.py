@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from autoresearch.engine import process
+from autoresearch.engine.sandbox.accelerator import closed_inside
 from autoresearch.engine.sandbox.environment import SECRET, in_place_caches
 from autoresearch.engine.sandbox.kernel import TRUNCATE_ABI, Kernel, processors, this_kernel
 from autoresearch.engine.sandbox.places import disks, hidden_paths, key_places, socket_places
@@ -104,10 +105,10 @@ class Confinement:
         spawner = self._spawners.setdefault(view, Spawner(view, self._offered))
         writable = self._folders(role)
 
-        def spawn(command: process.Command, env: Mapping[str, str], output: int) -> process.Started:
+        def spawn(command: process.Command, env: Mapping[str, str], output: int) -> process.Child:
             nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                return spawner.start(command.argv, command.cwd, env, (nothing, output, output), writable)
+                return spawner.start(command, env, (nothing, output, output), writable)
             finally:
                 os.close(nothing)
 
@@ -125,6 +126,14 @@ class Confinement:
         """Whether a run is given what is there to write, which a link may lead to."""
         real = path.resolve()
         return any(real.is_relative_to(folder.resolve()) for folder in self._folders("run"))
+
+    def closes_accelerator(self) -> str:
+        """A sentence when the machine's accelerator opens outside a run's view and not in it; else ""."""
+        if self.level.name in ("off", "none"):
+            return ""
+        closed = closed_inside(self._ground.trees, self.spawn("run"))
+        fix = 'run unconfined with measure.confine = "off"'
+        return closed and f"The accelerator cannot be measured on as runs are confined here: {closed}; {fix}."
 
     def close(self) -> None:
         for spawner in self._spawners.values():

@@ -33,6 +33,8 @@ class Kernel:
     """A network namespace of one's own with a loopback device."""
     held: bool = False
     """All mounts can be made read-only but some (5.12), which holds more than Landlock, and allows further mounts."""
+    processes: bool = False
+    """A process namespace of one's own for each command, with a /proc that shows it alone."""
 
 
 @functools.cache

@@ -31,6 +31,11 @@ _TABLE: tuple[tuple[Protection, int, str], ...] = (
     (Protection("reading", "runs can read keys, hidden paths and sessions", essential=True), 1, "mounts"),
     (Protection("emptying", "runs can empty files that they cannot write"), 3, "held"),
     (Protection("signals", "runs can signal your other processes"), 6, ""),
+    (
+        Protection("processes", "runs can write what your account may below /proc, of other processes too"),
+        0,
+        "processes",
+    ),
     (Protection("modes", "runs can change the modes and times of your files"), 0, "held"),
     (Protection("hiding", "runs can read hidden paths that lie in their own tree"), 0, "mounts"),
     (Protection("git file", "runs can replace their tree's .git file, which is then put back"), 0, "mounts"),

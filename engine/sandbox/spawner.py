@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -50,18 +49,6 @@ class View:
     """How much shared memory there is, where it is the view's own; 0: half of the machine's memory."""
 
 
-@dataclass(slots=True)
-class Started:
-    """A child of ours that a spawner started."""
-
-    pid: int
-    spawner: Spawner
-    returncode: int | None = None
-
-    def ended(self) -> None:
-        self.spawner.empty()
-
-
 class Spawner:
     """Starts commands with one view of the machine; its process is started when first needed, and again when stale."""
 
@@ -75,35 +62,38 @@ class Spawner:
         self._seen: object = None
 
     def start(
-        self,
-        argv: Sequence[str],
-        cwd: Path,
-        env: Mapping[str, str],
-        fds: tuple[int, int, int],
-        writable: Sequence[Path],
-    ) -> Started:
-        """The command as a child of this process, with `fds` for its stdin, stdout and stderr. Raises OSError."""
+        self, command: process.Command, env: Mapping[str, str], files: tuple[int, int, int], writable: Sequence[Path]
+    ) -> process.Child:
+        """The command as a child of this process, with `files` for its stdin, stdout and stderr. Raises OSError."""
         allowed = [str(path) for path in (*writable, *self._instead_of_mounts())]
-        request = {"argv": list(argv), "cwd": str(cwd), "env": dict(env), "writable": allowed}
-        with self._lock:
-            answer = self._ask(request, fds)
-            if answer is None:  # something ended the spawner, which is no reason not to measure
-                self._end()
+        request = {
+            "argv": list(command.argv),
+            "cwd": str(command.cwd),
+            "env": dict(env),
+            "writable": allowed,
+            "oom_score": str(process.OOM_SCORE),
+            "grace_s": command.grace_s,
+        }
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            fds = (theirs.fileno(), *files)
+            with self._lock:
                 answer = self._ask(request, fds)
+                if answer is None:  # something ended the spawner, which is no reason not to measure
+                    self._end()
+                    answer = self._ask(request, fds)
         if answer is None:
+            ours.close()
             raise OSError("the process that starts confined commands ends by itself")
         if answer["error"] is not None:
+            ours.close()
             os.waitpid(answer["pid"], 0)
             raise OSError(*answer["error"])
-        return Started(answer["pid"], self)
-
-    def empty(self) -> None:
-        """What the command that ended left in shared memory goes: it would take memory until the next one. No answer is
-        waited for; where none could be given, the spawner has ended, and its shared memory with it."""
-        with self._lock:
-            if self._socket is not None:
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    _send(self._socket, {}, ())
+        marker = env.get(process.MARKER, "")
+        if answer["init"]:
+            return process.Led(answer["pid"], marker, ours)
+        ours.close()
+        return process.Child(answer["pid"], marker)
 
     def close(self) -> None:
         with self._lock:
@@ -126,7 +116,7 @@ class Spawner:
     def _held_by_rules(self) -> bool:
         return bool(self.view.held) and not self._offered.held
 
-    def _ask(self, request: dict[str, Any], fds: tuple[int, int, int]) -> dict[str, Any] | None:
+    def _ask(self, request: dict[str, Any], fds: tuple[int, ...]) -> dict[str, Any] | None:
         self._make_ready()
         assert self._socket is not None
         try:
@@ -173,6 +163,8 @@ class Spawner:
             "landlock": bool(offered.landlock) and not (held and offered.landlock < SCOPES_ABI),
             "devices": devices(),
             "processes": _MOST_TASKS if os.getuid() else 0,
+            "init": offered.processes,
+            "proc": offered.mounts or os.getuid() != 0 or bool(os.statvfs("/proc/sys").f_flag & os.ST_RDONLY),
             "filter": syscalls.program().hex(),
             "cpus": processors(),
         }

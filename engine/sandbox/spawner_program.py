@@ -1,8 +1,13 @@
 """Starts confined commands; a small process of its own, alone in it, and never imported by the engine.
 
-It is started once per view of the machine (network, hidden paths), gives up all privileges after it has taken its
-namespaces, and then forks one child per request, which enters Landlock and becomes the command. The child is made with
-CLONE_PARENT: it is the engine's own child, found, limited and reaped by it as if the engine had forked it.
+It is started once per view of the machine (network, hidden paths), takes its namespaces, and then makes one child per
+request with CLONE_PARENT: the engine's own child, found, limited and reaped by it as if the engine had forked it.
+
+Where the kernel has process namespaces, that child is the *init* of one: it mounts a /proc and a shared memory of the
+command's own, forks the command, which gives up all privileges, enters Landlock and execs, then reaps what falls to it
+and tells the engine over the run's own socket how the command ended. When the engine's end of that socket closes, or
+when init is killed, the kernel ends everything inside. Programs may write what concerns themselves below such a /proc
+(CUDA names its threads there), and nothing of anybody else's is in it. Elsewhere the child itself becomes the command.
 
 Why not a thread of the engine: what shares a Landlock domain with a thread may kill it, and with it the whole engine;
 and only a process with a single thread can enter a user namespace, which is how an ordinary user gets a network
@@ -18,26 +23,29 @@ import gc
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import struct
 import sys
+import time
 from typing import Any
 
 LINUX = sys.platform == "linux"
 
-CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x08000000, 0x10000000, 0x40000000
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 1 << 27, 1 << 28, 1 << 29, 1 << 30
 _CLONE_PARENT = 0x8000
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 _CLONE_HERE = _CLONE.get(os.uname().machine, 0)
-_LANDLOCK_RESTRICT_SELF = 446
+_LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF, _PATH_BENEATH = 445, 446, 1
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
 """By us or by Python: a command gets them as they are by default."""
 _PR_SET_SECCOMP = 22
 _FILTER_LINE = 8
-_IPC = {"shm": "shmctl", "msg": "msgctl", "sem": "semctl"}
-"""Shared memory, queues and semaphores that lie in no folder, and what removes them."""
-_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 32, 4096, 16384, 1 << 19
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
+_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 32, 4096, 16384, 1 << 19
+_OF_THE_MACHINE = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"]
+"""Settings of the whole machine, which user 0 may write without any privilege."""
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 4, 24, 28, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 _SECUREBITS = 0x2F
@@ -64,14 +72,16 @@ def _prctl(option: int, value: int, extra: int = 0) -> None:
     _call("prctl", *(ctypes.c_ulong(number) for number in (option, value, extra, 0, 0)))
 
 
+def _clone(namespaces: int) -> int:
+    """A fork whose child is our parent's child."""
+    return _call("syscall", _CLONE_HERE, ctypes.c_ulong(_CLONE_PARENT | namespaces | signal.SIGCHLD), 0, 0, 0, 0)
+
+
 # -- namespaces
 
 
-def enter_namespaces(*, user: bool, mounts: bool, network: str, shared_mb: float = 0) -> None:
-    """A view of the machine of one's own; `network` is `on`, `loopback` or `off`. Raises OSError where refused.
-
-    Of shared memory there is as much as said, else what the kernel gives: half of the machine's.
-    """
+def enter_namespaces(*, user: bool, mounts: bool, network: str) -> None:
+    """A view of the machine of one's own; `network` is `on`, `loopback` or `off`. Raises OSError where refused."""
     uid, gid = os.getuid(), os.getgid()
     flags = (CLONE_NEWNS | CLONE_NEWIPC if mounts else 0) | (0 if network == "on" else CLONE_NEWNET)
     if not flags:
@@ -86,7 +96,7 @@ def enter_namespaces(*, user: bool, mounts: bool, network: str, shared_mb: float
     if mounts:
         # Slave: what the machine mounts and unmounts later still happens here, and nothing of ours happens there.
         _mount(None, "/", None, _MS_REC | _MS_SLAVE)
-        _mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777" + (f",size={-(-shared_mb // 1):.0f}m" if shared_mb else ""))
+        _mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777")
         _hide_terminals()
 
 
@@ -101,26 +111,23 @@ def _hide_terminals() -> None:
             _mount("tmpfs", "/dev/pts", "tmpfs", _MS_RDONLY, "mode=000,size=4k")
 
 
-def empty_shared_memory() -> None:
-    """What a command left there would be found by the next one, and takes memory. Raises OSError."""
-    left = os.listdir("/dev/shm")  # noqa: PTH208
-    if left:
-        import shutil  # seldom needed, and slow to load
+def own_memory_and_processes(processes: bool, shared_mb: float = 0, nests: bool = False) -> None:
+    """In the child of one command: shared memory that nobody else has, and a /proc that shows its processes alone.
 
-        for name in left:
-            path = f"/dev/shm/{name}"
-            if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)  # noqa: PTH108
-    for name, remove in _IPC.items():
-        try:
-            with open(f"/proc/sysvipc/{name}") as file:  # noqa: PTH123 - hot
-                rows = file.readlines()[1:]
-        except FileNotFoundError:
-            continue  # a kernel without
-        for row in rows:
-            _call(remove, int(row.split()[1]), *((0, 0) if name == "sem" else (0, None)))
+    Of shared memory there is as much as said, else what the kernel gives: half of the machine's. Who `nests` makes
+    process namespaces below this one, in which the kernel allows a /proc only where a whole one is among the mounts:
+    there is one in a folder that the shared memory then covers.
+    """
+    quiet = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    if processes and nests:
+        _mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=755,size=4k")
+        os.mkdir("/dev/shm/proc")  # noqa: PTH102
+        _mount("proc", "/dev/shm/proc", "proc", quiet)
+    size = f",size={-(-shared_mb // 1):.0f}m" if shared_mb else ""
+    _mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV, f"mode=1777{size}")
+    if processes:
+        _mount("proc", "/proc", "proc", quiet)
+    fix(_OF_THE_MACHINE)
 
 
 def _raise_loopback() -> None:
@@ -159,7 +166,6 @@ def hold(writable: list[str], guarded: list[str], inner: list[str], devices: lis
     for path in inner:
         _mount(path, path, None, _MS_BIND | _MS_REC)
         _set_mount(path, _ATTR_RDONLY, False)
-    fix(["/proc/sys", "/proc/sysrq-trigger"])  # user 0 may write there, without any privilege
 
 
 def _set_mount(path: str, attribute: int, value: bool, flags: int = 0) -> None:
@@ -216,7 +222,6 @@ def drop_privileges(nests: bool = False) -> None:
     _call("capset", struct.pack("<Ii", 0x20080522, 0), struct.pack("<6I", low, low, low, high, high, high))
     if kept:
         _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_SETFCAP)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def refuse_calls(program: bytes) -> None:
@@ -293,6 +298,16 @@ class Rules:
         self._devices = order["devices"]
         self._reads = reads
 
+    def allow_own(self, ruleset: Any, proc: bool) -> None:
+        """In the child, of what was mounted there: its shared memory, and below `/proc` what a program may write of
+        itself (names of its threads, its own place in the order of the memory killer). Raw, for speed."""
+        supported = int(_landlock().fs_for_abi(_landlock().abi_version()))
+        for path, rights in (("/dev/shm", self._writes), *([("/proc", self._of_files)] if proc else [])):
+            folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            rule = struct.pack("<Qi", int(rights) & supported, folder)
+            _call("syscall", _LANDLOCK_ADD_RULE, ruleset.fileno(), _PATH_BENEATH, rule, 0)
+            os.close(folder)
+
     def made(self, writable: list[str], fds: list[int]) -> list[Any]:
         ruleset = _landlock().Ruleset(handled_fs=self._handled_fs, handled_net=self._handled_net, scoped=self._scoped)
         if self._handled_fs:
@@ -312,7 +327,7 @@ def _allow(ruleset: Any, path: str, of_folders: Any, of_files: Any) -> None:
         return  # not there, or a pipe: nothing to allow
 
 
-# -- serving
+# -- becoming a command
 
 
 def _become(request: dict[str, Any], fds: list[int], rulesets: list[Any], order: dict[str, Any]) -> None:
@@ -326,6 +341,10 @@ def _become(request: dict[str, Any], fds: list[int], rulesets: list[Any], order:
         os.chdir(request["cwd"])
     except OSError as error:
         raise OSError(error.errno, error.strerror, request["cwd"]) from None
+    _prctl(_PR_SET_DUMPABLE, 1)  # else an ordinary user may not write there
+    with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - hot
+        file.write(request["oom_score"])
+    drop_privileges(nests=bool(order["held"]))
     for ruleset in rulesets:
         _call("syscall", _LANDLOCK_RESTRICT_SELF, ruleset.fileno(), 0)
     if processes := order["processes"]:
@@ -342,13 +361,24 @@ def _become(request: dict[str, Any], fds: list[int], rulesets: list[Any], order:
         raise OSError(error.errno, error.strerror, request["argv"][0]) from None
 
 
-def _start(request: dict[str, Any], fds: list[int], rulesets: list[Any], order: dict[str, Any]) -> dict[str, Any]:
+def _start(request: dict[str, Any], fds: list[int], rules: Rules | None, order: dict[str, Any]) -> dict[str, Any]:
+    """Make the child that is the command, or the init above it; `fds`: the run's socket, stdin, stdout, stderr."""
+    own = (CLONE_NEWNS | CLONE_NEWIPC if order["mounts"] else 0) | (CLONE_NEWPID if order["init"] else 0)
+    rulesets = rules.made(request["writable"], fds[1:]) if rules is not None else []
     told, tell = os.pipe()
-    pid = _call("syscall", _CLONE_HERE, ctypes.c_ulong(_CLONE_PARENT | signal.SIGCHLD), 0, 0, 0, 0)
+    pid = _clone(own)
     if pid == 0:
         try:
             os.close(told)
-            _become(request, fds, rulesets, order)
+            if order["mounts"]:
+                own_memory_and_processes(bool(order["init"]), order["shared_mb"], nests=bool(order["held"]))
+            if rules is not None and not order["held"]:
+                rules.allow_own(rulesets[0], order["proc"])
+            if order["init"]:
+                _lead(request, fds, rulesets, order, tell)
+            else:
+                os.close(fds[0])
+                _become(request, fds[1:], rulesets, order)
         except OSError as error:
             os.write(tell, json.dumps([error.errno, error.strerror, error.filename]).encode())
         finally:
@@ -356,26 +386,113 @@ def _start(request: dict[str, Any], fds: list[int], rulesets: list[Any], order: 
     os.close(tell)
     line = os.read(told, 4096)  # ends at the exec
     os.close(told)
-    return {"pid": pid, "error": json.loads(line) if line else None}
+    for ruleset in rulesets[:1]:
+        ruleset.close()
+    return {"pid": pid, "init": bool(order["init"]), "error": json.loads(line) if line else None}
+
+
+# -- the init of one command
+
+
+def _lead(request: dict[str, Any], fds: list[int], rulesets: list[Any], order: dict[str, Any], tell: int) -> None:
+    """Start the command below this process, see it to its end, and end with everything that it left."""
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    main = os.fork()
+    if main == 0:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _become(request, fds[1:], rulesets, order)
+        except OSError as error:
+            os.write(tell, json.dumps([error.errno, error.strerror, error.filename]).encode())
+        finally:
+            os._exit(127)
+    os.close(tell)
+    for fd in fds[1:]:
+        os.close(fd)
+    _call("capset", struct.pack("<Ii", 0x20080522, 0), bytes(24))
+    with socket.socket(fileno=fds[0]) as control:
+        seen = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in ("/dev/shm",)]
+        socket.send_fds(control, [b"{}"], seen)
+        _see_to_end(control, main, woken, float(request["grace_s"]))
+
+
+def _see_to_end(control: socket.socket, main: int, woken: int, grace_s: float) -> None:
+    """Reap what falls to us; at the main process's end say how it ended, and grant what is left a while."""
+    poller = select.poll()
+    poller.register(control, select.POLLIN | select.POLLHUP)
+    poller.register(woken, select.POLLIN)
+    until = float("inf")
+    while True:
+        left_ms = None if until == float("inf") else max(0, (until - time.monotonic()) * 1000)
+        ready = {fd for fd, _ in poller.poll(left_ms)}
+        if control.fileno() in ready:
+            if not control.recv(16):
+                return  # the engine is gone: all of this with it
+            _signal_all(signal.SIGTERM)
+        if woken in ready:
+            os.read(woken, 4096)
+        while (ended := _reaped()) is not None:
+            pid, status, usage = ended
+            if pid == main:
+                left = sum(name.isdigit() for name in os.listdir("/proc")) - 1  # noqa: PTH208 - hot
+                report = {"status": status, "peak_kb": usage.ru_maxrss, "left": left}
+                control.send(json.dumps(report).encode())
+                until = time.monotonic() + grace_s
+                _signal_all(signal.SIGTERM)
+        if until < float("inf") and (_is_alone() or time.monotonic() >= until):
+            return
+
+
+def _signal_all(number: signal.Signals) -> None:
+    for each in (number, signal.SIGCONT):  # a stopped process acts on TERM only when it runs again
+        try:
+            os.kill(-1, each)
+        except ProcessLookupError:
+            return
+
+
+def _reaped() -> tuple[int, int, resource.struct_rusage] | None:
+    try:
+        pid, status, usage = os.wait4(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status, usage) if pid else None
+
+
+def _is_alone() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
+# -- serving
 
 
 def serve(handle: socket.socket) -> None:
-    order = _receive(handle)
-    assert order is not None
+    received = _receive(handle)
+    assert received is not None
+    order = received[0]
     try:
-        enter_namespaces(**{name: order[0][name] for name in ("user", "mounts", "network", "shared_mb")})
-        if writable := order[0]["held"] or order[0]["frozen_but"]:
-            hold(writable, order[0]["guarded"], order[0]["inner"], order[0]["devices"])
-        if order[0]["mounts"]:
-            cover(order[0]["cover"])
-            fix(order[0]["fix"])
-        drop_privileges(nests=bool(order[0]["held"]))
-        refuse_calls(bytes.fromhex(order[0]["filter"]))
+        enter_namespaces(**{name: order[name] for name in ("user", "mounts", "network")})
+        if writable := order["held"] or order["frozen_but"]:
+            hold(writable, order["guarded"], order["inner"], order["devices"])
+        if order["mounts"]:
+            cover(order["cover"])
+            fix(order["fix"])
+        else:
+            drop_privileges(nests=bool(order["held"]))
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        refuse_calls(bytes.fromhex(order["filter"]))
         _prctl(_PR_SET_DUMPABLE, 0)
         rules = None
-        if order[0]["landlock"]:
-            covered = order[0]["mounts"] or not order[0]["cover"]
-            rules = Rules(order[0], None if covered else Reads(order[0]["cover"], order[0]["unlisted"]))
+        if order["landlock"]:
+            covered = order["mounts"] or not order["cover"]
+            rules = Rules(order, None if covered else Reads(order["cover"], order["unlisted"]))
         _send(handle, {"error": None})
     except OSError as error:
         _send(handle, {"error": [error.errno, error.strerror, error.filename]})
@@ -384,23 +501,13 @@ def serve(handle: socket.socket) -> None:
     gc.disable()  # a collection in a child would copy all of us
     while (received := _receive(handle)) is not None:
         request, fds = received
-        if order[0]["mounts"]:
-            try:
-                empty_shared_memory()
-            except (OSError, RecursionError):
-                return  # the engine starts another of us, whose shared memory is new
-        if "argv" not in request:  # a command has ended
-            continue
-        rulesets = rules.made(request["writable"], fds) if rules is not None else []
-        _send(handle, _start(request, fds, rulesets, order[0]))
-        for ruleset in rulesets[:1]:
-            ruleset.close()
+        _send(handle, _start(request, fds, rules, order))
         for fd in fds:
             os.close(fd)
 
 
 def _receive(handle: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    data, fds, _, _ = socket.recv_fds(handle, _REQUEST.size, 3)
+    data, fds, _, _ = socket.recv_fds(handle, _REQUEST.size, 4)
     for fd in fds:
         os.set_inheritable(fd, False)
     if len(data) < _REQUEST.size:
@@ -434,28 +541,37 @@ def main(arguments: list[str]) -> None:
 
 def probe() -> dict[str, Any]:
     """What this machine lets us have, each tried for real in a process of its own."""
-    found: dict[str, Any] = {"user": False, "mounts": False, "network": False, "held": False}
+    found: dict[str, Any] = {"user": False, "mounts": False, "network": False, "held": False, "processes": False}
     if not _CLONE_HERE:
         return found
     for user in (False, True):
         for mounts, network in ((True, "loopback"), (False, "loopback"), (True, "on")):
             if _works(user, mounts, network):
-                held = mounts and _works(True, mounts, network, held=True)
-                return {"user": user, "mounts": mounts, "network": network == "loopback", "held": held}
+                found |= {"user": user, "mounts": mounts, "network": network == "loopback"}
+                found["held"] = mounts and _works(True, mounts, network, held=True)
+                found["processes"] = mounts and _works(user, mounts, network, processes=True)
+                return found
     return found
 
 
-def _works(user: bool, mounts: bool, network: str, held: bool = False) -> bool:
+def _works(user: bool, mounts: bool, network: str, held: bool = False, processes: bool = False) -> bool:
     child = os.fork()
     if child == 0:
         try:
             enter_namespaces(user=user, mounts=mounts, network=network)
             if held:
                 hold(["/tmp"], [], [], ["/dev/null"])
+            if processes and not _clone(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC):
+                own_memory_and_processes(True, nests=True)
             os._exit(0)
         except OSError:
             os._exit(1)
-    return os.waitpid(child, 0)[1] == 0
+    codes = []
+    while True:
+        try:
+            codes.append(os.wait()[1])
+        except ChildProcessError:
+            return not any(codes)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,9 @@ def evaluate() -> None:
     except (EvaluatorError, prepare.PrepareError, sandbox.SandboxError) as error:
         sys.exit(f"evaluate: {error}")
     print(f"protection: {held}")
+    print(f"eval_device: {'accelerator' if score.accelerated else 'CPU'}")
+    if sandbox.has_accelerator() and not (score.accelerated or os.environ.get("NANOGPT_DEVICE")):
+        print("WARNING: this machine has an accelerator, and the model was evaluated on the CPU.", file=sys.stderr)
     print(f"eval_tokens: {score.tokens}")
     print(f"eval_bytes: {score.bytes}")
     print(f"eval_seconds: {time.monotonic() - started:.1f}")
@@ -70,6 +73,7 @@ class Score:
     gap_sum: float = 0.0
     gap_max: float = 0.0
     compared: int = 0
+    accelerated: bool = False
 
     @property
     def bits_per_byte(self) -> float:
@@ -89,6 +93,7 @@ def _scored() -> tuple[Score, str]:
             for name in ("a", "b"):
                 candidates.append(Candidate(Path(scratch) / name, task, threads))
             score = _ask(candidates, windows, donors, tokenizer.byte_lengths())
+            score.accelerated = all(sandbox.uses_accelerator(candidate.process) for candidate in candidates)
         finally:
             sandbox.end_descendants([candidate.process for candidate in candidates])
             for candidate in candidates:

@@ -17,7 +17,7 @@ import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 
 LINUX = sys.platform == "linux"
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -25,9 +25,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_SECUREBITS = 1, 4, 24, 28
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 36, 38, 47, 4
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 1 << 27, 1 << 28, 1 << 29, 1 << 30
-MS_REC_PRIVATE = 0x4000 | 0x40000
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC_PRIVATE = 1, 32, 4096, 0x4000 | 0x40000
 NOROOT_AND_LOCKS = 0x2F
 """Securebits: an exec as user 0 gives no capabilities; keep-caps off; both locked, and no ambient ones."""
+
+
+ACCELERATORS = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/accel[0-9]*")
+"""Devices that compute."""
 
 
 class SandboxError(Exception):
@@ -76,7 +80,26 @@ def end_descendants(started: list[subprocess.Popen[bytes]], patience_s: float = 
         time.sleep(0.002)
 
 
-def _children() -> list[int]:
+def has_accelerator() -> bool:
+    return any(any(Path("/").glob(pattern[1:])) for pattern in ACCELERATORS)
+
+
+def uses_accelerator(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it, or a descendant, has a device open that computes."""
+    waiting = [process.pid]
+    while waiting:
+        pid = waiting.pop()
+        waiting += _children(pid)
+        try:
+            opened = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:
+            continue  # it ended while we looked, or may not be looked into
+        if any(PurePath(path).match(pattern) for path in opened for pattern in ACCELERATORS):
+            return True
+    return False
+
+
+def _children(of: int | None = None) -> list[int]:
     """Direct children: the fourth field of /proc/PID/stat, behind the name in brackets, is the parent."""
     found = []
     for folder in Path("/proc").iterdir() if LINUX else ():
@@ -85,7 +108,7 @@ def _children() -> list[int]:
                 parent = int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1])
             except (OSError, IndexError):
                 continue  # it ended while we looked
-            if parent == os.getpid():
+            if parent == (of or os.getpid()):
                 found.append(int(folder.name))
     return found
 
@@ -140,7 +163,8 @@ def _become(command: list[str], scratch: Path, hidden: Path | None, tell: int) -
         _drop_privileges()
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         held.insert(0, "no privileges")
-        private = {"own shared memory": Path("/dev/shm"), "own scratch folder": scratch}
+        # CUDA names its threads through /proc, and gives up where it cannot.
+        private = {"own shared memory": Path("/dev/shm"), "own scratch folder": scratch, "own processes": Path("/proc")}
         _landlock(held, [place for name, place in private.items() if name in held], hidden)
     os.write(tell, json.dumps(held).encode())
     os.close(tell)
@@ -170,6 +194,10 @@ def _own_namespaces(held: list[str], scratch: Path) -> None:
     _continue_in_child()  # a process namespace begins with the next process
     try:
         _mount(b"proc", b"/proc", b"proc")
+        for setting in (b"/proc/sys", b"/proc/sysrq-trigger"):  # of the whole machine, and root may write them
+            if Path(os.fsdecode(setting)).exists():
+                _mount(setting, setting, None, MS_BIND)
+                _mount(None, setting, None, MS_REMOUNT | MS_BIND | MS_RDONLY)
         held.append("own processes")
     except OSError:
         return
@@ -216,7 +244,7 @@ READ_FILE, READ_DIR, WRITE_FILE, TRUNCATE, REFER = 1 << 2, 1 << 3, 1 << 1, 1 << 
 WRITES = WRITE_FILE | sum(1 << bit for bit in range(4, 13))
 """Write, and remove or make any kind of entry."""
 OF_FILES = READ_FILE | WRITE_FILE | TRUNCATE
-DEVICES = ("/dev/null", "/dev/zero", "/dev/nvidia*", "/dev/kfd", "/dev/dri/*")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/nvidia*", "/dev/kfd", "/dev/dri/*", "/dev/accel*")
 
 
 def _landlock(held: list[str], writable: list[Path], hidden: Path | None) -> None:

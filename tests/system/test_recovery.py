@@ -9,6 +9,7 @@ import pytest
 from engines import check_agreement, lines, processes_of, run, session, start, until
 from repos import TOML, git, make_repo, make_target, patch, snapshot, write
 
+from autoresearch.engine import sandbox
 from autoresearch.state.journal import records
 from autoresearch.state.session import SessionError
 
@@ -136,8 +137,9 @@ if os.environ["AUTORESEARCH_SEED"] == "2":
 """A run that leaves a process behind, and whose second sample hangs."""
 
 
-def test_a_killed_engine_leaves_a_run_that_the_next_one_ends(tmp_path: Path) -> None:
-    repo = make_target(tmp_path / "r")
+@pytest.mark.parametrize("confine", ["auto", "off"])
+def test_a_run_of_a_killed_engine_ends_with_it_or_with_the_next_one(confine: str, tmp_path: Path) -> None:
+    repo = make_target(tmp_path / "r", TOML.replace("[measure]", f'[measure]\nconfine = "{confine}"'))
     bench = (repo / "bench.py").read_text()
     write(repo, {"bench.py": SLOW + bench})
     git(repo, "commit", "-qam", "slow on seed 2")
@@ -147,7 +149,10 @@ def test_a_killed_engine_leaves_a_run_that_the_next_one_ends(tmp_path: Path) -> 
     until(lambda: _started(repo) >= 2, "the second baseline run started")
     engine.kill()
     engine.wait()
-    assert processes_of(repo), "the run outlives a killed engine"
+    if confine == "auto" and sandbox.this_kernel().processes:
+        until(lambda: not processes_of(repo), "the run ends with the engine")
+    else:
+        assert processes_of(repo), "the run outlives a killed engine"
     write(repo, {"bench.py": bench})
     git(repo, "commit", "-qam", "quick")
     run(repo, "--replay", str(patches), expect=0)
