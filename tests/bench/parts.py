@@ -18,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import generated
 import viewer
 
-from autoresearch.engine import host
-from autoresearch.engine.agents import by_name as create
+from autoresearch.engine import agents, host
 from autoresearch.engine.agents import protocol
 from autoresearch.engine.brief import Brief
 from autoresearch.engine.sessions import RunOptions
@@ -35,7 +34,7 @@ def overhead(files: int, experiments: int, rounds: int) -> dict[str, float]:
     repo = generated.repository(FOLDER / "r", files)
     place, session = generated.session(repo, experiments)
     ready = _Ready()
-    create.create = lambda *_, **__: ready  # type: ignore[assignment]
+    agents.create = lambda *_, **__: ready  # type: ignore[assignment]
     took: list[float] = []
 
     def observe(record: records.Record, _: History) -> None:
@@ -101,7 +100,7 @@ def open_and_recover(experiments: int) -> dict[str, float]:
 
     repo = generated.repository(FOLDER / "r", 3)
     place, session = generated.session(repo, experiments)
-    create.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
+    agents.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
     _engine_to_resume(place, session.name)
     ours = statistics.median(_engine_to_resume(place, session.name) for _ in range(5))
     start = time.perf_counter()
@@ -135,7 +134,7 @@ def memory(experiments: int) -> dict[str, float]:
 
 
 def engine_memory(repo: str) -> dict[str, float]:
-    create.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
+    agents.create = lambda *_, **__: _Ready()  # type: ignore[assignment]
     options = RunOptions(session="bench", max_experiments=5)
     host.engine_main(find_place(Path(repo)), options, lambda *_: None, lambda _: None)
     return {"mb": viewer.peak_mb("self")}
@@ -170,7 +169,7 @@ def _busy(run_s: float, think_s: float, rounds: int, ahead: int) -> float:
     toml = toml.replace('run = ["/bin/echo", "METRIC score=20"]', f'run = "sleep {run_s}; echo METRIC score=20"')
     (repo / "autoresearch.toml").write_text(toml + f"ahead = {ahead}\n")
     thinking = _Ready(think_s)
-    create.create = lambda *_, **__: thinking  # type: ignore[assignment]
+    agents.create = lambda *_, **__: thinking  # type: ignore[assignment]
     spans: list[tuple[float, float]] = []
 
     def observe(record: records.Record, _: History) -> None:
