@@ -31,6 +31,10 @@ SCORE_MARKS = {"scope": "printed by its own code", "run": "reported by its own r
 """The same where there is room for a few words."""
 
 
+_LATEST_MS = 253_402_300_799_999
+"""The last moment that a date can say."""
+
+
 class History(Model):
     """Feed it lines in order; every attribute is then up to date."""
 
@@ -47,24 +51,24 @@ class History(Model):
         if not isinstance(data, dict):
             self.problems.append((self.lines, "not a JSON object"))
             return
-        kind = data.get("type")
-        if kind is None:
-            fold = FOLDS["experiment"] if isinstance(data.get("run"), (int, float)) else None
-        else:
-            fold = FOLDS.get(kind) if isinstance(kind, str) else None
+        kind = records.name_of(records.kind_of(data))
+        fold = FOLDS.get(kind)
         if fold is None:
             return
-        if odd := records.odd_commit(data):
-            self.problems.append((self.lines, f"a bad {kind or 'experiment'} line: its {odd} is no commit's full name"))
-            return
+        wrong = records.problem(data)
+        if not wrong and (odd := records.odd_commit(data)):
+            wrong = f"its {odd} is no commit's full name"
+        if not wrong and not 0 <= data.get("timestamp", 0) <= _LATEST_MS:
+            wrong = "its timestamp is no time"
         try:
-            fold(self, at, data)
+            if not wrong:
+                fold(self, at, data)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            self.problems.append((self.lines, f"a bad {kind or 'experiment'} line: {error}"))
-            return
-        stamp = data.get("timestamp")
-        if isinstance(stamp, (int, float)):
-            self._tick(kind, int(stamp), data.get("request"))
+            wrong = str(error) or type(error).__name__
+        if wrong:
+            self.problems.append((self.lines, f"a bad {kind} line: {wrong}"))
+        elif "timestamp" in data:
+            self._tick(kind, int(data["timestamp"]), data.get("request"))
 
     def load(self, path: Path) -> History:
         collects = gc.isenabled()
@@ -77,8 +81,8 @@ class History(Model):
                 gc.enable()
         return self
 
-    def _tick(self, kind: str | None, stamp: int, request: Any) -> None:
-        if isinstance(request, str):
+    def _tick(self, kind: str, stamp: int, request: str | None) -> None:
+        if request:
             self.requests.add(request)
         last = self.last_ms
         if kind == "resume" or not last:

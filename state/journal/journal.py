@@ -123,7 +123,7 @@ def read_line(path: Path, offset: int) -> records.Record:
 
 
 def read_objects(path: Path, start: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects of the lines that begin in [start, end); what is no object is left out."""
+    """The JSON objects of the lines that begin in [start, end); a malformed line is left out."""
     reader = Reader(path, start)
     for at, line in reader.lines():
         if at >= end:
@@ -132,7 +132,7 @@ def read_objects(path: Path, start: int, end: int) -> Iterator[tuple[int, dict[s
             data = orjson.loads(line)
         except orjson.JSONDecodeError:
             continue
-        if isinstance(data, dict):
+        if isinstance(data, dict) and not records.problem(data):
             yield at, data
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -373,3 +375,76 @@ def test_the_last_decision_against_a_verdict_is_known_with_what_carries_it_out()
 def test_the_last_start_is_known() -> None:
     history = fold(r.Resume(timestamp=5), *baseline([1.0, 1.0, 1.0]), r.Stop(timestamp=8), r.Resume(timestamp=9))
     assert (history.resumed_ms, history.rows_before) == (9, 1)
+
+
+WRONG: list[Any] = [5, True, "x", ["x"], [[1]], {"a": "x"}, {"a": [1]}, None]
+LINES: list[r.Record] = [
+    *baseline([1.0]),
+    *tried(1, [1.0], "discard", "worse", files=("a.py",)),
+    r.Withdrawn(proposal=9),
+    r.Lesson(experiment=1, lesson="l"),
+    r.Idea(id="i1", text="t"),
+    r.Veto(id="i1"),
+    r.DeadEnd(id="d1", text="t"),
+    r.Note(id="n1", text="t"),
+    r.Steer(text="t"),
+    r.Pause(reason="r"),
+    r.Stop(),
+    r.Resume(),
+    r.Settings(changes={}),
+    r.Retry(experiment=1),
+    r.Overrule(experiment=1, action="keep", note="n"),
+    r.Warn(text="t"),
+    r.Fault(text="t"),
+    r.AgentEvent(event="began"),
+]
+
+
+@pytest.mark.parametrize("record", LINES, ids=r.name_of)
+def test_a_value_of_the_wrong_type_makes_a_line_malformed(record: r.Record) -> None:
+    """Whatever kind of line, whatever key: what came in has the type that its record declares, or stays out."""
+    good = orjson.loads(r.encode(record))
+    declared = {f.metadata.get("key", f.name): str(f.type) for f in dataclasses.fields(record)}
+    for key in good.keys() - {"type", "run"}:
+        for value in WRONG:
+            history = fold(*(r.Header(base=BASE), r.Resume()))
+            before = repr(history.ideas), repr(history.notices), len(history.rows), repr(history.settings)
+            history.feed(0, orjson.dumps({**good, key: value}))
+            if _fits(value, declared[key]):
+                assert not any("wrong type" in text for _, text in history.problems), (key, value)
+            else:
+                assert history.problems, (key, value)
+                assert before == (
+                    repr(history.ideas),
+                    repr(history.notices),
+                    len(history.rows),
+                    repr(history.settings),
+                )
+
+
+def _fits(value: Any, declared: str) -> bool:
+    if value is None:
+        return "None" in declared or declared == "float"
+    if isinstance(value, bool):
+        return declared == "bool"
+    if isinstance(value, int):
+        return declared.startswith(("int", "float"))
+    if isinstance(value, str):
+        return not declared.startswith(("int", "float", "bool", "tuple", "dict"))
+    if isinstance(value, list):
+        return declared == "tuple[str, ...]" and value == ["x"]
+    return declared.startswith("dict") and ("Any" in declared or ("| float" in declared and value == {"a": "x"}))
+
+
+@pytest.mark.parametrize("figures", [{"s": "x"}, {"log_evidence": [1]}, {"flags": "x"}, {"rule": 5}, {"nu": True}])
+def test_figures_of_the_wrong_type_make_a_line_malformed(figures: dict[str, Any]) -> None:
+    history, line = fold(r.Header(base=BASE)), orjson.loads(r.encode(baseline([1.0])[-1]))
+    history.feed(0, orjson.dumps({**line, "verdict": figures}))
+    assert [len(history.problems), len(history.rows)] == [1, 0]
+
+
+def test_a_time_that_no_date_can_say_makes_a_line_malformed() -> None:
+    history = fold(r.Header(base=BASE))
+    for stamp in (-1, 10**18, 1e300):
+        history.feed(0, orjson.dumps({"type": "note", "id": "n1", "text": "t", "timestamp": stamp}))
+    assert [len(history.problems), len(history.notes)] == [3, 0]
