@@ -173,7 +173,7 @@ class _Engine:
         """The loop with the attendant beside it; whichever way it ends, nothing of ours is left running."""
         work_task = asyncio.create_task(loop.run())
         watch_task = asyncio.create_task(attendant.watch(work_task))
-        # A failing attendant (a full disk under live.json) must end the loop, not leave it deaf.
+        # An attendant that fails must end the loop, not leave it deaf.
         watch_task.add_done_callback(lambda task: None if task.cancelled() else work_task.cancel())
         try:
             await work_task

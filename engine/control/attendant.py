@@ -78,6 +78,9 @@ class Attendant:
             await asyncio.sleep(LOOK_S)
 
     def obey(self) -> None:
+        self._recorder.attempt("The inbox", self._obey)
+
+    def _obey(self) -> None:
         session = self._recorder.session
         for sentence in inbox.obey(session, self._recorder.history, self._recorder.write, self._control):
             self._recorder.warn(sentence, code="refused")

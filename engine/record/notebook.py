@@ -34,6 +34,10 @@ class Notebook:
             self.write()
 
     def write(self) -> None:
+        self._written = time.monotonic()
+        self._recorder.attempt("The notebook", self._write)
+
+    def _write(self) -> None:
         """Take in what others wrote since the last time, then write the notebook anew around their prose."""
         recorder, session, history = self._recorder, self._recorder.session, self._recorder.history
         base, theirs = load(session.notebook_base), load(session.notebook)
@@ -49,7 +53,6 @@ class Notebook:
         if text != theirs:
             save(session.notebook, session.notebook_base, pure, text)
         self._due = False
-        self._written = time.monotonic()
 
 
 def _line_for(edit: Edit, history: History) -> records.Record | None:

@@ -68,5 +68,15 @@ class Recorder:
         if self._changed or now - self.live.updated >= HEARTBEAT_MS:
             self._changed = False
             self.live.updated = now
-            write_live(self.session, self.live)
+            self.attempt("live.json", lambda: write_live(self.session, self.live))
             self._on_live(self.live)
+
+    def attempt(self, what: str, step: Callable[[], None]) -> None:
+        """Do what is done again soon: a file that cannot be read or written for a while is no reason to end.
+
+        The journal is the only one without which the loop stops.
+        """
+        try:
+            step()
+        except OSError as error:
+            self.warn(f"{what} cannot be used now ({error.strerror}); it is tried again.", code="files")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import orjson
 
