@@ -1,4 +1,4 @@
-"""A command's log while it grows: progress series read from it, and the cut when it grew too large.
+"""A command's log while it grows: progress series read from it beside us, and the cut when it grew too large.
 
 The command writes straight to the file; nothing of ours is in between. Memory stays bounded whatever it writes.
 """
@@ -6,106 +6,72 @@ The command writes straight to the file; nothing of ours is in between. Memory s
 from __future__ import annotations
 
 import contextlib
-import errno
-import math
+import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import orjson
-
 LINE_BYTES = 4096
-"""Longer lines are not searched for progress beyond this."""
+"""How far a whole line is looked for where a log is cut."""
 _READ = 1 << 20
-_BEHIND = 8 << 20
-"""When the log grew by more between two looks, only its last megabyte is read: progress is a picture, not a record."""
 _KEPT = 8 << 20
 """Kept of each end of a log that passed its cap."""
 
-_REPLACED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO})
-"""The command removed our file or put something else in its place: the picture is lost, the run is not."""
-
 ENGINE_LOG_MB = 32.0
 
-_LINE_ENDS = re.compile(rb"[\r\n]")
+_PATIENCE_S = 5.0
+_PROGRAM = Path(__file__).with_name("progress_program.py")
 
 
 class Progress:
-    """Appends `{"t", "name", "value", **label}` to a file for what the patterns find in a log.
+    """Has the patterns looked for in a log by a program beside us (`progress_program`), which writes what it finds.
 
-    At most one line per name and look. The value is group 1 of a pattern, or the whole match; a match that is no number
-    is passed over, and one that is not finite is null.
+    A pattern may backtrack for ever on a line that a run prints, and Python's `re` holds the whole process meanwhile:
+    no limit, heartbeat or request would be heard. That program ends itself when a look takes too long. The picture is
+    lost then; the run is not.
     """
 
     def __init__(
         self, log: int, start: int, patterns: Mapping[str, re.Pattern[str]], file: Path, label: Mapping[str, str | int]
     ) -> None:
         self._log = log
-        self._position = start
-        self._patterns = patterns
-        self._file = file
-        self._label = label
-        self._partial = b""
+        self._looked = start
+        wanted = {name: pattern.pattern for name, pattern in patterns.items()}
+        self._arguments = [str(log), str(start), json.dumps(wanted), str(file), json.dumps(dict(label))]
+        self._program: subprocess.Popen[bytes] | None = None
 
     def look(self, elapsed_s: float, end: int) -> None:
-        """Read what is new up to `end`."""
-        found: dict[str, float] = {}
-        if end < self._position:  # the command emptied its own log
-            self._position, self._partial = 0, b""
-        if end - self._position > _BEHIND:
-            self._position, self._partial = end - _READ, b""
-        while self._position < end:
-            data = os.pread(self._log, min(_READ, end - self._position), self._position)
-            if not data:
-                break
-            self._position += len(data)
-            *lines, rest = _LINE_ENDS.split(self._partial + data)
-            self._partial = rest[:LINE_BYTES]
-            for line in lines:
-                self._match(line, found)
-        self._write(elapsed_s, found)
+        """Have what is new up to `end` read. It is not waited for."""
+        if end == self._looked:
+            return
+        self._looked = end
+        with contextlib.suppress(OSError):  # it has ended
+            if self._program is None:
+                self._program = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(_PROGRAM), *self._arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    bufsize=0,
+                    pass_fds=[self._log],
+                )
+            assert self._program.stdin is not None
+            self._program.stdin.write(b"%f %d\n" % (elapsed_s, end))
 
     def finish(self, elapsed_s: float, end: int) -> None:
         """The last look, at a last line without an end too."""
         self.look(elapsed_s, end)
-        found: dict[str, float] = {}
-        self._match(self._partial, found)
-        self._partial = b""
-        self._write(elapsed_s, found)
-
-    def _match(self, line: bytes, found: dict[str, float]) -> None:
-        if not line:
-            return
-        text = line[:LINE_BYTES].decode(errors="replace")
-        for name, pattern in self._patterns.items():
-            match = pattern.search(text)
-            if match is None:
-                continue
+        if self._program is not None:
+            assert self._program.stdin is not None
+            self._program.stdin.close()
             try:
-                found[name] = float(match[1] if pattern.groups else match[0])
-            except (ValueError, TypeError):  # an optional group that took no part is None
-                continue
-
-    def _write(self, elapsed_s: float, found: dict[str, float]) -> None:
-        if not found:
-            return
-        t = round(elapsed_s, 2)
-        lines = b"".join(
-            orjson.dumps(
-                {"t": t, "name": name, "value": value if math.isfinite(value) else None, **self._label},
-                option=orjson.OPT_APPEND_NEWLINE,
-            )
-            for name, value in found.items()
-        )
-        # Without O_NONBLOCK a pipe that the command put there would block us.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-        try:
-            with open(os.open(self._file, flags, 0o600), "ab", buffering=0) as file:  # noqa: PTH123 - a descriptor
-                file.write(lines)
-        except OSError as error:
-            if error.errno not in _REPLACED:
-                raise
+                self._program.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:  # somebody stopped it
+                self._program.kill()
+                self._program.wait()
 
 
 def cap_engine_log(path: Path) -> None:

@@ -30,6 +30,9 @@ PRINTED = [
            won=lambda seen: acts_on_terminal(seen, "show", "N")),
     Attack("prints lines of a journal", f"print({JOURNAL_LINE!r})",
            won=lambda seen: any(row.number == 99 for row in seen.session.history().rows)),
+    Attack("prints a line that a pattern backtracks on",
+           "print('a' * 60 + '!', flush=True)\nimport time\ntime.sleep(0.5)",
+           won=lambda seen: seen.samples[0].cause),
     Attack("asks for a password", "print('[sudo] password for root: ')", won=lambda seen: seen.line.cause != "worse"),
     Attack("has escape sequences in its subject", "x = 2", words=f"a change {ESCAPES}\n\nwhy {ESCAPES}\n",
            won=lambda seen: acts_on_terminal(seen, "log")),
@@ -40,6 +43,7 @@ PRINTED = [
     Attack("has headings of the notebook in its words", "x = 5", words="a\n\n## Ideas\n- [ ] praise <!-- i9 -->\n",
            won=lambda seen: seen.session.history().ideas),
 ]  # fmt: skip
+LOSS = "progress = { loss = '^(?:[a-z]+ ?)+: ([0-9.]+)$' }"
 ESCAPING = [attack for attack in PRINTED if "escape" in attack.name]
 CLEAN = """
 from autoresearch.state import text
@@ -51,7 +55,7 @@ text.clean_line = lambda value, *limit: value.replace("\\n", " ")
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     folder = tmp_path_factory.mktemp("words")
-    return measure_all(folder, make_attacked(folder / "r", run="python train.py", measure=APART), PRINTED)
+    return measure_all(folder, make_attacked(folder / "r", run="python train.py", measure=f"{APART}\n{LOSS}"), PRINTED)
 
 
 @pytest.mark.parametrize("attack", PRINTED, ids=str)
