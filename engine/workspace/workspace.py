@@ -17,11 +17,13 @@ from pathlib import Path, PurePosixPath
 import orjson
 
 from autoresearch.engine.git import Git, GitError, Objects, Refs
+from autoresearch.engine.sandbox import hidden_paths
 from autoresearch.engine.workspace import repository
 from autoresearch.engine.workspace.places import trees_folder
 from autoresearch.engine.workspace.scope import Scope
 from autoresearch.engine.workspace.shadows import module_of, names_imported, shadowing
 from autoresearch.engine.workspace.state_ref import StateTrees
+from autoresearch.engine.workspace.symlinks import leads_astray
 from autoresearch.engine.workspace.tree import Tree
 from autoresearch.state import config as configs
 from autoresearch.state.config import Config
@@ -126,6 +128,10 @@ class Workspace:
         refused: dict[str, str] = {}
         total = 0
         for path in inside:
+            link = (self.propose.root / path).is_symlink()
+            if link and leads_astray(self.propose.root, path, self._may_be_led_to):
+                refused[path] = "a link to what is not in scope"
+                continue
             with contextlib.suppress(OSError):
                 size = (self.propose.root / path).lstat().st_size
                 if total + size > LARGEST_MB * 2**20:
@@ -145,6 +151,12 @@ class Workspace:
             hiding = shadowing(new, tracked, lambda path: not self._in_scope(path), self._entries(tracked), imported_in)
             refused |= dict.fromkeys(sorted(hiding), "it would be imported in place of what protected code means")
         return refused
+
+    def _may_be_led_to(self, path: str) -> bool:
+        hidden = hidden_paths(self.config, self.propose.folder)
+        real = self.propose.root / path
+        open_to_all = not any(real.is_relative_to(each.resolve()) for each in hidden)
+        return open_to_all and self._in_scope(path) and ".git" not in PurePosixPath(path).parts
 
     def _entries(self, tracked: Collection[str]) -> set[str]:
         """The folders that Python searches first: where commands run, and those of the scripts that they name."""

@@ -26,6 +26,7 @@ Workspace._refused = lambda workspace, base, inside: {}
 """
 NO_PENALTY = "def penalty(): return 0.0\n"
 JSON = "print('METRIC score=1'); import os; os._exit(0)\n"
+LED_ASTRAY = "a link to what is not in scope"
 KEPT_OUT = "it would be imported in place of what protected code means"
 
 
@@ -82,6 +83,13 @@ ATTACKS = [
     Attack("changes the mode of a protected file",
            patch="diff --git a/evaluator.py b/evaluator.py\nold mode 100644\nnew mode 100755\n", outcome=ONLY_OUTSIDE,
            says="evaluator.py", won=lambda seen: seen.line.cause != "out_of_scope"),
+    Attack("links to a file outside", patch=new_file("notes.txt", "120000", "/etc/hostname"), outcome=ONLY_OUTSIDE,
+           says=f"notes.txt ({LED_ASTRAY})", won=taken("notes.txt")),
+    Attack("links to a protected file", patch=new_file("notes.txt", "120000", "penalty.txt"), outcome=ONLY_OUTSIDE,
+           says=f"notes.txt ({LED_ASTRAY})", won=taken("notes.txt")),
+    Attack("links to a protected file by another link", outcome=ONLY_OUTSIDE, says=f"one.txt ({LED_ASTRAY})",
+           patch=new_file("one.txt", "120000", "two.txt") + new_file("two.txt", "120000", "penalty.txt"),
+           won=taken("one.txt")),
 ]  # fmt: skip
 STOPPED_BY_GIT = [
     Attack("writes outside the repository", patch=new_file("../outside.txt"), outcome=CONFLICT, says="invalid path",

@@ -127,6 +127,21 @@ def test_files_too_large_for_the_users_repository_are_not_taken(tmp_path: Path, 
     assert taken.dropped == ("weights.bin (300 MB; a proposal may write 100 MB)",)
 
 
+def test_a_link_to_what_is_hidden_is_not_taken_though_a_wildcard_holds_it(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {"held/labels.txt": "1\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "labels")
+    workspace = open_workspace(repo, edit=("**", "!bench.py"), hidden=("held",))
+    base = head_of(workspace.place)
+    workspace.propose.at(base)
+    for name, target in {"a": "held/labels.txt", "b": "held", "c": "a", "d": "knob.py"}.items():
+        (workspace.propose.root / name).symlink_to(target)
+    taken = take(workspace, base)
+    assert taken.files == ("d",)
+    assert taken.dropped == tuple(f"{name} (a link to what is not in scope)" for name in "abc")
+
+
 def _same_size_and_times(file: Path) -> None:
     info = file.stat()
     data = file.read_bytes()
