@@ -1,4 +1,8 @@
-"""Git as the loop calls it: never by discovery, never through the user's hooks, signing or background maintenance.
+"""Git as we call it: never by discovery, never through the user's hooks, signing or background maintenance.
+
+A repository that came in an archive has a config of somebody else's, which can name programs. None of them is run: what
+has a fixed name is set here; the calls that would run a textconv or an external diff say that they do not want it; no
+transport is allowed, so that a missing object is not fetched; filters are left to the trees in which commands run.
 
 Every call names the git directory and the work tree: a tree that lost its `.git` file made `reset --hard` walk up and
 wipe a user's file in a trial. GitPython serves people's commands; a process per question is too slow for the loop, so
@@ -18,9 +22,11 @@ from pathlib import Path
 
 from autoresearch.engine.process import claim, release, starting_child
 
-_CONFIG = (
+SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
+    "core.alternateRefsCommand=:",
+    "log.showSignature=false",
     "core.untrackedCache=false",
     "core.abbrev=40",
     "core.quotePath=false",
@@ -45,7 +51,7 @@ _CONFIG = (
     "i18n.logOutputEncoding=UTF-8",
     "worktree.useRelativePaths=false",
 )
-_FLAGS = tuple(part for setting in _CONFIG for part in ("-c", setting))
+_FLAGS = tuple(part for setting in SETTINGS for part in ("-c", setting))
 _KEPT = frozenset(
     {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR"}
 )
@@ -75,6 +81,7 @@ def clean_environment(identity: Mapping[str, str] | None = None) -> dict[str, st
         if key not in _UNSET and (not key.startswith("GIT_") or key in _KEPT)
     }
     env.update(GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", GIT_NO_REPLACE_OBJECTS="1", GIT_ADVICE="0", LC_ALL="C")
+    env["GIT_ALLOW_PROTOCOL"] = ""  # none, whatever the repository's config allows: a partial clone would fetch
     env.update(identity or {})
     return env
 
@@ -151,7 +158,7 @@ class Git:
                 stdout=taken,
                 stderr=subprocess.PIPE,
                 cwd=self.work_tree if self.work_tree is not None and self.work_tree.is_dir() else self.git_dir,
-                env=self._env,
+                env={key: value for key, value in self._env.items() if value or key != "GIT_ALLOW_PROTOCOL"},
             ) as child:
                 assert child.stderr is not None
                 said: list[str] = []

@@ -6,7 +6,9 @@ What the loop asks of git goes through `engine.git`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from autoresearch.engine.git import SETTINGS, clean_environment
 from autoresearch.state.foreign import Commit
 from autoresearch.state.session import Place, Session
 
@@ -19,7 +21,7 @@ def diff_of(place: Place, session: Session, number: int, parent: str, sha: str) 
         return ""
     import git
 
-    repo = git.Repo(place.top)
+    repo = _open(place)
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/")
     for commit in (f"{session.refs}{number}", sha):
         try:
@@ -32,10 +34,9 @@ def diff_of(place: Place, session: Session, number: int, parent: str, sha: str) 
 
 def commits_named(place: Place, names: Iterable[str]) -> dict[str, Commit]:
     """Those of the commits, whole or shortened, that the repository has, by the name they were asked for by."""
-    import git
     from git.exc import BadName, BadObject
 
-    repo = git.Repo(place.top)
+    repo = _open(place)
     found = {}
     for name in names:
         try:
@@ -46,3 +47,13 @@ def commits_named(place: Place, names: Iterable[str]) -> dict[str, Commit]:
             commit.hexsha, commit.parents[0].hexsha if commit.parents else "", commit.committed_date * 1000
         )
     return found
+
+
+def _open(place: Place) -> Any:
+    """The user's repository, whose config starts no program."""
+    import git
+
+    repo = git.Repo(place.top)
+    repo.git.set_persistent_git_options(c=list(SETTINGS))
+    repo.git.update_environment(**clean_environment())
+    return repo

@@ -13,6 +13,7 @@ from autoresearch.engine.git import OUR_EMAIL, OUR_NAME, Git
 from autoresearch.engine.workspace.scope import Scope
 from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
 
+_ITS_OWN = (b"local", b"worktree")
 MINIMUM_GIT = (2, 38)
 """`merge-tree --write-tree`."""
 
@@ -39,12 +40,23 @@ def head_of(place: Place) -> str:
 def uncommitted(place: Place) -> tuple[list[str], list[str]]:
     """(changed tracked files, untracked files) of the user's worktree, relative to its top. Only reads."""
     git = Git(place.git_dir, place.top)
-    answer = git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal")
+    flags = ("--no-renames", "--untracked-files=normal", "--ignore-submodules=dirty")
+    answer = git("status", "--porcelain=v1", "-z", *flags, env=_unfiltered(git))
     changed: list[str] = []
     untracked: list[str] = []
     for entry in filter(None, answer.split("\0")):
         (untracked if entry.startswith("??") else changed).append(entry[3:])
     return changed, untracked
+
+
+def _unfiltered(git: Git) -> dict[str, str]:
+    """The environment in which no filter runs that the repository's own config names: nobody may have seen it yet."""
+    listed = git.attempt("config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\.")[1].split(b"\0")
+    keys = [os.fsdecode(key) for scope, key in zip(listed[::2], listed[1::2], strict=False) if scope in _ITS_OWN]
+    found = {"GIT_CONFIG_COUNT": str(len(keys))}
+    for number, key in enumerate(keys):
+        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": ""}
+    return found
 
 
 def tracked_hash(place: Place, commit: str, scope: Scope) -> str:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from autoresearch.engine.git import Git, GitError
 from autoresearch.engine.measure import examples
+from autoresearch.engine.workspace import head_of
 from autoresearch.state.config import RULES, Config, Unfit, from_dict, name_of, render_minimal
-from autoresearch.state.session import CONFIG_FILE, SessionError
+from autoresearch.state.session import CONFIG_FILE, SessionError, find_place
 
 Values = dict[str, Any]
 """Config values by dotted key."""
@@ -88,23 +89,26 @@ def text_of(config: Config) -> str:
     return render_minimal(config, comments).rstrip("\n") + "\n"
 
 
-def git_in(folder: Path, *args: str) -> str:
-    """Git as the person would call it here. Raises SessionError with its words."""
+def files_in(folder: Path, git: Git | None = None) -> list[str]:
+    """What git tracks below the folder or, being untracked and not ignored, would."""
+    if git is None:
+        place = find_place(folder)
+        git = Git(place.git_dir, place.top)
     try:
-        done = subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise SessionError("git is not installed; install git 2.38 or newer.") from None
-    if done.returncode:
-        raise SessionError(f"git failed: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
+        listed = git("-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    except GitError as error:
+        raise SessionError(f"git failed: {error.stderr}") from None
+    return [path for path in listed.split("\0") if path]
 
 
-def tracked_in(folder: Path, *place: str) -> set[str]:
-    """Names in the folder that git tracks or, being untracked and not ignored, would."""
-    listed = git_in(folder, *place, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return {path.split("/", 1)[0] for path in listed.split("\0") if path}
+def names_in(folder: Path, git: Git | None = None) -> set[str]:
+    """The same, the folder's own entries alone."""
+    return {path.split("/", 1)[0] for path in files_in(folder, git)}
 
 
 def has_commit(folder: Path) -> bool:
-    call = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD^{commit}"]
-    return subprocess.run(call, capture_output=True, check=False).returncode == 0
+    try:
+        head_of(find_place(folder))
+    except SessionError:
+        return False
+    return True

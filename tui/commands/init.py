@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from autoresearch.engine.git import Git
 from autoresearch.state import files
 from autoresearch.state.config import Config
 from autoresearch.state.session import CONFIG_FILE, NoRepository, SessionError, find_place, list_sessions, target_of
@@ -20,10 +21,10 @@ from autoresearch.tui.actions.target_draft import (
     QUESTIONS,
     Values,
     config_of,
-    git_in,
+    files_in,
     has_commit,
+    names_in,
     text_of,
-    tracked_in,
     value_of,
 )
 from autoresearch.tui.actions.target_layout import Found
@@ -82,7 +83,7 @@ def init(
     has_repository = _in_repository(folder)
     if not has_repository and not git_init and not (asking and _ask_for_repository(folder)):
         raise SessionError(f"{folder} is not in a git repository; say --git-init to make one there.")
-    tracked = tracked_in(folder) if has_repository else _to_be_tracked(folder)
+    tracked = names_in(folder) if has_repository else _to_be_tracked(folder)
     found = target_layout.detect(folder, tracked)
     console = Console()
     for sentence in found.sentences:
@@ -195,8 +196,9 @@ def _ask_for_repository(folder: Path) -> bool:
 def _to_be_tracked(folder: Path) -> set[str]:
     """The same for a folder that becomes a repository. Raises SessionError when that would commit an environment."""
     with tempfile.TemporaryDirectory() as empty:
-        git_in(folder, "init", "--quiet", "--bare", "--template=", empty)
-        names = tracked_in(folder, f"--git-dir={empty}", f"--work-tree={folder}")
+        git = Git(Path(empty), folder)
+        git("init", "--quiet", "--template=")
+        names = names_in(folder, git)
     for name in target_layout.ENVIRONMENTS:
         if name in names:
             raise SessionError(f"{name} would be committed: put a line `{name}` into .gitignore and call this again.")
@@ -218,9 +220,8 @@ def _make_repository(folder: Path) -> None:
 def _offer_first_commit(top: Path) -> None:
     from autoresearch.tui.actions.repository import commit_all
 
-    names = git_in(top, "ls-files", "-z", "--others", "--cached", "--exclude-standard").split("\0")
-    count = sum(1 for name in names if name)
-    if (top / ".git").is_dir() and click.confirm(f"Make the first commit, of {plural(count, 'file')}?", default=False):
+    count = plural(len(files_in(top)), "file")
+    if (top / ".git").is_dir() and click.confirm(f"Make the first commit, of {count}?", default=False):
         commit_all(top, FIRST_COMMIT)
         echo("Made the first commit.")
 

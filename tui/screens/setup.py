@@ -21,15 +21,7 @@ from autoresearch.state.files import write_atomic
 from autoresearch.state.session import Place, SessionError
 from autoresearch.state.text import safe_line
 from autoresearch.tui.actions import target_layout
-from autoresearch.tui.actions.target_draft import (
-    QUESTIONS,
-    Values,
-    config_of,
-    has_commit,
-    text_of,
-    tracked_in,
-    value_of,
-)
+from autoresearch.tui.actions.target_draft import QUESTIONS, Values, config_of, has_commit, names_in, text_of, value_of
 from autoresearch.tui.actions.target_layout import Found
 from autoresearch.tui.look.keys import Reasoned, line_of
 from autoresearch.tui.look.palette import Palette
@@ -124,7 +116,7 @@ class SetupScreen(Reasoned, LeftOnce[None]):
         review = self.query_one("#review", TextList)
         review.most_lines = 40
         try:
-            self.found = target_layout.detect(self.place.folder, tracked_in(self.place.folder))
+            self.found = target_layout.detect(self.place.folder, names_in(self.place.folder))
         except (SessionError, OSError) as error:
             self.notify(str(error), severity="error", timeout=15)
         suggested = {**_DEFAULTS, **self.found.guesses, **self.found.sure}

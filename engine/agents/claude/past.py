@@ -64,7 +64,8 @@ def _diff(session: Session, row: Row) -> str:
         return "It changed no file."
     try:
         # The session's folder lies in the repository's common git directory.
-        text = Git(session.folder.parent.parent)("diff", "--no-color", "--no-ext-diff", row.parent, row.sha, "--")
+        git = Git(session.folder.parent.parent)
+        text = git("diff", "--no-color", "--no-ext-diff", "--no-textconv", row.parent, row.sha, "--")
     except GitError as error:
         return f"Its change cannot be shown: {error}"
     return f"Its change:\n{quoted(text, DIFF_CHARS)}" if text else "It changed no file."
