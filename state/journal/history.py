@@ -50,14 +50,13 @@ class History(Model):
         if not isinstance(data, dict):
             self.problems.append((self.lines, "not a JSON object"))
             return
-        kind = records.name_of(records.kind_of(data))
+        kind = records.name_in(data)
         fold = FOLDS.get(kind)
         if fold is None:
             return
-        wrong = records.problem(data)
-        if not wrong and (odd := records.odd_commit(data)):
-            wrong = f"its {odd} is no commit's full name"
-        if not wrong and not 0 <= data.get("timestamp", 0) <= _LATEST_MS:
+        stamp = data.get("timestamp")
+        wrong = records.problem(data, kind)
+        if not wrong and stamp is not None and not 0 <= stamp <= _LATEST_MS:
             wrong = "its timestamp is no time"
         try:
             if not wrong:
@@ -66,8 +65,8 @@ class History(Model):
             wrong = str(error) or type(error).__name__
         if wrong:
             self.problems.append((self.lines, f"a bad {kind} line: {wrong}"))
-        elif "timestamp" in data:
-            self._tick(kind, int(data["timestamp"]), data.get("request"))
+        elif stamp is not None:
+            self._tick(kind, int(stamp), data.get("request"))
 
     def load(self, path: Path) -> History:
         collects = gc.isenabled()

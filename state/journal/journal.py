@@ -100,19 +100,20 @@ class Reader:
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """(offset, line without newline) of every complete line not yet given."""
         try:
-            file = self.path.open("rb", buffering=_BLOCK)
+            file = self.path.open("rb", buffering=0)
         except FileNotFoundError:
             return
         with file:
             status = os.fstat(file.fileno())
             self._file = self._file or (status.st_dev, status.st_ino)
             file.seek(self.offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                at = self.offset
-                self.offset += len(line)
-                yield at, line[:-1]
+            rest = b""
+            while block := file.read(_BLOCK):
+                *lines, rest = (rest + block).split(b"\n")
+                for line in lines:
+                    at = self.offset
+                    self.offset += len(line) + 1
+                    yield at, line
 
 
 def read_line(path: Path, offset: int) -> records.Record:
@@ -132,7 +133,7 @@ def read_objects(path: Path, start: int, end: int) -> Iterator[tuple[int, dict[s
             data = orjson.loads(line)
         except orjson.JSONDecodeError:
             continue
-        if isinstance(data, dict) and not records.problem(data):
+        if isinstance(data, dict) and not records.problem(data, records.name_in(data)):
             yield at, data
 
 
