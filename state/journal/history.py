@@ -55,7 +55,7 @@ class History(Model):
         if fold is None:
             return
         stamp = data.get("timestamp")
-        wrong = records.problem(data, kind)
+        wrong = records.problem(data, kind, commits=True)
         if not wrong and stamp is not None and not 0 <= stamp <= _LATEST_MS:
             wrong = "its timestamp is no time"
         try:

@@ -515,7 +515,7 @@ class _Shape:
         self._items = {key: _json_types(text) for key, text in inside.items() if text != "Any"}
         self._looks: dict[tuple[object, ...], _Look] = {}
 
-    def problem(self, data: Mapping[str, Any]) -> str:
+    def problem(self, data: Mapping[str, Any], commits: bool = False) -> str:
         """What is wrong with a value; "" for a good object.
 
         Of objects with the same keys and types, the first is looked at key by key, the others only inside: 10,000
@@ -530,14 +530,14 @@ class _Shape:
             look = self._look_of(data)
             if len(self._looks) < _REMEMBERED:
                 self._looks[signature] = look
-        items, figures, commits = look
+        items, figures, named = look
         for key, kinds in items:
             if (held := data[key]) and not kinds.issuperset(map(type, held.values() if type(held) is dict else held)):
                 return f"its {key} is of a wrong type"
         for key in figures:
             if _FIGURES.problem(data[key]):
                 return f"its {key} is of a wrong type"
-        for key in commits:
+        for key in named if commits else ():
             if not _is_commit(data[key]):
                 return f"its {key} is no commit's full name"
         return ""
@@ -670,14 +670,14 @@ def value_of(line: Mapping[str, Any]) -> float | None:
     return None if unmeasured or line.get("status") == "crash" else metric
 
 
-def problem(data: Mapping[str, Any], name: str) -> str:
+def problem(data: Mapping[str, Any], name: str, commits: bool = False) -> str:
     """What is wrong with the values of a line of this kind; "" for a good one, and for one of a kind not known.
 
-    A pulled or imported line, or a later version's, may hold anything anywhere, and git takes branches and options
-    where it takes commits.
+    A pulled or imported line, or a later version's, may hold anything anywhere. With `commits`, names of commits must be
+    whole: git takes branches and options where it takes commits.
     """
     shape = _SHAPES.get(name)
-    return shape.problem(data) if shape is not None else ""
+    return shape.problem(data, commits) if shape is not None else ""
 
 
 def odd_commit(data: Mapping[str, Any]) -> str:
