@@ -545,7 +545,7 @@ class _Shape:
     def _look_of(self, data: Mapping[str, Any]) -> _Look:
         items = [(key, kinds) for key, kinds in self._items.items() if data.get(key) is not None]
         figures = [str(key) for key in ("verdict", "noise") if key in self._types and data.get(key) is not None]
-        return items, figures, [key for key in COMMITS if data.get(key) is not None]
+        return items, figures, [key for key in COMMITS if key in self._types and data.get(key) is not None]
 
 
 _Look = tuple[list[tuple[str, frozenset[type[Any]]]], list[str], list[str]]
@@ -673,8 +673,8 @@ def value_of(line: Mapping[str, Any]) -> float | None:
 def problem(data: Mapping[str, Any], name: str, commits: bool = False) -> str:
     """What is wrong with the values of a line of this kind; "" for a good one, and for one of a kind not known.
 
-    A pulled or imported line, or a later version's, may hold anything anywhere. With `commits`, names of commits must be
-    whole: git takes branches and options where it takes commits.
+    A pulled or imported line, or a later version's, may hold anything anywhere. With `commits`, names of commits must
+    be whole: git takes branches and options where it takes commits.
     """
     shape = _SHAPES.get(name)
     return shape.problem(data, commits) if shape is not None else ""
