@@ -37,7 +37,7 @@ from autoresearch.engine.workspace import Linked, machine_name
 from autoresearch.state import config as configs
 from autoresearch.state import session
 from autoresearch.state.config import Config
-from autoresearch.state.journal import Journal, JournalLost, records
+from autoresearch.state.journal import History, Journal, JournalLost, records
 from autoresearch.state.session import Place, Session, SessionError, runs_elsewhere, watch_heartbeat
 
 LESSON_PATIENCE_S = 20.0
@@ -62,7 +62,7 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     options, config, opened = opened_for(place, options)
     _refuse_elsewhere(opened)
     with opened.lock(), contextlib.closing(_journal(opened)) as journal:
-        history = opened.history()
+        history = History().load(opened.journal)
         gc.freeze()  # 10,000 rows that never go: collections need not walk them at every experiment
         recorder = Recorder(opened, journal, history, observe, on_live, os.getpid())
         try:

@@ -23,3 +23,4 @@ from autoresearch.state.journal.model import (
     Waiting,
     list_of,
 )
+from autoresearch.state.journal.snapshot import folded

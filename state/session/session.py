@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from autoresearch.state.files import write_atomic
-from autoresearch.state.journal import History, Journal, records
+from autoresearch.state.journal import History, Journal, folded, records
 from autoresearch.state.session import ownership
 from autoresearch.state.session.live import Live
 from autoresearch.state.session.place import Locked, NoSession, Place, SessionError
@@ -70,7 +70,8 @@ class Session:
         return self.runs / f"{number:05d}"
 
     def history(self) -> History:
-        return History().load(self.journal)
+        """What its journal comes to. An engine folds the journal itself."""
+        return folded(self.journal)
 
     def read_live(self) -> Live | None:
         """What the engine last said it does; None when it never ran or the file cannot be read."""
