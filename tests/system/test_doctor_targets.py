@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -64,11 +65,14 @@ def marking(tmp_path: Path, name: str) -> tuple[Path, str]:
     return folder / name, TOML.replace("budget_s = 0", f'budget_s = 0\nwritable = ["{folder}"]')
 
 
-def is_alive(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+def working_below(folder: Path) -> list[str]:
+    """Processes whose working directory is in the folder: a run sees numbers of its own."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append(process.name)
+    return found
 
 
 def test_a_good_target_is_proven_and_left_as_it_was(tmp_path: Path, trees: Path) -> None:
@@ -506,26 +510,27 @@ def test_an_interrupted_dry_run_ends_its_processes_and_removes_its_trees(
     tmp_path: Path, trees: Path, number: signal.Signals
 ) -> None:
     mark, toml = marking(tmp_path, "started")
-    bench = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    bench = f"import os, time\nopen({str(mark)!r}, 'w').write('x')\ntime.sleep(600)\n"
     repo = make_target(tmp_path / "repo", toml=toml, bench=bench)
     child = subprocess.Popen(
         command("doctor"), cwd=repo, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         until(lambda: mark.exists() and mark.read_text(), "the run starts", 30)
+        assert working_below(trees)
         child.send_signal(number)
         _, said = child.communicate(timeout=30)
     finally:
         child.kill()
     assert child.returncode == 130, said
     assert b"Traceback" not in said
-    assert not is_alive(mark.read_text())
+    assert working_below(trees) == []
     nothing_left(repo, trees)
 
 
 def test_the_next_dry_run_clears_up_after_a_killed_one(tmp_path: Path, trees: Path) -> None:
     mark, toml = marking(tmp_path, "started")
-    first = f"open({str(mark)!r}, 'w').write(str(os.getpid())), time.sleep(600)"
+    first = f"open({str(mark)!r}, 'w').write('x'), time.sleep(600)"
     bench = f"import os, time\nif not os.path.exists({str(mark)!r}):\n    {first}\n"
     repo = make_target(tmp_path / "repo", toml=toml, bench=bench + EXACT)
     child = subprocess.Popen(
@@ -535,5 +540,5 @@ def test_the_next_dry_run_clears_up_after_a_killed_one(tmp_path: Path, trees: Pa
     child.kill()
     child.communicate(timeout=30)
     doctor(repo, "--runs", "3", code=0)
-    assert not is_alive(mark.read_text())
+    assert working_below(trees) == []
     nothing_left(repo, trees)

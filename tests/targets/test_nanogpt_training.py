@@ -131,7 +131,7 @@ def test_every_setting_in_reach_of_a_tuner_trains(tree: Path) -> None:
     source = (TARGET / "train.py").read_bytes()
     changes = []
     for knob in literals.find(source, "train.py"):
-        extremes = knob.choices or ((True, False) if knob.kind == "bool" else (knob.low, knob.high))
+        extremes = knob.choices or ((True, False) if isinstance(knob.value, bool) else (knob.low, knob.high))
         assert None not in extremes, f"{knob.label} has no range"
         line = next(line for line in source.decode().splitlines() if line.startswith(f"{knob.label} = "))
         for value in extremes:
