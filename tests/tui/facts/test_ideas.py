@@ -1,4 +1,4 @@
-"""Ideas, dead ends, families and messages as plain values."""
+"""Ideas, dead ends and families as plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from autoresearch.engine.control import inbox
 from autoresearch.state.journal import History, records
 from autoresearch.tui.cli import cli
 from autoresearch.tui.facts import ideas as facts
-from autoresearch.tui.facts.messages import clock, fate, messages
 from autoresearch.tui.facts.pending import pending
 
 
@@ -179,16 +178,6 @@ def test_moving_ends_at_the_ends_of_the_list(night: sessions.Writer) -> None:
     assert facts.moved(history, "i1", 1) == {"id": "i1", "after": "i2"}
     assert facts.moved(history, "i3", 1) is None
     assert facts.moved(history, "i4", 1) is None, "a vetoed idea has no place"
-
-
-def test_a_message_says_when_and_for_what_it_was_read(night: sessions.Writer) -> None:
-    night.session.ask("steer", text="and this")
-    history = history_of(night)
-    found = messages(history, pending(night.session.asked(), history))
-    assert [message.state for message in found] == ["waiting", "unread", "read"]
-    assert fate(found[2]) == f"Read {clock(found[2].read_ms)}, for experiment {found[2].experiment}."
-    assert history.by_number[found[2].experiment or 0].proposal == found[2].proposal
-    assert fate(found[1], agent="tuner").endswith("The tuner reads no messages: it waits for an agent that does.")
 
 
 # -- the commands

@@ -15,8 +15,6 @@ from autoresearch.state.journal import records
 from autoresearch.tui.actions.engines import Starter
 from autoresearch.tui.app.app import ViewerApp
 from autoresearch.tui.facts import documents, limits
-from autoresearch.tui.facts.engine import Engine
-from autoresearch.tui.facts.restart import returning
 from autoresearch.tui.screens.modals import Ask
 from autoresearch.tui.screens.restart import ReturningScreen
 from autoresearch.tui.terminal.session_text import limits_text
@@ -126,19 +124,6 @@ def test_the_next_engine_has_what_the_targets_file_says_now(tmp_path: Path) -> N
 
 
 # -- the page
-
-
-def test_a_limit_that_was_raised_is_not_asked_to_be_raised(tmp_path: Path) -> None:
-    writer = limited(paused(tmp_path, "experiment limit reached (5)"), experiments=5)
-    engine = Engine("paused", reason="experiment limit reached (5)", fix="raise it", limit="experiments")
-
-    def fix() -> str:
-        history = writer.session.history()
-        return returning(history, engine, documents.limits(writer.session, history, {})).fix
-
-    assert fix() == "Raise it."
-    limited(writer, experiments=9)
-    assert fix() == "The limits leave room now: `autoresearch resume` goes on."
 
 
 async def test_the_page_tells_the_calls_limit_and_enter_goes_on(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,10 @@ from viewing import at_home, line, several, text, until, watching
 from autoresearch.state.journal import records
 from autoresearch.state.session import NoSession, Session, open_session
 from autoresearch.tui.app.app import ViewerApp
-from autoresearch.tui.facts.overview import Overview, age, overview_of
+from autoresearch.tui.facts.overview import Overview, overview_of
 from autoresearch.tui.look.keys import commands_of
-from autoresearch.tui.look.palette import COLOUR
 from autoresearch.tui.screens.home import HomeScreen
 from autoresearch.tui.screens.modals import Choice
-from autoresearch.tui.widgets.spark import spark
 
 
 async def test_every_session_shows_its_state_best_counts_spend_and_age(tmp_path: Path) -> None:
@@ -243,28 +240,6 @@ async def test_the_first_frame_does_not_wait_for_fifty_journals(
         finally:
             for gate in gates.values():
                 gate.set()
-
-
-def test_a_curve_is_one_line_better_is_up_and_no_value_leaves_a_gap() -> None:
-    falling = tuple((float(10 - at), True) for at in range(8))
-    segments = spark(falling, True, 4, COLOUR)
-    drawn = "".join(segment.text for segment in segments)
-    assert drawn == "⡠⠤⠒⠊"
-    assert "".join(segment.text for segment in spark(falling, False, 4, COLOUR)) == "⠑⠒⠤⢄"
-    odd = ((None, False), (math.nan, False), (math.inf, True), (None, False))
-    assert "".join(segment.text for segment in spark(odd, True, 4, COLOUR)).strip() == ""
-    assert sum(len(segment.text) for segment in spark(falling * 500, True, 7, COLOUR)) == 7
-
-
-def test_an_age_has_one_unit() -> None:
-    minute = 60_000
-    assert [age(each, 0) for each in (0, 59_000, minute, 90 * minute, 26 * 60 * minute)] == [
-        "now",
-        "now",
-        "1m",
-        "1h",
-        "1d",
-    ]
 
 
 async def test_a_session_is_deleted_only_after_its_loss_was_said_and_a_yes(tmp_path: Path) -> None:

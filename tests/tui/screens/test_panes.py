@@ -10,8 +10,6 @@ import sessions
 from rich.cells import cell_len
 from viewing import text, until, watching
 
-from autoresearch.state.journal import History, records
-from autoresearch.tui.facts.words import confined, time_left
 from autoresearch.tui.screens.ideas import IdeasScreen
 from autoresearch.tui.screens.panes import PANES, mode_of, tabs, visible
 
@@ -105,42 +103,6 @@ async def test_the_state_line_is_never_behind_the_table(tmp_path: Path) -> None:
                 wanted = f"#{writer.number} of 100"
                 await until(pilot, lambda number=writer.number: f"{number:>4}  RUN >" in text(pilot))
                 await until(pilot, lambda wanted=wanted: wanted in text(pilot), seconds=0.6)
-
-
-@pytest.mark.parametrize(
-    ("bounds", "words"),
-    [
-        ({}, ""),
-        ({"hours": 8}, "≈7h00m left"),
-        ({"hours": 0.5}, ""),
-        ({"experiments": 100}, "≈1h30m left"),
-        ({"experiments": 20, "done": 10}, "≈10m left"),
-        ({"dollars": 10}, "≈4h00m left"),
-        ({"hours": 8, "experiments": 100, "dollars": 10}, "≈1h30m left"),
-        ({"hours": 1.001}, "≈1m left"),
-    ],
-)
-def test_the_first_limit_says_what_time_is_left(bounds: dict[str, float], words: str) -> None:
-    history = History()
-    history.running_ms, history.cost_usd = 3_600_000, 2.0
-    history.rows = [object()] * (60 if "done" in bounds else 40)  # type: ignore[assignment]
-    assert time_left(history, bounds, 0) == words
-
-
-@pytest.mark.parametrize(
-    ("level", "words"),
-    [
-        ("full: Landlock", ""),
-        ("partial: x", "confined in part"),
-        ("none: y", "not confined"),
-        ("off: z", "not confined"),
-    ],
-)
-def test_weaker_protection_is_said(level: str, words: str) -> None:
-    history = History()
-    assert confined(history) == ""
-    history.header = records.Header(protection=level)
-    assert confined(history) == words
 
 
 # -- of any size

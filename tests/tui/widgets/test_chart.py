@@ -14,9 +14,7 @@ from viewing import text, until, watching
 
 from autoresearch.state.journal import records
 from autoresearch.tui.live.growing_files import Progress, ProgressFile, thinned
-from autoresearch.tui.look.palette import COLOUR
 from autoresearch.tui.widgets.chart import Chart
-from autoresearch.tui.widgets.series import Series, series_lines
 from autoresearch.tui.widgets.table import Experiments
 
 
@@ -121,15 +119,6 @@ async def test_a_live_series_fills_the_chart(tmp_path: Path) -> None:
             with progress.open("ab") as file:
                 file.write(orjson.dumps({"t": 9.0, "name": "loss", "value": 77.5}) + b"\n")
             await until(pilot, lambda: "77.5" in text(pilot))
-
-
-def test_what_is_not_finite_in_a_series_is_marked() -> None:
-    series = Series("loss", [(1.0, 2.0), (2.0, math.nan), (3.0, math.inf), (4.0, 1.0)], [])
-    lines = ["".join(segment.text for segment in line) for line in series_lines(series, COLOUR, 60, 10)]
-    assert "!" in lines[-2]
-    assert "∞" in lines[-2]
-    assert lines[-1].strip().startswith("0s")
-    assert lines[-1].endswith("4.0s")
 
 
 def test_a_series_of_millions_stays_small_and_keeps_its_spikes(tmp_path: Path) -> None:

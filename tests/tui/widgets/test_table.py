@@ -4,96 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import sessions
-from drawings import row
-from hypothesis import given
-from hypothesis import strategies as st
 from textual.widgets import Input
 from viewing import text, until, watching
 
-from autoresearch.state.journal import History, Row, records
-from autoresearch.tui.facts.rows import Filter
+from autoresearch.state.journal import records
 from autoresearch.tui.screens.experiment import ExperimentScreen
 from autoresearch.tui.widgets.table import Experiments
-from autoresearch.tui.widgets.table_columns import Column, columns_of, fitted, ordered
-
-
-def made(number: int, status: str, cause: str = "worse", description: str = "", category: str = "") -> Row:
-    each = row(number, status, 1.0, cause)
-    each.description, each.category, each.agent, each.params = description, category, "claude", None
-    return each
-
-
-ROWS = [
-    made(1, "keep", "baseline", "baseline"),
-    made(2, "discard", "unproven", "Raise the learning rate", "lr"),
-    made(3, "crash", "out_of_memory", "Double the width", "model"),
-    made(12, "checks_failed", "guard", "Halve lr warm-up", "lr"),
-]
-
-
-@pytest.mark.parametrize(
-    ("typed", "numbers"),
-    [
-        ("", [1, 2, 3, 12]),
-        ("keep", [1]),
-        ("CRASH", [3]),
-        ("checks", [12]),
-        ("unproven", [2]),
-        ("lr", [2, 12]),
-        ("lr -checks", [2]),
-        ("out of memory", [3]),
-        ("#12", [12]),
-        ("#1", [1]),
-        ("claude width", [3]),
-        ("flagged", []),
-        ("-", [1, 2, 3, 12]),
-    ],
-)
-def test_words_choose_experiments(typed: str, numbers: list[int]) -> None:
-    wanted = Filter.of(typed)
-    assert [each.number for each in ROWS if wanted.takes(each)] == numbers
-
-
-@given(st.text(max_size=30))
-def test_any_text_is_a_filter(typed: str) -> None:
-    wanted = Filter.of(typed)
-    assert all(isinstance(wanted.takes(each), bool) for each in ROWS)
-
-
-def test_what_has_no_value_comes_last_either_way() -> None:
-    rows = [row(1, "discard", 3.0), row(2, "crash", None), row(3, "keep", 1.0)]
-    assert [each.number for each in ordered(rows, "metric", False)] == [3, 1, 2]
-    assert [each.number for each in ordered(rows, "metric", True)] == [1, 3, 2]
-
-
-@pytest.mark.parametrize("value", ["123,456,789,012.34", "0.0000000000012345678", "−0.000000000001234"])
-def test_a_long_number_is_not_cut_but_written_with_an_exponent(value: str) -> None:
-    cell = fitted(value, Column("metric", "m", 9))
-    assert len(cell) == 9
-    assert "…" not in cell or value.startswith("−")
-
-
-def test_columns_never_exceed_the_width() -> None:
-    history = History()
-    for width in range(30, 220):
-        columns = columns_of(history, width)
-        assert sum(column.size + 2 for column in columns) + 1 <= max(width + 2, 49)
-        assert columns[-1].key == "what"
-
-
-@pytest.mark.parametrize("name", ["m", "render_ms", "tokens_per_second", "a_name_that_is_longer_than_any_number_is"])
-def test_the_metrics_name_is_whole_where_there_is_room(name: str) -> None:
-    history = History()
-    history.header = records.Header(metric_name=name)
-    for width in range(30, 220):
-        columns = columns_of(history, width)
-        metric, what = columns[2], columns[-1]
-        assert sum(column.size + 2 for column in columns) + 1 <= max(width + 2, 49)
-        whole = len(name) < metric.size or metric.size == 24
-        assert whole or what.size <= 24, "the description had room to give"
-        assert metric.size == 9 or what.size >= 24, "and gives no more than that"
 
 
 async def test_a_filter_is_typed_seen_and_ended(tmp_path: Path) -> None:
