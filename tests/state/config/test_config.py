@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
+from config_files import MINIMAL, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,29 +31,6 @@ from autoresearch.state.config import (
 from autoresearch.state.config import config as config_module
 from autoresearch.state.config.config import MEASURING, keys
 
-MINIMAL = """\
-[metric]
-name = "val_bpb"
-[scope]
-edit = ["train.py"]
-[measure]
-run = "python train.py"
-"""
-
-
-def problems(text: str) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        loads(text, name="x")
-    assert str(caught.value) == "\n".join(f"config.toml: {problem}" for problem in caught.value.problems)
-    return caught.value.problems
-
-
-def problem(line: str, table: str = "") -> str:
-    """The only problem that one more line makes in a file that is good without it."""
-    text = MINIMAL.replace(f"[{table}]\n", f"[{table}]\n{line}\n") if f"[{table}]" in MINIMAL else ""
-    (found,) = problems(text or (f"{MINIMAL}[{table}]\n{line}\n" if table else f"{line}\n{MINIMAL}"))
-    return found
-
 
 def test_a_short_file_gets_the_defaults_and_the_folders_name(tmp_path: Path) -> None:
     path = tmp_path / "nano" / "autoresearch.toml"
@@ -64,131 +42,6 @@ def test_a_short_file_gets_the_defaults_and_the_folders_name(tmp_path: Path) -> 
 def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
     (tmp_path / "autoresearch.toml").write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
     assert load(tmp_path / "autoresearch.toml").metric.name == "val_bpb"
-
-
-def test_everything_wrong_is_said_at_once_with_key_finding_and_remedy() -> None:
-    found = problems(
-        """
-buget_s = 3
-[metric]
-nam = "x"
-min_effect = -1
-[scope]
-edit = ["/abs", "train.py"]
-[measure]
-run = 3
-network = "loopbak"
-[measure.progress]
-loss = "loss: [0-9"
-[verdict]
-odds = true
-baseline_runs = 2
-"""
-    )
-    expected = [
-        r"buget_s: unknown key, did you mean measure\.budget_s\?",
-        r"metric\.nam: unknown key, did you mean metric\.name\?",
-        r"metric\.name: missing, expected a name .*val_bpb.*",
-        r"metric\.min_effect: found -1, expected 0 or more",
-        r'scope\.edit: found "/abs", expected a path relative to .*',
-        r"measure\.run: found 3, expected text .*",
-        r'measure\.progress\.loss: found "loss: \[0-9", expected a regular expression \(unterminated .*\)',
-        r'measure\.network: found "loopbak", expected one of .*: did you mean "loopback"\?',
-        r"verdict\.odds: found true, expected a number",
-        r"verdict\.baseline_runs: found 2, expected 3 or more .*",
-    ]
-    assert len(found) == len(expected)
-    for text, pattern in zip(found, expected, strict=True):
-        assert re.fullmatch(pattern, text), text
-
-
-def test_an_empty_file_names_what_is_required() -> None:
-    assert [text.split(":")[0] for text in problems("")] == ["metric.name", "scope.edit", "measure.run"]
-    assert all("missing" in text for text in problems(""))
-
-
-@pytest.mark.parametrize(
-    ("table", "line", "key"),
-    [
-        ("metric", 'direction = "up"', "metric.direction"),
-        ("metric", "goal = nan", "metric.goal"),
-        ("metric", "min_effect = true", "metric.min_effect"),
-        ("scope", 'link = "data"', "scope.link"),
-        ("scope", 'link = ["../data"]', "scope.link"),
-        ("scope", 'link = [""]', "scope.link"),
-        *(
-            ("measure", f'{key} = "{path}"', f"measure.{key}")
-            for key in ("metrics_file", "feedback")
-            for path in ("/home/me/thesis.json", "~/thesis.json", "../thesis.json", "a/../../b", ".")
-        ),
-        ("measure", 'build = [""]', "measure.build"),
-        ("measure", 'build = "a\\u0000b"', "measure.build"),
-        ("measure", "budget_s = -1", "measure.budget_s"),
-        ("measure", "timeout_s = inf", "measure.timeout_s"),
-        ("measure", "output_mb = 0", "measure.output_mb"),
-        ("measure", 'env = ["A=b"]', "measure.env"),
-        ("measure", 'artifacts = ["out"]', "measure.artifacts"),
-        ("measure", 'evaluate = "e"\nartifacts = ["/out"]', "measure.artifacts"),
-        ("measure", 'evaluate_env = ["KEY"]', "measure.evaluate_env"),
-        ("measure", "progress = { loss = 'loss' }", "measure.progress.loss"),
-        ("measure", "progress = { loss = 3 }", "measure.progress.loss"),
-        ("measure", "progress = 3", "measure.progress"),
-        ("guard", 'run = "pytest"', "guard"),
-        ("[guard]", 'when = "before"', "guard[1].run"),
-        ("[guard]", 'run = "x"\ntimeout_s = 0', "guard[1].timeout_s"),
-        ("[guard]", 'run = "x"\nwen = "before"', "guard[1].wen"),
-        ("constraints", "val_bpb = 3", "constraints.val_bpb"),
-        ("constraints", 'vram = "1.2y"', "constraints.vram"),
-        ("constraints", 'vram = "-1x"', "constraints.vram"),
-        ("constraints", "vram = true", "constraints.vram"),
-        ("constraints", "a.b = 3", "constraints.a"),
-        ("verdict", "odds = 1", "verdict.odds"),
-        ("verdict", "baseline_runs = 4.0", "verdict.baseline_runs"),
-        ("verdict", "baseline_runs = 0\nmode = 'single'", "verdict.baseline_runs"),
-        ("verdict", "max_runs = 1", "verdict.max_runs"),
-        ("verdict", "bundle = 1", "verdict.bundle"),
-        ("agent", "ahead = 2", "agent.ahead"),
-        ("agent", 'command = " "', "agent.command"),
-        ("limits", "hours = -0.5", "limits.hours"),
-        ("limits", 'until = "24:00"', "limits.until"),
-        ("limits", "until = 07:30:00", "limits.until"),
-        ("limits", "dollars = 1" + "0" * 400, "limits.dollars"),
-        ("", "limits = 3", "limits"),
-    ],
-)
-def test_an_impossible_value_is_refused(table: str, line: str, key: str) -> None:
-    told = problem(line, table)
-    assert told.startswith(f"{key}: "), told
-
-
-@pytest.mark.parametrize(("link", "writable", "refused"), [
-    ("data", "data", True), ("data/", "./data", True), ("data", "data/cache", False), ("data/in", "data", False),
-])  # fmt: skip
-def test_what_a_run_may_write_is_no_input(link: str, writable: str, refused: bool) -> None:
-    text = MINIMAL.replace("[measure]", f'link = ["{link}"]\n[measure]\nwritable = ["{writable}"]')
-    if refused:
-        (told,) = problems(text)
-        assert told.startswith("measure.writable: ")
-        assert "scope.link" in told
-    else:
-        assert loads(text, name="x").measure.writable == (writable,)
-
-
-def test_one_baseline_run_is_enough_for_single() -> None:
-    assert loads(f'{MINIMAL}[verdict]\nmode = "single"\nbaseline_runs = 1', name="x").verdict.baseline_runs == 1
-
-
-def test_a_key_in_the_wrong_table_is_pointed_to_its_own() -> None:
-    assert "did you mean limits.dollars?" in problem("dollars = 3")
-
-
-def test_a_scope_of_exclusions_alone_is_refused() -> None:
-    assert "at least one glob" in problems(MINIMAL.replace('"train.py"]', '"!train.py"]'))[0]
-
-
-@pytest.mark.parametrize("glob", ["../x.py", "a/../../x", "/x", "~/x", "", "!/x", ".git/config"])
-def test_a_glob_that_leaves_the_project_is_refused(glob: str) -> None:
-    assert problems(MINIMAL.replace('"train.py"]', f'"ok.py", "{glob}"]'))[0].startswith(f'scope.edit: found "{glob}"')
 
 
 def test_a_syntax_error_names_its_line() -> None:

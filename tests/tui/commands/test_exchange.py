@@ -12,21 +12,11 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
+from other_programs import RESULTS
 
-from autoresearch.state import foreign
-from autoresearch.state.journal import History
 from autoresearch.state.session import Session, find_place, open_session
 from autoresearch.tui.cli import cli
 
-RESULTS = (
-    "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"
-    "a1b2c3d\t0.997900\t44.0\tkeep\tbaseline\n"
-    "b2c3d4e\t0.993200\t44.2\tkeep\tincrease LR to 0.04\n"
-    "c3d4e5f\t1.005000\t44.0\tdiscard\tswitch to GeLU activation\n"
-    "d4e5f6a\t0.000000\t0.0\tcrash\tdouble model width (OOM)\n"
-)
 PI = [
     {"type": "config", "name": "speed", "metricName": "total_ms", "metricUnit": "ms", "bestDirection": "lower"},
     {"run": 1, "commit": "aaaaaa1", "metric": 100.5, "metrics": {"compile_ms": 4}, "status": "keep",
@@ -339,58 +329,3 @@ def test_measured_gpu_memory_stands_in_for_memory_that_was_not_printed(target: P
     with session_of(target).journal.open("ab") as file:
         file.write(orjson.dumps(sample) + b"\n" + orjson.dumps(run) + b"\n")
     assert call(target, "export", "--tsv").out.splitlines()[-1] == "eeeeeee\t0.500000\t2.0\tkeep\ta b c"
-
-
-# -- the formats alone
-
-
-_WORDS = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=8)
-_LINES = st.lists(
-    st.fixed_dictionaries({
-        "commit": st.from_regex(r"[0-9a-f]{7}", fullmatch=True),
-        "metric": st.integers(-(10**9), 10**9).map(lambda n: n / 10**6),
-        "metrics": st.integers(0, 1500).map(lambda n: {"peak_vram_mb": n * 102.4} if n else {}),
-        "status": st.sampled_from(["keep", "discard", "crash", "checks_failed"]),
-        "description": st.lists(_WORDS, max_size=4).map(" ".join),
-    }),
-    min_size=1, max_size=8,
-)  # fmt: skip
-
-
-@given(_LINES, _WORDS.filter(lambda word: foreign.results_metric(f"commit\t{word}\tstatus\tdescription") == word))
-def test_what_results_tsv_can_hold_survives_the_round_trip(lines: list[dict[str, Any]], metric: str) -> None:
-    lines = [{**line, "run": number} for number, line in enumerate(lines, 1)]
-    text = foreign.render_results(metric, lines)
-    (segment,) = foreign.read(text).segments
-    assert segment.metric == metric
-    for before, after in zip(lines, segment.lines, strict=True):
-        for key in ("run", "commit", "status", "description"):
-            assert after[key] == before[key]
-        assert after["metric"] == (0 if before["status"] == "crash" else before["metric"])
-        assert after["metrics"] == pytest.approx(before["metrics"])
-    assert foreign.render_results(metric, segment.lines) == text
-
-
-@given(st.one_of(st.text(), st.text().map(lambda text: "{" + text), st.text().map(lambda text: RESULTS + text)))
-def test_no_file_breaks_the_reader_in_any_other_way_than_its_own(text: str) -> None:
-    try:
-        imported = foreign.read(text)
-    except ValueError:
-        return
-    history = History()
-    for number, line in enumerate(imported.lines):
-        history.feed(number, orjson.dumps(line))
-    assert [row.number for row in history.rows] == list(range(1, len(imported.lines) + 1))
-    assert not history.problems
-
-
-def test_windows_line_ends_and_a_byte_order_mark_are_nothing_special() -> None:
-    imported = foreign.read("\ufeff" + RESULTS.replace("\n", "\r\n"))
-    assert not imported.problems
-    assert foreign.render_results("val_bpb", imported.lines) == RESULTS
-
-
-def test_further_columns_are_metrics() -> None:
-    text = "commit\tgap\tworst_bpb\tworst_test\tstatus\tdescription\n25a8ccb\t1.1\t3.1\twindow\tkeep\tbaseline\n"
-    (line,) = foreign.read(text).lines
-    assert (line["metric"], line["metrics"]) == (1.1, {"worst_bpb": 3.1})
