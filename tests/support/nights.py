@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -303,6 +304,15 @@ prints the one of yours. It is made by `python tests/support/nights.py`, and a t
 
 def example_page(brief: str) -> str:
     return f"{_HEAD}{brief}````\n"
+
+
+def section(brief: str, title: str) -> str:
+    """The body of a section; "" when it is not in the brief."""
+    return brief.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def headings(brief: str) -> list[str]:
+    return [line for line in brief.split("\n") if re.match(r"\s{0,3}#{1,2}(\s|$)", line)]
 
 
 if __name__ == "__main__":

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from autoresearch.engine.agents import Exhausted, Proposal, Unavailable, Wanted, create
+from autoresearch.engine.agents import Exhausted, Proposal
 from autoresearch.engine.agents.replay import Replay
-from autoresearch.engine.agents.tuner.agent import Tuner
 from autoresearch.engine.brief import Brief
 from autoresearch.engine.git import Git, fixed_range
 from autoresearch.state.config import AgentSettings, Config, Measure, Metric, Scope
@@ -297,21 +296,3 @@ def test_a_range_is_fixed_where_the_person_stands(repo: Repo) -> None:
 async def test_a_range_that_does_not_exist_is_one_sentence(repo: Repo) -> None:
     with pytest.raises(Exhausted, match="is no range of this repository"):
         await repo.propose(Replay("nothing..main", repo.git, repo.prefix))
-
-
-def test_agents_are_made_by_short_name(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(create(Wanted(config(), repo.git)), Tuner)
-    assert isinstance(create(Wanted(config(kind="tuner"), repo.git)), Tuner)
-    assert isinstance(create(Wanted(config(), repo.git, replay="a..b")), Replay)
-    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY_FILE", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(Unavailable, match="needs a key: set ANTHROPIC_API_KEY"):
-        create(Wanted(config(kind="claude"), repo.git))
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-none")
-    assert create(Wanted(config(kind="claude"), repo.git)).name == "claude"
-    with pytest.raises(Unavailable, match="There is no agent 'oracle'; there are auto, tuner"):
-        create(Wanted(config(), repo.git), "oracle")
-    with pytest.raises(Unavailable, match="needs --replay"):
-        create(Wanted(config(), repo.git), "replay")
-    with pytest.raises(Unavailable, match="neither"):
-        create(Wanted(config(), repo.git, replay="no-such-folder"))

@@ -11,7 +11,6 @@ from api_server import Reply, says, text, think, use
 from researchers import TRAIN, Bench, bench, outcome
 
 from autoresearch.engine.agents import Added
-from autoresearch.engine.agents.claude.conversation import thinking_of
 from autoresearch.engine.brief import Mend
 from autoresearch.state.journal import records
 
@@ -98,27 +97,6 @@ async def test_an_unknown_model_has_no_price(tmp_path: Path) -> None:
 async def test_the_model_that_answered_decides_the_price(at: Bench) -> None:
     at.server.will(says(EDIT), says(SUBMIT, model="somebody-elses-model"))
     assert (await at.propose()).cost_usd is None
-
-
-@pytest.mark.parametrize(
-    ("model", "setting", "sent"),
-    [
-        ("claude-opus-5-5", "auto", {"thinking": {"type": "adaptive", "display": "summarized"}}),
-        ("claude-sonnet-4-6", "auto", {"thinking": {"type": "adaptive", "display": "summarized"}}),
-        ("claude-haiku-4-5-20251001", "auto", {}),
-        ("claude-3-7-sonnet-latest", "auto", {}),
-        ("claude-opus-4-20250514", "auto", {}),
-        ("llama-4-70b", "auto", {}),
-        ("claude-haiku-4-5", 8000, {"thinking": {"type": "enabled", "budget_tokens": 8000}}),
-        ("claude-opus-5", 0, {"thinking": {"type": "disabled"}}),
-        (
-            "claude-opus-5-5", "low",
-            {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "low"}},
-        ),
-    ],
-)  # fmt: skip
-def test_thinking_is_asked_for_as_the_model_wants_it(model: str, setting: int | str, sent: dict[str, object]) -> None:
-    assert thinking_of(model, setting) == sent
 
 
 async def test_thinking_and_tools_are_written_as_they_come(at: Bench) -> None:

@@ -21,7 +21,7 @@ from repos import git, make_target, snapshot
 from autoresearch.engine import process
 from autoresearch.engine.agents import PRESETS, Blocked, Learner, Proposal, Reporter, Unavailable, Wanted, create
 from autoresearch.engine.agents.command.agent import Command
-from autoresearch.engine.agents.command.presets import ANSWER_FOLDER, WORDS_FILE, call_of
+from autoresearch.engine.agents.command.presets import ANSWER_FOLDER, WORDS_FILE
 from autoresearch.engine.brief import Brief, Mend
 from autoresearch.engine.process import descendants, runner
 from autoresearch.engine.process import seen as processes
@@ -200,20 +200,6 @@ async def test_a_template_without_brief_reads_it_from_stdin(world: World) -> Non
     proposal = await world.propose(world.agent(f"cat > $OUT/stdin; {EDIT}"))
     assert proposal.problem == ""
     assert world.out("stdin").startswith("THE BRIEF")
-
-
-def test_a_persons_flags_and_model_reach_the_cli(tmp_path: Path) -> None:
-    settings = AgentSettings(command="codex -c model_reasoning_effort=high", model="gpt-9")
-    argv = call_of(settings, tmp_path / "b", tmp_path).argv
-    assert argv[:2] == ("codex", "exec")
-    assert argv[-5:] == ("--model", "gpt-9", "-c", "model_reasoning_effort=high", "-")
-    assert "--model" not in call_of(AgentSettings(command="codex"), tmp_path / "b", tmp_path).argv
-    plain = call_of(AgentSettings(command="claude-code"), tmp_path / "b", tmp_path).argv
-    shell = call_of(AgentSettings(command="claude-code", shell=True), tmp_path / "b", tmp_path).argv
-    assert all(word.startswith("Bash(autoresearch ") for word in ",".join(plain).split(",") if "Bash" in word)
-    assert "Bash" in ",".join(shell).split(",")
-    assert shell.count("--allowedTools") == 1
-    assert call_of(AgentSettings(command="codex exec --fast"), tmp_path / "b", tmp_path).argv[0] == "bash"
 
 
 async def test_the_environment_is_the_users_without_what_leads_to_our_files(world: World) -> None:

@@ -1,25 +1,14 @@
 from __future__ import annotations
 
 import ast
-import math
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from knobs import FLOATS, INTS, TEXTS, named, one
 
 from autoresearch.engine.agents.tuner import literals
-from autoresearch.engine.agents.tuner.literals import Knob, Unreadable, find, render, replace
-from autoresearch.engine.agents.tuner.space import space_of
-
-
-def named(source: str | bytes) -> dict[str, Knob]:
-    data = source.encode() if isinstance(source, str) else source
-    return {knob.label: knob for knob in find(data, "train.py")}
-
-
-def one(source: str) -> Knob:
-    (knob,) = named(source).values()
-    return knob
+from autoresearch.engine.agents.tuner.literals import Knob, Unreadable, find, replace
 
 
 @pytest.mark.parametrize(
@@ -166,19 +155,6 @@ def test_a_syntax_warning_in_the_source_is_not_ours_to_print(recwarn: pytest.War
     assert len(recwarn) == 0
 
 
-FLOATS = st.one_of(st.floats(-1e25, -1e-25), st.floats(1e-25, 1e25), st.sampled_from([0.0, 0.9, 0.999, 0.05, 1.0]))
-INTS = st.integers(-(10**9), 10**9)
-TEXTS = st.one_of(
-    FLOATS.map(repr),
-    FLOATS.map(lambda x: f"{x:.3e}"),
-    INTS.map(str),
-    INTS.map(lambda n: f"{n:_}"),
-    st.integers(0, 10**6).map(hex),
-    st.integers(0, 40).map(lambda n: f"2**{n}"),
-    st.integers(1, 500).map(lambda n: f"{n} * 1024"),
-    st.tuples(FLOATS, FLOATS, INTS).map(repr),
-    st.booleans().map(repr),
-)
 NEWLINES = st.sampled_from(["\n", "\r\n", "\r"])
 FILLERS = st.sampled_from(["", "# é ü", "s = 'ß'", "\tpass" * 0, "def f(x):\n    return x\n", "t = '''\né\n'''"])
 
@@ -221,52 +197,3 @@ def test_replacing_changes_the_span_alone_and_reads_back_as_the_value(source: by
         expected.pop(knob.name)
     assert again == expected
     ast.parse(changed)
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    text=TEXTS,
-    name=st.sampled_from(["LR", "MOMENTUM", "DROPOUT", "SIZE"]),
-    comment=st.sampled_from(["", "  # range: 1 .. 9", "  # range: 0 .. 1000", "  # range: 0.5 .. 0.99"]),
-    place=st.floats(0, 1),
-)
-def test_every_value_of_a_space_lies_in_it_is_short_and_can_be_written(
-    text: str, name: str, comment: str, place: float
-) -> None:
-    for knob in find(f"{name} = {text}{comment}\n".encode(), "f.py"):
-        for part in knob.parts or (knob,):
-            space = space_of(part)
-            if space is None:
-                continue
-            for value in [space.decode(place), *space.steps().values(), *space.grid()]:
-                assert type(value) is type(part.value)
-                assert literals.evaluate(render(part, value)) == value
-                assert 0 <= space.encode(value) <= 1
-                if part.low is not None and part.high is not None and not isinstance(value, (str, bool)):
-                    assert part.low <= value <= part.high
-                if isinstance(value, float) and value not in (part.value, space.low, space.high):
-                    assert math.isclose(value, float(f"{value:.3e}"), rel_tol=1e-15)
-            assert part.value not in space.steps().values()
-
-
-@pytest.mark.parametrize(
-    ("source", "steps"),
-    [
-        ("LR = 3e-4", {"higher": 1e-3, "lower": 1e-4}),
-        ("MOMENTUM = 0.9", {"higher": 0.97, "lower": 0.7}),
-        ("BATCH = 64", {"higher": 128, "lower": 32}),
-        ("DEPTH = 8", {"higher": 16, "lower": 4}),
-        ("WIDTH = 768", {"higher": 1536, "lower": 384}),
-        ("DECAY = 0.0", {"higher": 0.17}),
-        ("BIAS = -3.5", {"higher": -1.0, "lower": -10.0}),
-        ("CACHE = 0  # range: 0 .. 4096", {"higher": 15}),
-        ("LR = 1e-2  # range: 1e-4 .. 1e-2", {"lower": 0.003}),
-        ("FUSED = True", {"False": False}),
-        ("OPT = 'a'  # one of: a, b, c", {"b": "b", "c": "c"}),
-        ("N = 8  # one of: 4, 8, 16", {"higher": 16, "lower": 4}),
-    ],
-)
-def test_first_steps_are_bold_and_round(source: str, steps: dict[str, object]) -> None:
-    space = space_of(one(source))
-    assert space is not None
-    assert space.steps() == steps
