@@ -27,6 +27,7 @@ def history(tmp_path: Path) -> History:
         ("idea", {"id": "i2", "after": "i3"}, "i2 moves behind i3"),
         ("idea", {"id": "i4", "text": ""}, "i4 comes back"),
         ("idea", {"id": "i4", "text": "another"}, "i4 becomes: another"),
+        ("idea", {"id": "i2", "text": ""}, "i2 becomes: "),
         ("idea", {"id": "i2", "text": "another"}, "i2 becomes: another"),
         ("veto", {"id": "i1"}, "i1 goes off the list"),
         ("dead_end", {"text": "x"}, "dead end: x"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import sessions
 
+from autoresearch.state.journal import records
 from autoresearch.state.session import Heartbeat, Request
 from autoresearch.tui.facts.engine import Engine
 from autoresearch.tui.facts.watched import Watched
@@ -82,4 +83,9 @@ def test_a_series_stands_beside_the_bests_but_never_beside_itself(tmp_path: Path
     )
     baseline = sessions.beginning(tmp_path / "b")
     assert watched(baseline).series() == (baseline.session.run(1) / "progress.jsonl", None)
-    assert watched(sessions.paused(tmp_path / "c", experiments=2)).series()[0] is None
+    again = sessions.paused(tmp_path / "c", experiments=2)
+    assert watched(again).series()[0] is None
+    again.add(records.Intent(experiment=3, proposal=None, parent=again.incumbent, sha=again.incumbent))
+    again.flush()
+    assert watched(again).history.incumbent is not None
+    assert watched(again).series() == (again.session.run(3) / "progress.jsonl", None)

@@ -114,3 +114,24 @@ def test_the_best_stands_against_the_baseline_only_after_a_keep(tmp_path: Path) 
         assert (best.unit, best.confirmed) == ("bits/byte", True)
         assert best.change == ("" if run == 1 else "25% better ±5")
         assert bool(best.baseline) == (run == 2)
+
+
+@pytest.mark.parametrize(
+    ("cost", "ran_s", "bounds", "said"),
+    [
+        (0.0, 59, {}, []),
+        (0.0, 60, {}, ["ran 1m00s"]),
+        (0.0, 0, {"dollars": 10}, []),
+        (2.5, 0, {"dollars": 10}, ["$2.50 of $10"]),
+        (2.5, 3600, {"hours": 8}, ["$2.50", "1h00m of 8h"]),
+        (0.0, 0, {"until": "07:30"}, ["until 07:30"]),
+        (0.0, 0, {"until": 5 * 60_000}, ["5m00s left"]),
+        (0.0, 0, {"until": -1}, []),
+    ],
+)
+def test_money_and_time_are_told_where_there_is_something_to_say(
+    cost: float, ran_s: int, bounds: dict[str, Any], said: list[str]
+) -> None:
+    history = History()
+    history.cost_usd, history.running_ms = cost, ran_s * 1000
+    assert words.spend(history, bounds, 0) == said

@@ -37,10 +37,14 @@ def test_the_open_experiment_comes_first_then_what_is_next_and_the_best(tmp_path
 
 
 def test_the_baseline_is_compared_with_nothing(tmp_path: Path) -> None:
-    found = shown(sessions.beginning(tmp_path), Engine("running"))
+    found = shown(sessions.beginning(tmp_path / "a"), Engine("running"))
     assert titles(found) == ["Running #1"]
     assert found[1] == (">", "baseline")
-    assert not any(text.startswith("best ") for _, text in found)
+    again = sessions.paused(tmp_path / "b", experiments=5)
+    again.add(records.Intent(experiment=6, proposal=None, parent=again.incumbent, sha=again.incumbent))
+    again.flush()
+    assert again.session.history().incumbent_values()
+    assert not any(text.startswith("best ") for _, text in shown(again, Engine("running")))
 
 
 def test_the_last_notices_of_three_kinds_newest_first(tmp_path: Path) -> None:
