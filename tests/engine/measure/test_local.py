@@ -371,16 +371,6 @@ async def test_a_missing_constraint_metric_is_a_crash(slot: Any, job: Any) -> No
     assert "peak_vram_mb" in sample.detail
 
 
-def test_limits_follow_the_baseline(slot: Any) -> None:
-    inf = float("inf")
-    assert slot(budget_s=0)._commands.limits_s(None) == (3600, inf)
-    assert slot(budget_s=0)._commands.limits_s(1.0) == (30, inf)
-    assert slot(budget_s=0)._commands.limits_s(100.0) == (300, inf)
-    assert slot(budget_s=300)._commands.limits_s(310.0) == (930, 370)
-    assert slot(budget_s=300)._commands.limits_s(None) == (3600, inf)
-    assert slot(budget_s=300, timeout_s=50)._commands.limits_s(310.0) == (50, 370)
-
-
 # -- guards, setup, cancelling
 
 

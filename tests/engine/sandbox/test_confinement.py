@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,6 @@ from autoresearch.engine import process
 from autoresearch.engine.agents import login_files
 from autoresearch.engine.process import descendants
 from autoresearch.engine.sandbox import Confinement, Ground, Kernel, Role, Scratch, Spawner, View, kernel
-from autoresearch.engine.sandbox import protection as level
 from autoresearch.engine.sandbox.spawner import _MOST_TASKS
 from autoresearch.state.config import config as configs
 from autoresearch.state.session import Place, SessionError
@@ -651,68 +650,6 @@ def test_tasks_are_limited(box: Box) -> None:
     code, output = box.run("ulimit -u && ulimit -Hu")
     assert code == 0
     assert all(int(limit) <= _MOST_TASKS for limit in output.split())
-
-
-# -- levels
-
-NAMED = {"modes", "processes", "hiding", "git file", "shared memory", "sockets", "terminals"}
-"""What Landlock alone cannot hold."""
-
-
-@pytest.mark.parametrize(
-    ("offered", "network", "name", "missing"),
-    [
-        (Kernel(7, False, True, True, True, True), "loopback", "full", set()),
-        (Kernel(7, True, True, True, True, True), "off", "full", set()),
-        (Kernel(7, True, True, True, True), "off", "partial", {"processes"}),
-        (Kernel(7, True, True, True), "off", "partial", {"modes", "processes"}),
-        (Kernel(7), "loopback", "partial", {*NAMED, "datagrams", "loopback"}),
-        (Kernel(7), "on", "partial", NAMED),
-        (Kernel(10), "off", "partial", NAMED),
-        (Kernel(3), "off", "partial", {*NAMED, "datagrams", "network", "signals"}),
-        (Kernel(1, True, True, True), "off", "partial", {"modes", "emptying", "signals", "processes"}),
-        (Kernel(1, True, True, True, True), "off", "partial", {"signals", "processes"}),
-        (Kernel(0, True, True, True), "off", "partial", {"modes", "writing", "emptying", "signals", "processes"}),
-        (Kernel(0, True, False, True), "off", "partial", {*NAMED, "writing", "reading", "emptying", "signals"}),
-    ],
-)  # fmt: skip
-def test_levels(offered: Kernel, network: level.Network, name: str, missing: set[str]) -> None:
-    found = level.level("auto", network, offered)
-    assert (found.name, {row.name for row in found.missing}) == (name, missing)
-    assert all(row.without in found.sentence for row in found.missing)
-
-
-def test_nothing_and_off_say_so() -> None:
-    assert level.level("auto", "loopback", Kernel()).name == "none"
-    assert str(level.level("off")) == "off: runs are not confined: measure.confine is off"
-
-
-def test_required_refuses_where_files_or_network_cannot_be_held() -> None:
-    config = configs.with_change(configs.loads(TOML), "measure.confine", "required", "test")
-    level.refuse_weak(config, Kernel(7))
-    with pytest.raises(SessionError, match="TCP") as refused:
-        level.refuse_weak(config, Kernel(3))
-    assert refused.value.code == 2
-    level.refuse_weak(replace(config, measure=replace(config.measure, network="on")), Kernel(3))
-    with pytest.raises(SessionError, match="can write whatever"):
-        level.refuse_weak(config, Kernel(0, True, True, True))
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "socket.gaierror: [Errno -3] Temporary failure in name resolution",
-        "curl: (6) Could not resolve host: example.org",
-        "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='example.org', port=443): Max retries exceeded",
-        "OSError: [Errno 101] Network is unreachable",
-        "dial tcp: lookup example.org: no such host",
-        "huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach",
-    ],
-)
-def test_a_missing_network_is_named(line: str) -> None:
-    assert 'measure.network = "on"' in level.network_hint(f"Traceback\n{line}", "loopback")
-    assert level.network_hint(line, "on") == ""
-    assert level.network_hint("ValueError: 3", "loopback") == ""
 
 
 # -- an ordinary user

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +7,6 @@ from pathlib import Path
 import pytest
 
 from autoresearch.engine.sandbox import Scratch, environment
-
-
-@pytest.fixture
-def places(tmp_path: Path) -> dict[str, Path]:
-    made = {name: tmp_path / name for name in ("tree", "user", "home")}
-    for folder in made.values():
-        folder.mkdir()
-    return made
 
 
 def base(places: dict[str, Path], source: dict[str, str] | None = None, **options: object) -> dict[str, str]:
@@ -109,41 +100,6 @@ def test_a_tools_private_interpreter_only_helps_out(places: dict[str, Path], mon
     monkeypatch.setattr(sys, "prefix", "/home/me/.local/share/pipx/venvs/autoresearch-tui")
     assert which_python(base(places, {"PATH": f"{theirs}/bin:/bin"})) == str(theirs)
     assert base(places, {"PATH": "/nowhere"})["PATH"].split(":")[-1] == str(Path(sys.executable).parent)
-
-
-def test_home_and_tmp_are_empty_again_but_caches_can_be_read(places: dict[str, Path], tmp_path: Path) -> None:
-    scratch = Scratch(tmp_path / "t")
-    (places["home"] / ".cache/autoresearch").mkdir(parents=True)
-    (places["home"] / ".cache/autoresearch/data").write_text("prepared")
-    scratch.make_empty(places["home"])
-    (scratch.home / ".cache/sneaky").write_text("for the next one")
-    (scratch.home / "deep/er").mkdir(parents=True)
-    (scratch.tmp / "left").symlink_to(places["home"])
-    scratch.make_empty(places["home"])
-    assert (scratch.home / ".cache/autoresearch/data").read_text() == "prepared"
-    assert sorted(path.name for path in scratch.home.rglob("*")) == [".cache", "autoresearch"]
-    assert list(scratch.tmp.iterdir()) == []
-    assert (places["home"] / ".cache/autoresearch/data").exists()
-
-
-def test_a_replaced_cache_folder_is_made_again(places: dict[str, Path], tmp_path: Path) -> None:
-    scratch = Scratch(tmp_path / "t")
-    scratch.make_empty(places["home"])
-    (scratch.home / ".cache").rmdir()
-    (scratch.home / ".cache").symlink_to(places["user"])
-    (places["user"] / "precious").touch()
-    scratch.make_empty(places["home"])
-    assert not (scratch.home / ".cache").is_symlink()
-    assert (places["user"] / "precious").exists()
-
-
-def test_sockets_fit_below_tmp_however_deep_the_trees_are(tmp_path: Path) -> None:
-    deep = Scratch(tmp_path / ("x" * 100))
-    assert len(str(deep.tmp)) <= 64
-    assert deep.tmp != Scratch(tmp_path / ("y" * 100)).tmp
-    deep.make_empty(tmp_path)
-    assert deep.tmp.stat().st_uid == os.getuid()
-    deep.tmp.rmdir()
 
 
 def test_each_run_knows_its_number_budget_and_seed() -> None:
