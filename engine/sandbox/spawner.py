@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,6 @@ class Spawner:
     def __init__(self, view: View, offered: Kernel | None = None) -> None:
         self.view = view
         self._offered = offered or this_kernel()
-        processors()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -90,7 +89,7 @@ class Spawner:
             os.waitpid(answer["pid"], 0)
             raise OSError(*answer["error"])
         marker = env.get(process.MARKER, "")
-        if answer["init"]:
+        if self._offered.processes:
             return process.Led(answer["pid"], marker, ours)
         ours.close()
         return process.Child(answer["pid"], marker)
@@ -231,16 +230,10 @@ def _files_beside(hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 def view_to_json(view: View) -> str:
     """For another process of ours; `view_from_json` reads it."""
-    return json.dumps({name: _plain(getattr(view, name)) for name in View.__slots__})
+    return json.dumps(asdict(view), default=str)
 
 
 def view_from_json(text: str) -> View:
     found: dict[str, Any] = json.loads(text)
-    for name, value in found.items():
-        if isinstance(value, list):
-            found[name] = tuple(map(Path, value))
+    found |= {name: tuple(map(Path, value)) for name, value in found.items() if isinstance(value, list)}
     return View(**found)
-
-
-def _plain(value: str | float | tuple[Path, ...]) -> str | float | list[str]:
-    return [str(path) for path in value] if isinstance(value, tuple) else value

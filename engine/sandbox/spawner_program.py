@@ -31,8 +31,6 @@ import sys
 import time
 from typing import Any
 
-LINUX = sys.platform == "linux"
-
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 1 << 27, 1 << 28, 1 << 29, 1 << 30
 _CLONE_PARENT = 0x8000
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
@@ -241,13 +239,6 @@ def _landlock() -> Any:
     return landlockpy
 
 
-def _write_rights(lock: Any) -> Any:
-    """Everything that changes something in a file system, for the kernel to reduce to what it knows."""
-    fs = lock.AccessFS
-    makes = fs.MAKE_CHAR | fs.MAKE_DIR | fs.MAKE_REG | fs.MAKE_SOCK | fs.MAKE_FIFO | fs.MAKE_BLOCK | fs.MAKE_SYM
-    return makes | fs.WRITE_FILE | fs.REMOVE_DIR | fs.REMOVE_FILE | fs.REFER | fs.TRUNCATE
-
-
 class Reads:
     """What may be read when nothing can be covered: every entry beside the way to a hidden path."""
 
@@ -263,7 +254,7 @@ class Reads:
         """Landlock only ever allows, so all that lies beside is."""
         ahead = [path for path in hidden if path.startswith(folder.rstrip("/") + "/")]
         if not ahead:
-            self._allow(folder, right)
+            _allow(self.ruleset, folder, right, right)
             return
         for entry in os.scandir(folder):
             if entry.path in ahead or entry.is_symlink():
@@ -271,13 +262,7 @@ class Reads:
             if entry.is_dir(follow_symlinks=False):
                 self._allow_beside(entry.path, ahead, right)
             elif right != _landlock().AccessFS.READ_DIR:
-                self._allow(entry.path, right)
-
-    def _allow(self, path: str, right: Any) -> None:
-        try:
-            self.ruleset.allow_path(path, right)
-        except OSError:
-            return  # gone, or nothing that can be opened: it stays forbidden
+                _allow(self.ruleset, entry.path, right, right)
 
 
 class Rules:
@@ -290,7 +275,9 @@ class Rules:
         lock = _landlock()
         fs, net = lock.AccessFS, lock.AccessNet
         closed = net.BIND_TCP | net.CONNECT_TCP | net.BIND_UDP | net.CONNECT_SEND_UDP
-        self._writes = _write_rights(lock)
+        # Everything that changes something in a file system, for the kernel to reduce to what it knows.
+        makes = fs.MAKE_CHAR | fs.MAKE_DIR | fs.MAKE_REG | fs.MAKE_SOCK | fs.MAKE_FIFO | fs.MAKE_BLOCK | fs.MAKE_SYM
+        self._writes = makes | fs.WRITE_FILE | fs.REMOVE_DIR | fs.REMOVE_FILE | fs.REFER | fs.TRUNCATE
         self._of_files = fs.WRITE_FILE | fs.TRUNCATE
         self._handled_fs = fs.NONE if order["held"] else self._writes
         self._handled_net = closed if order["close_network"] else net.NONE
@@ -324,7 +311,7 @@ def _allow(ruleset: Any, path: str, of_folders: Any, of_files: Any) -> None:
     try:
         ruleset.allow_path(path, of_folders if os.path.isdir(path) else of_files)  # noqa: PTH112
     except OSError:
-        return  # not there, or a pipe: nothing to allow
+        return  # gone, or a pipe: it stays forbidden
 
 
 # -- becoming a command
@@ -388,34 +375,32 @@ def _start(request: dict[str, Any], fds: list[int], rules: Rules | None, order: 
     os.close(told)
     for ruleset in rulesets[:1]:
         ruleset.close()
-    return {"pid": pid, "init": bool(order["init"]), "error": json.loads(line) if line else None}
+    return {"pid": pid, "error": json.loads(line) if line else None}
 
 
 # -- the init of one command
 
 
 def _lead(request: dict[str, Any], fds: list[int], rulesets: list[Any], order: dict[str, Any], tell: int) -> None:
-    """Start the command below this process, see it to its end, and end with everything that it left."""
+    """Start the command below this process, see it to its end, and end with everything that it left.
+
+    Raises OSError in the command's own process too, when it could not become the command.
+    """
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     main = os.fork()
     if main == 0:
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _become(request, fds[1:], rulesets, order)
-        except OSError as error:
-            os.write(tell, json.dumps([error.errno, error.strerror, error.filename]).encode())
-        finally:
-            os._exit(127)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _become(request, fds[1:], rulesets, order)
     os.close(tell)
     for fd in fds[1:]:
         os.close(fd)
     _call("capset", struct.pack("<Ii", 0x20080522, 0), bytes(24))
     with socket.socket(fileno=fds[0]) as control:
-        seen = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in ("/dev/shm",)]
-        socket.send_fds(control, [b"{}"], seen)
+        shared = os.open("/dev/shm", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        socket.send_fds(control, [b"{}"], [shared])
         _see_to_end(control, main, woken, float(request["grace_s"]))
 
 
@@ -434,15 +419,18 @@ def _see_to_end(control: socket.socket, main: int, woken: int, grace_s: float) -
             _signal_all(signal.SIGTERM)
         if woken in ready:
             os.read(woken, 4096)
-        while (ended := _reaped()) is not None:
-            pid, status, usage = ended
-            if pid == main:
-                left = sum(name.isdigit() for name in os.listdir("/proc")) - 1  # noqa: PTH208 - hot
-                report = {"status": status, "peak_kb": usage.ru_maxrss, "left": left}
-                control.send(json.dumps(report).encode())
-                until = time.monotonic() + grace_s
-                _signal_all(signal.SIGTERM)
-        if until < float("inf") and (_is_alone() or time.monotonic() >= until):
+        try:
+            while (ended := os.wait4(-1, os.WNOHANG))[0]:
+                pid, status, usage = ended
+                if pid == main:
+                    left = sum(name.isdigit() for name in os.listdir("/proc")) - 1  # noqa: PTH208 - hot
+                    report = {"status": status, "peak_kb": usage.ru_maxrss, "left": left}
+                    control.send(json.dumps(report).encode())
+                    until = time.monotonic() + grace_s
+                    _signal_all(signal.SIGTERM)
+        except ChildProcessError:
+            return  # nothing is left, the main process neither
+        if time.monotonic() >= until:
             return
 
 
@@ -452,22 +440,6 @@ def _signal_all(number: signal.Signals) -> None:
             os.kill(-1, each)
         except ProcessLookupError:
             return
-
-
-def _reaped() -> tuple[int, int, resource.struct_rusage] | None:
-    try:
-        pid, status, usage = os.wait4(-1, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return (pid, status, usage) if pid else None
-
-
-def _is_alone() -> bool:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return True
-    return False
 
 
 # -- serving
@@ -512,14 +484,9 @@ def _receive(handle: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
         os.set_inheritable(fd, False)
     if len(data) < _REQUEST.size:
         return None  # the engine has ended
-    rest = bytearray()
     (size,) = _REQUEST.unpack(data)
-    while len(rest) < size:
-        part = handle.recv(size - len(rest))
-        if not part:
-            return None
-        rest += part
-    return json.loads(rest), fds
+    rest = handle.recv(size, socket.MSG_WAITALL)
+    return (json.loads(rest), fds) if len(rest) == size else None
 
 
 def _send(handle: socket.socket, answer: dict[str, Any]) -> None:
