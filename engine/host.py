@@ -209,7 +209,7 @@ class _Engine:
             self._recorder.warn(f"{made.level.sentence[0].upper()}{made.level.sentence[1:]}.", code="confinement")
         if self._recorder.history.baseline is None and (closed := made.closes_accelerator()):
             made.close()
-            raise SessionError(closed, code=FAILED)
+            raise SessionError(f'{closed}; run unconfined with measure.confine = "off".', code=FAILED)
         return made
 
     def _agent(self) -> agents.Agent:

@@ -3,7 +3,7 @@
 Knows no agent: where their logins lie is handed in.
 """
 
-from autoresearch.engine.sandbox.accelerator import closed_inside, open_accelerator
+from autoresearch.engine.sandbox.accelerator import open_accelerator
 from autoresearch.engine.sandbox.confinement import EVALUATORS, Confinement, Ground, Role, Rooted, agent_view
 from autoresearch.engine.sandbox.environment import SECRET, argv_of, clean_environment, run_variables
 from autoresearch.engine.sandbox.kernel import Kernel, landlock_abi, shield_process, this_kernel

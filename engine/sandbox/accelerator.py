@@ -77,11 +77,12 @@ def open_accelerator(cwd: Path, spawn: process.Spawn = process.spawn) -> Opened 
 
 
 def closed_inside(cwd: Path, spawn: process.Spawn) -> str:
-    """A clause when the accelerator opens outside and not where `spawn` starts commands; else ""."""
+    """What to say when the accelerator opens outside and not where `spawn` starts commands; else ""."""
     outside = open_accelerator(cwd)
     if outside is None or outside.error or not outside.devices:
         return ""
     inside = open_accelerator(cwd, spawn)
     if inside is not None and (inside.error, inside.devices) == (0, outside.devices):
         return ""
-    return f"{outside} outside, and in a run's view {inside or 'its library cannot even be loaded'}"
+    view = f"{outside} outside, and in a run's view {inside or 'its library cannot even be loaded'}"
+    return f"The accelerator cannot be measured on as runs are confined here: {view}"

@@ -21,32 +21,29 @@ class Protection:
     name: str
     without: str
     """What is so where it is missing, for people."""
+    landlock: int = 0
+    """The version of Landlock that gives it; 0: none does."""
+    namespace: str = ""
+    """What of `Kernel` gives it."""
     essential: bool = False
     """`confine = "required"` refuses to start without it."""
 
 
-_TABLE: tuple[tuple[Protection, int, str], ...] = (
-    # the protection; the Landlock version that gives it (0: none does); the namespace that does
-    (Protection("writing", "runs can write whatever your account can", essential=True), 1, "held"),
-    (Protection("reading", "runs can read keys, hidden paths and sessions", essential=True), 1, "mounts"),
-    (Protection("emptying", "runs can empty files that they cannot write"), 3, "held"),
-    (Protection("signals", "runs can signal your other processes"), 6, ""),
-    (
-        Protection("processes", "runs can write what your account may below /proc, of other processes too"),
-        0,
-        "processes",
-    ),
-    (Protection("modes", "runs can change the modes and times of your files"), 0, "held"),
-    (Protection("hiding", "runs can read hidden paths that lie in their own tree"), 0, "mounts"),
-    (Protection("git file", "runs can replace their tree's .git file, which is then put back"), 0, "mounts"),
-    (Protection("shared memory", "/dev/shm is shared with everything else"), 0, "mounts"),
-    (Protection("terminals", "runs can write to your other terminals"), 0, "mounts"),
-    (Protection("sockets", "runs can reach other programs' sockets (docker, tmux, the session bus)"), 0, "mounts"),
+_TABLE = (
+    Protection("writing", "runs can write whatever your account can", 1, "held", essential=True),
+    Protection("reading", "runs can read keys, hidden paths and sessions", 1, "mounts", essential=True),
+    Protection("emptying", "runs can empty files that they cannot write", 3, "held"),
+    Protection("signals", "runs can signal your other processes", 6),
+    Protection("processes", "runs can write what your account may below /proc, of other processes too", 0, "processes"),
+    Protection("modes", "runs can change the modes and times of your files", 0, "held"),
+    Protection("hiding", "runs can read hidden paths that lie in their own tree", 0, "mounts"),
+    Protection("git file", "runs can replace their tree's .git file, which is then put back", 0, "mounts"),
+    Protection("shared memory", "/dev/shm is shared with everything else", 0, "mounts"),
+    Protection("terminals", "runs can write to your other terminals", 0, "mounts"),
+    Protection("sockets", "runs can reach other programs' sockets (docker, tmux, the session bus)", 0, "mounts"),
 )
-_NETWORK_TABLE: tuple[tuple[Protection, int, str], ...] = (
-    (Protection("network", "runs can open TCP connections", essential=True), 4, "network"),
-    (Protection("datagrams", "runs can send UDP"), 10, "network"),
-)
+_CONNECTIONS = Protection("network", "runs can open TCP connections", 4, "network", essential=True)
+_DATAGRAMS = Protection("datagrams", "runs can send UDP", 10, "network")
 _LOOPBACK = Protection("loopback", "the loopback network is closed, too: programs cannot talk over localhost")
 
 
@@ -87,13 +84,13 @@ def level(settings: str = "auto", network: Network = "loopback", offered: Kernel
     if settings == "off":
         return Level("off", "nothing")
     offered = offered or this_kernel()
-    rows = _TABLE + (_NETWORK_TABLE if network != "on" else ())
+    rows = _TABLE if network == "on" else (*_TABLE, _CONNECTIONS, _DATAGRAMS)
     missing = [
         row
-        for row, version, namespace in rows
-        if not (version and offered.landlock >= version) and not (namespace and getattr(offered, namespace))
+        for row in rows
+        if not 0 < row.landlock <= offered.landlock and not (row.namespace and getattr(offered, row.namespace))
     ]
-    if network == "loopback" and not offered.network and offered.landlock >= _NETWORK_TABLE[0][1]:
+    if network == "loopback" and not offered.network and offered.landlock >= _CONNECTIONS.landlock:
         missing.append(_LOOPBACK)
     if not (offered.landlock or offered.mounts or offered.network):
         why = "this kernel offers no Landlock and this account no namespaces" if LINUX else "only Linux can"
