@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from autoresearch.engine.process import descendants
 from autoresearch.engine.process.descendants import Found
-from autoresearch.engine.process.seen import LINUX, Seen, name_of, table, variable
+from autoresearch.engine.process.seen import Seen, table, variable
 
 SESSION = "AUTORESEARCH_SESSION"
 """In the environment of each command: whose it is on this machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """A process of an earlier engine that was ended, and how it was recognised."""
-
-    pid: int
-    name: str
-    why: str
-    ended: bool
-
-
 def end_leftovers(
     session_id: str, folders: Iterable[Path], pid_files: Iterable[Path], grace_s: float = 5.0
-) -> list[Leftover]:
+) -> dict[int, str]:
     """End what an earlier engine of this session left running; the engine that recovers calls it first.
+
+    Returns how each was recognised, by its pid.
 
     Found by a pid file whose start time still holds, by AUTORESEARCH_SESSION in the environment, or by a working
     directory inside `folders` (the session's trees); with all descendants. A process with a controlling terminal is
@@ -39,7 +30,7 @@ def end_leftovers(
     """
     recorded = {pair for path in pid_files if (pair := _recorded(path))}
     inside = [os.path.realpath(folder) for folder in folders]
-    why: dict[tuple[int, int], tuple[str, str]] = {}
+    why: dict[tuple[int, int], str] = {}
 
     def find() -> Found:
         processes = table()
@@ -49,7 +40,7 @@ def end_leftovers(
             if pid in spared or seen.state == "Z":
                 continue
             if (pid, seen.start) in why:
-                roots[pid] = why[pid, seen.start][1]
+                roots[pid] = why[pid, seen.start]
             elif (pid, seen.start) in recorded:
                 roots[pid] = "pid file"
             elif session_id and variable(pid, SESSION) == session_id:
@@ -60,13 +51,13 @@ def end_leftovers(
         for pid in descendants.with_descendants(roots, processes):
             seen = processes[pid]
             if pid not in spared and seen.state != "Z":
-                why.setdefault((pid, seen.start), (name_of(pid), roots.get(pid, "descendant")))
+                why.setdefault((pid, seen.start), roots.get(pid, "descendant"))
                 alive[pid] = seen
         ours = [pid for (pid, start) in why if pid in processes and processes[pid].parent == os.getpid()]
         return Found(alive, sum(descendants.reap(pid) for pid in ours if processes[pid].state == "Z"))
 
-    _, survivors = descendants.end(find, grace_s)
-    return [Leftover(pid, name, reason, pid not in survivors) for (pid, _), (name, reason) in why.items()]
+    descendants.end(find, grace_s)
+    return {pid: reason for (pid, _), reason in why.items()}
 
 
 def _ancestors(pid: int, processes: dict[int, Seen]) -> set[int]:
@@ -91,16 +82,10 @@ def _recorded(path: Path) -> tuple[int, int] | None:
 
 
 def _is_inside(pid: int, folders: list[str]) -> bool:
-    if LINUX:
-        try:
-            cwd = os.readlink(f"/proc/{pid}/cwd").removesuffix(" (deleted)")  # noqa: PTH115 - hot
-        except OSError:
-            return False
-    else:
-        import psutil
+    import psutil
 
-        try:
-            cwd = psutil.Process(pid).cwd()
-        except (psutil.Error, OSError):
-            return False
+    try:
+        cwd = psutil.Process(pid).cwd()
+    except (psutil.Error, OSError):
+        return False
     return any(cwd == folder or cwd.startswith(folder + os.sep) for folder in folders)

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 LINUX = sys.platform == "linux"
 _TICK_HZ = os.sysconf("SC_CLK_TCK")
@@ -92,15 +91,6 @@ def variable(pid: int, name: str) -> str | None:
         if entry.startswith(key):
             return os.fsdecode(entry[len(key) :])
     return None
-
-
-def name_of(pid: int) -> str:
-    if not LINUX:
-        return str(pid)
-    try:
-        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
-    except OSError:
-        return str(pid)
 
 
 def _look_elsewhere(pid: int) -> Seen | None:

@@ -35,10 +35,7 @@ def test_leftovers_are_found_by_pid_file_with_their_descendants(orphan: Any, tmp
     file = tmp_path / "pid"
     file.write_bytes(orjson.dumps({"pid": child.pid, "start": seen.start_time(child.pid)}))
     ended = end_leftovers("", [], [file, tmp_path / "missing"], grace_s=1)
-    assert {(one.pid, one.why, one.ended) for one in ended} == {
-        (child.pid, "pid file", True),
-        (below, "descendant", True),
-    }
+    assert ended == {child.pid: "pid file", below: "descendant"}
     assert not runs(child.pid)
     assert not runs(below)
 
@@ -47,8 +44,8 @@ def test_leftovers_are_found_by_environment(orphan: Any, tmp_path: Path) -> None
     env = {"PATH": os.environ["PATH"]}
     mine = orphan(env={**env, "AUTORESEARCH_SESSION": f"{tmp_path}/a"})
     other = orphan(env={**env, "AUTORESEARCH_SESSION": f"{tmp_path}/ab"})
-    until(lambda: seen.name_of(mine.pid) == seen.name_of(other.pid) == "sleep")
-    assert [one.pid for one in end_leftovers(f"{tmp_path}/a", [], [], grace_s=1)] == [mine.pid]
+    until(lambda: all(Path(f"/proc/{one.pid}/comm").read_text() == "sleep\n" for one in (mine, other)))
+    assert end_leftovers(f"{tmp_path}/a", [], [], grace_s=1) == {mine.pid: "environment"}
     assert not runs(mine.pid)
     assert other.poll() is None
 
@@ -59,7 +56,7 @@ def test_leftovers_are_found_by_working_directory(orphan: Any, tmp_path: Path) -
     inside = orphan(cwd=tmp_path / "tree/deep")
     beside = orphan(cwd=tmp_path / "tree-2")
     ended = end_leftovers("", [tmp_path / "tree"], [], grace_s=1)
-    assert [(one.pid, one.why) for one in ended] == [(inside.pid, "working directory")]
+    assert ended == {inside.pid: "working directory"}
     assert not runs(inside.pid)
     assert beside.poll() is None
 
@@ -73,7 +70,7 @@ def test_a_shell_with_a_terminal_in_a_tree_is_left_alone(tmp_path: Path) -> None
         os.execvp("bash", ["bash", "-c", "echo ready; exec sleep 300"])
     try:
         assert b"ready" in os.read(terminal, 100)
-        assert end_leftovers("", [tmp_path], [], grace_s=1) == []
+        assert end_leftovers("", [tmp_path], [], grace_s=1) == {}
         assert runs(pid)
     finally:
         os.kill(pid, signal.SIGKILL)
@@ -90,7 +87,7 @@ def test_a_pid_that_was_given_to_another_process_is_left_alone(orphan: Any, tmp_
     file.write_bytes(orjson.dumps({"pid": child.pid, "start": start - 1}))
     torn = tmp_path / "torn"
     torn.write_bytes(b'{"pid": ')
-    assert end_leftovers("", [], [file, torn], grace_s=1) == []
+    assert end_leftovers("", [], [file, torn], grace_s=1) == {}
     assert child.poll() is None
 
 
@@ -102,7 +99,7 @@ def test_the_engine_itself_and_what_started_it_are_spared(tmp_path: Path) -> Non
     parent = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {code!r}]).returncode)"
     env = {**os.environ, "AUTORESEARCH_SESSION": "mine"}
     done = subprocess.run(python(parent), env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{}\n", "")
 
 
 def test_what_a_killed_engine_left_is_found(tmp_path: Path) -> None:
@@ -120,7 +117,7 @@ def test_what_a_killed_engine_left_is_found(tmp_path: Path) -> None:
     release(engine.pid)
     assert runs(main)
     ended = end_leftovers("", [], [tmp_path / "pid"], grace_s=1)
-    assert {main, below} <= {one.pid for one in ended}
+    assert {main, below} <= ended.keys()
     assert not runs(main)
     assert not runs(below)
 
