@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import select
 import signal
 import socket
 import subprocess
-import time
 from typing import Any
 
 from autoresearch.engine.process import descendants
@@ -24,6 +24,7 @@ class Child:
         self._marker = marker
         self._popen = popen
         """Kept, because one that nobody holds would reap the process."""
+        self._family = functools.partial(descendants.family, pid, marker)
         self._handle = os.pidfd_open(pid) if LINUX else -1
 
     def fileno(self) -> int:
@@ -76,9 +77,6 @@ class Child:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
-
-    def _family(self) -> descendants.Found:
-        return descendants.family(self.pid, self._marker)
 
 
 class Led(Child):
@@ -135,8 +133,7 @@ class Led(Child):
         os.close(self._shared)
 
     def _is_over(self, within_s: float) -> bool:
-        deadline = time.monotonic() + within_s
-        return bool(select.select([self._handle], [], [], max(deadline - time.monotonic(), 0))[0])
+        return bool(select.select([self._handle], [], [], within_s)[0])
 
     def _last_words(self) -> dict[str, Any]:
         """What init said when the main process ended; {} when init was killed before."""

@@ -68,9 +68,9 @@ class Exit:
     cause: Cause | None
     detail: str
     """One clause for people when there is a cause."""
-    duration_s: float
+    duration_s: float = 0.0
     """Until the main process had ended; ending what it left behind is not counted."""
-    peak_rss_mb: float | None
+    peak_rss_mb: float | None = None
     """The most the tree held at a look (shared pages count once per process), with its own /dev/shm, or its largest
     process if that is more. None when it was over before a look and no larger than this process."""
     output_from: int

@@ -133,7 +133,7 @@ def nothing_inherited() -> bool:
 
     The kernel's list can skip an entry while a sibling exits, so it is read twice.
     """
-    return _subreaper and not (_foreign_children() or _foreign_children())
+    return _subreaper and not (_has_foreign_child() or _has_foreign_child())
 
 
 def end(find: Callable[[], Found], grace_s: float, group: int = 0, marker: str = "") -> tuple[set[int], set[int]]:
@@ -171,24 +171,18 @@ def end(find: Callable[[], Found], grace_s: float, group: int = 0, marker: str =
     return set(asked), set()
 
 
-def send(seen: Seen, number: signal.Signals) -> bool:
-    """Signal exactly this process; False when it is gone or is not ours to signal."""
-    try:
-        if not LINUX:
-            if start_time(seen.pid) != seen.start:
-                return False
-            os.kill(seen.pid, number)
-            return True
-        handle = os.pidfd_open(seen.pid)
-        try:
-            if start_time(seen.pid) != seen.start:
-                return False
+def send(seen: Seen, number: signal.Signals) -> None:
+    """Signal exactly this process, if it is there and ours to signal."""
+    with contextlib.suppress(ProcessLookupError, PermissionError), contextlib.ExitStack() as stack:
+        if LINUX:
+            handle = os.pidfd_open(seen.pid)
+            stack.callback(os.close, handle)
+        if start_time(seen.pid) != seen.start:
+            return
+        if LINUX:
             signal.pidfd_send_signal(handle, number)
-        finally:
-            os.close(handle)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+        else:
+            os.kill(seen.pid, number)
 
 
 def _inherited(seen: Seen, marker: str) -> bool:
@@ -218,16 +212,10 @@ def with_descendants(roots: Collection[int], processes: dict[int, Seen]) -> list
     return list(found)
 
 
-def _foreign_children() -> list[int]:
-    """Our children, zombies too, that neither we nor a runner of ours started."""
-    ours = os.getsid(0)
-    found = []
-    for pid in _children():
-        if pid not in _running and pid not in own_children:
-            seen = look(pid)
-            if seen and seen.session != ours:
-                found.append(pid)
-    return found
+def _has_foreign_child() -> bool:
+    """Whether a child of ours, a zombie too, was started neither by us nor by a runner of ours."""
+    others = (look(pid) for pid in _children() if pid not in _running and pid not in own_children)
+    return any(seen and seen.session != os.getsid(0) for seen in others)
 
 
 def _children() -> list[int]:
@@ -293,7 +281,7 @@ def _wait_gone(processes: Iterable[Seen], timeout_s: float) -> None:
         return
     poller = select.poll()
     handles: set[int] = set()
-    try:
+    with contextlib.ExitStack() as stack:
         for seen in itertools.islice(processes, _WAITED_FOR):
             try:
                 handle = os.pidfd_open(seen.pid)
@@ -303,13 +291,10 @@ def _wait_gone(processes: Iterable[Seen], timeout_s: float) -> None:
                 if error.errno not in (errno.EMFILE, errno.ENFILE):
                     raise
                 break  # those that we have are enough to wait for: whoever calls looks again
+            stack.callback(os.close, handle)
             handles.add(handle)
             poller.register(handle, select.POLLIN)
         while handles and (left := deadline - time.monotonic()) > 0:
             for handle, _ in poller.poll(max(1, int(left * 1000))):
                 poller.unregister(handle)
-                os.close(handle)
                 handles.discard(handle)
-    finally:
-        for handle in handles:
-            os.close(handle)

@@ -41,7 +41,6 @@ class Memory:
     def close(self) -> None:
         if self._shared is not None:
             os.close(self._shared)
-            self._shared = None
 
     def _files_mb(self, family: Iterable[Seen]) -> float:
         """What memory files hold, mapped or not."""

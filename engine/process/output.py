@@ -65,10 +65,8 @@ class Progress:
         """The last look, at a last line without an end too."""
         self.look(elapsed_s, end)
         if self._program is not None:
-            assert self._program.stdin is not None
-            self._program.stdin.close()
             try:
-                self._program.wait(_PATIENCE_S)
+                self._program.communicate(timeout=_PATIENCE_S)
             except subprocess.TimeoutExpired:  # somebody stopped it
                 self._program.kill()
                 self._program.wait()

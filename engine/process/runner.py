@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import resource
 import select
 import signal
 import time
@@ -22,7 +23,6 @@ import orjson
 from autoresearch.engine.process import descendants, seen
 from autoresearch.engine.process.child import Child
 from autoresearch.engine.process.command import Cause, Command, Exit, Halt, Spawn, spawn
-from autoresearch.engine.process.descendants import become_subreaper
 from autoresearch.engine.process.memory import Memory
 from autoresearch.engine.process.output import Progress, cut_log
 from autoresearch.engine.process.seen import LINUX, Seen
@@ -57,13 +57,14 @@ async def run_async(command: Command, spawn: Spawn = spawn) -> Exit:
 
 def run(command: Command, halt: Halt | None = None, spawn: Spawn = spawn) -> Exit:
     """Run the command to its end, or to the first limit it passes."""
-    become_subreaper()
+    descendants.become_subreaper()
     marker = f"{os.getpid()}-{next(_numbers)}"
     output = os.open(command.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         start = os.fstat(output).st_size
         if halt is not None and halt.is_set():
-            return _not_started(None, "interrupted", "stopped before it began", start)
+            detail = "stopped before it began"
+            return Exit(code=None, cause="interrupted", detail=detail, output_from=start, output_to=start)
         oom_kills = _oom_kills()
         with descendants.starting_child():
             try:
@@ -74,7 +75,8 @@ def run(command: Command, halt: Halt | None = None, spawn: Spawn = spawn) -> Exi
                 code = 127 if isinstance(error, FileNotFoundError) else 126
                 detail = f"{command.argv[0]} cannot be started: {error.strerror}"
                 os.write(output, f"{detail}\n".encode())
-                return _not_started(code, "nonzero_exit", detail, start, os.fstat(output).st_size)
+                end = os.fstat(output).st_size
+                return Exit(code=code, cause="nonzero_exit", detail=detail, output_from=start, output_to=end)
             descendants.register(process.pid, marker)
     finally:
         os.close(output)
@@ -286,18 +288,6 @@ class _Run:
             self._stop("nonzero_exit", _said(code))
 
 
-def _not_started(code: int | None, cause: Cause, detail: str, start: int, end: int | None = None) -> Exit:
-    return Exit(
-        code=code,
-        cause=cause,
-        detail=detail,
-        duration_s=0.0,
-        peak_rss_mb=None,
-        output_from=start,
-        output_to=start if end is None else end,
-    )
-
-
 def _is_at(path: Path, opened: os.stat_result) -> bool:
     try:
         return os.path.samestat(path.lstat(), opened)
@@ -340,6 +330,4 @@ def _oom_kills() -> int:
 
 
 def _own_peak_mb() -> float:
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if LINUX else 2**20)
