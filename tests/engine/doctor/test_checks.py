@@ -35,15 +35,10 @@ def test_files_in_scope_begin_with_what_the_commands_name(tmp_path: Path, prefix
     repo = make_repo(tmp_path / "r", {f"{prefix}{name}": text for name, text in FILES.items()} | {"outside.py": ""})
     (repo / prefix / "untracked.py").touch()
     place = find_place(repo / prefix)
-    wide = config('["**/*.py", "*.txt"]')
+    wide = config('["**/*.py", "*.txt"]', measure_run="python ./src/deep/b.py")
     found = scope_files(place, wide, "HEAD")
-    assert [name for name in found if name != "outside.py"] == [
-        "bench.py",
-        "knob.py",
-        "src/a.py",
-        "src/deep/b.py",
-        "data.txt",
-    ]
+    inside = [name for name in found if name != "outside.py"]
+    assert inside == ["src/deep/b.py", "bench.py", "knob.py", "src/a.py", "data.txt"]
     assert ("outside.py" in found) is (not prefix)
     assert scope_files(place, config('["none.py"]'), "HEAD") == []
 

@@ -51,6 +51,8 @@ def test_the_config_is_read_with_what_this_call_says(place: Place) -> None:
         ("python data/held/x.py", (), "data/held/x.py"),
         ("python data/held/x.py", ("data/",), ""),
         ("python new.py", ("new.py",), ""),
+        ("ls data/held", ("data/held",), ""),
+        ("ls data/held", ("data/hel",), "data/held"),
         ("python missing.py", (), ""),
     ],
 )
