@@ -189,7 +189,7 @@ def read_journal(text: str) -> Imported:
                 direction="higher" if data.get("bestDirection") == "higher" else "lower",
                 name=_text(data.get("name")) or config.name,
             )
-        elif isinstance(data, dict) and records.kind_of(data) is records.Experiment:
+        elif isinstance(data, dict) and records.name_in(data) == "experiment":
             try:
                 lines.append(_experiment(data, count + 1))
             except records.MalformedRecord as error:
@@ -210,10 +210,8 @@ def _experiment(data: dict[str, Any], number: int) -> dict[str, Any]:
     seen = records.from_json(data)
     assert isinstance(seen, records.Experiment)
     line = {**data, "run": number, "commit": seen.commit, "metric": seen.metric, "status": seen.status}
-    line.pop("proposal", None)
-    while odd := records.odd_commit(line):
-        del line[odd]
-    return line
+    odd = {key for key in records.COMMITS if not records.is_commit(str(line.get(key) or ""))}
+    return {key: value for key, value in line.items() if key != "proposal" and key not in odd}
 
 
 # -- results.tsv

@@ -20,7 +20,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -331,15 +331,12 @@ def _read(db: Any, session: str, path: Path, known: _Source | None) -> None:
 def _found(reader: Reader) -> Iterator[records.Experiment | records.Lesson]:
     """The journal's experiments and lessons; a bad line is skipped."""
     for _, line in reader.lines():
-        try:
+        with suppress(orjson.JSONDecodeError, records.MalformedRecord):
             data = orjson.loads(line)
-            if not isinstance(data, dict) or records.kind_of(data) not in (records.Experiment, records.Lesson):
-                continue
-            record = records.from_json(data)
-        except (orjson.JSONDecodeError, records.MalformedRecord):
-            continue
-        assert isinstance(record, (records.Experiment, records.Lesson))
-        yield record
+            if isinstance(data, dict) and records.name_in(data) in ("experiment", "lesson"):
+                record = records.from_json(data)
+                assert isinstance(record, (records.Experiment, records.Lesson))
+                yield record
 
 
 def _store(db: Any, session: str, batch: list[records.Experiment | records.Lesson]) -> None:

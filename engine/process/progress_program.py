@@ -10,6 +10,7 @@ finite is null.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -58,21 +59,14 @@ class Series:
         """The last line may have no end."""
         found: dict[str, float] = {}
         self._match(self._partial, found)
-        self._partial = b""
         self._write(elapsed_s, found)
 
     def _match(self, line: bytes, found: dict[str, float]) -> None:
-        if not line:
-            return
         text = line[:LINE_BYTES].decode(errors="replace")
         for name, pattern in self._patterns.items():
-            match = pattern.search(text)
-            if match is None:
-                continue
-            try:
-                found[name] = float(match[1] if pattern.groups else match[0])
-            except (ValueError, TypeError):  # an optional group that took no part is None
-                continue
+            if match := pattern.search(text):
+                with contextlib.suppress(ValueError, TypeError):  # an optional group that took no part is None
+                    found[name] = float(match[1] if pattern.groups else match[0])
 
     def _write(self, elapsed_s: float, found: dict[str, float]) -> None:
         if not found:

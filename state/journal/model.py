@@ -32,40 +32,9 @@ JUDGED = 200
 """So many of the last estimates are kept, to tell what lies far outside them."""
 
 
+@dataclass(init=False, repr=False, eq=False, slots=True)
 class Row:
     """One finished experiment, as tables, charts and briefs need it; `line_at` leads to the rest."""
-
-    __slots__ = (
-        "agent",
-        "bundle",
-        "category",
-        "cause",
-        "cost_usd",
-        "description",
-        "duration_s",
-        "estimate",
-        "first",
-        "flags",
-        "idea",
-        "intent_at",
-        "interval",
-        "line_at",
-        "log_evidence",
-        "mends",
-        "metric",
-        "net_lines",
-        "number",
-        "params",
-        "parent",
-        "proposal",
-        "proposal_at",
-        "runs",
-        "segment",
-        "sha",
-        "status",
-        "timestamp",
-        "warnings",
-    )
 
     number: int
     proposal: int | None

@@ -212,8 +212,8 @@ class Experiment:
     """A finished experiment with its verdict. A `metric` of 0 can mean "no value" (pi's convention): see `value`."""
 
     run: int
-    commit: str
-    metric: float
+    commit: str = ""
+    metric: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     status: Status
     description: str = ""
@@ -538,7 +538,7 @@ class _Shape:
             if _FIGURES.problem(data[key]):
                 return f"its {key} is of a wrong type"
         for key in named if commits else ():
-            if not _is_commit(data[key]):
+            if not is_commit(data[key]):
                 return f"its {key} is no commit's full name"
         return ""
 
@@ -632,14 +632,15 @@ def decode(line: bytes) -> Record:
 
 def from_json(data: Mapping[str, Any]) -> Record:
     """The record in a decoded JSON object; see `decode`."""
-    cls = kind_of(data)
-    if cls is Other:
+    name = name_in(data)
+    cls = _KINDS.get(name)
+    if cls is None:
         return Other(data=dict(data), timestamp=int(numbers.finite(data.get("timestamp")) or 0))
-    if wrong := problem(data, name_in(data)):
-        raise MalformedRecord(f"a bad {name_of(cls)} line: {wrong}")
+    if wrong := problem(data, name):
+        raise MalformedRecord(f"a bad {name} line: {wrong}")
     values = {name: _taken(declared, data[key]) for name, key, declared in _LAYOUT[cls] if key in data}
-    if cls is Experiment:
-        _pi_defaults(values)
+    if cls is Experiment and values.get("status") not in STATUSES:
+        values["status"] = "discard"  # what is not known is no keep
     try:
         return cls(**values)  # type: ignore[no-any-return]
     except TypeError as error:
@@ -648,16 +649,14 @@ def from_json(data: Mapping[str, Any]) -> Record:
 
 
 def name_in(data: Mapping[str, Any]) -> str:
-    """Which kind of line a JSON object is: its `type`, `experiment` without one, "" for neither."""
+    """Which kind of line a JSON object is: its `type`, `experiment` without one, "" for neither.
+
+    A `config` is a header even when it has a `run`, as pi reads it.
+    """
     kind = data.get("type")
     if kind is None:
         return "experiment" if type(data.get("run")) in (int, float) else ""
     return kind if type(kind) is str else ""
-
-
-def kind_of(data: Mapping[str, Any]) -> type[Any]:
-    """Which dataclass a JSON object is. A `config` is a header even when it has a `run`, as pi reads it."""
-    return _KINDS.get(name_in(data), Other)
 
 
 def value_of(line: Mapping[str, Any]) -> float | None:
@@ -680,31 +679,10 @@ def problem(data: Mapping[str, Any], name: str, commits: bool = False) -> str:
     return shape.problem(data, commits) if shape is not None else ""
 
 
-def odd_commit(data: Mapping[str, Any]) -> str:
-    """The key of a line whose value should be a commit's full name and is not; "" for a good line.
-
-    A pulled or imported line may hold anything there, and git takes branches and options where it takes commits.
-    """
-    for key in COMMITS:
-        value = data.get(key)
-        if value is not None and not (isinstance(value, str) and _is_commit(value)):
-            return key
-    return ""
-
-
 @lru_cache(maxsize=256)
-def _is_commit(value: str) -> bool:
-    """Kept for the last ones: the lines of one experiment name the same few commits, and each line is looked at."""
+def is_commit(value: str) -> bool:
+    """Whether it is a commit's full name, or "". Kept for the last ones: each line names some, mostly the same."""
     return _COMMIT.fullmatch(value) is not None
-
-
-def _pi_defaults(values: dict[str, Any]) -> None:
-    """Fields that other writers leave out or fill freely. An unknown status is not taken for a keep."""
-    values["run"] = int(values["run"])
-    values.setdefault("commit", "")
-    values.setdefault("metric", 0.0)
-    if values.get("status") not in STATUSES:
-        values["status"] = "discard"
 
 
 def _taken(declared: str, value: Any) -> Any:

@@ -33,7 +33,8 @@ def folded(journal: Path) -> History:
     if size < LEAST_BYTES:
         return History().load(journal)
     kept = journal.with_name(_NAME)
-    history, was = _read(kept, journal)
+    history = _read(kept, journal) or History()
+    was = history.offset
     history.load(journal)
     if history.offset - was > LEAST_BYTES:
         with contextlib.suppress(OSError):  # a full disk, or a folder that is only read: it is folded again then
@@ -41,20 +42,18 @@ def folded(journal: Path) -> History:
     return history
 
 
-def _read(kept: Path, journal: Path) -> tuple[History, int]:
-    """What was kept and how much of the journal it knows; an empty history and 0 where it does not hold."""
-    try:
+def _read(kept: Path, journal: Path) -> History | None:
+    """What was kept; None where it does not hold."""
+    with contextlib.suppress(
+        OSError, ValueError, EOFError, LookupError, AttributeError, ImportError, TypeError, pickle.PickleError
+    ):
         info = kept.lstat()
-        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o022:
-            return History(), 0
-        head, _, data = kept.read_bytes().partition(b"\n")
-        offset = int(head.split(b" ")[0])
-        if head + b"\n" != _head(journal, offset):
-            return History(), 0
-        history = pickle.loads(data)
-    except (OSError, ValueError, EOFError, LookupError, AttributeError, ImportError, TypeError, pickle.PickleError):
-        return History(), 0
-    return (history, offset) if isinstance(history, History) else (History(), 0)
+        if stat.S_ISREG(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o022:
+            head, _, data = kept.read_bytes().partition(b"\n")
+            if head + b"\n" == _head(journal, int(head.split(b" ")[0])):
+                history = pickle.loads(data)
+                return history if isinstance(history, History) else None
+    return None
 
 
 def _head(journal: Path, offset: int) -> bytes:
