@@ -35,7 +35,6 @@ from autoresearch.engine.workspace import Workspace, branch_holder
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
 from autoresearch.state.journal import History, Open, Waiting, records
-from autoresearch.state.session import proposal_folder
 from autoresearch.state.text import numbers
 
 DIED_TWICE = 2
@@ -161,7 +160,7 @@ class Loop:
         folder = self._recorder.session.run(opened.number)
         if opened.proposal is not None and not folder.exists():
             with contextlib.suppress(FileNotFoundError):
-                proposal_folder(self._recorder.session.runs, opened.proposal).rename(folder)
+                self._recorder.session.proposal(opened.proposal).rename(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._recorder.live.experiment = opened.number
         self._recorder.live.description = waiting.description if waiting else "baseline"

@@ -18,7 +18,7 @@ from autoresearch.state import text
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
 from autoresearch.state.journal import History, Row, read_line, records
-from autoresearch.state.session import logs_of, proposal_folder
+from autoresearch.state.session import logs_of
 
 MENDABLE = frozenset({"nonzero_exit", "no_metric", "not_finite", "out_of_memory", "over_budget", "timeout", "stalled"})
 """Crashes that the candidate's own code can be blamed for."""
@@ -106,7 +106,7 @@ class Researcher:
         ws, session = self._workspace, self._recorder.session
         dossier = gather(ws.place, session, brief.history, self._config, ws.git, brief.incumbent, brief.mend)
         written = render(dossier, self._config.agent.brief_chars, for_cli=for_cli)
-        folder = proposal_folder(session.runs, brief.number)
+        folder = session.proposal(brief.number)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "brief.md").write_text(written)
         return replace(brief, folder=folder, text=written)

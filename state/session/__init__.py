@@ -1,7 +1,6 @@
 """Where a session lies, who holds it, what is asked of it, and which commands a person trusts."""
 
 from autoresearch.state.session.heartbeat import Heartbeat, heartbeat_of, on_network, runs_elsewhere, watch_heartbeat
-from autoresearch.state.session.live import Live
 from autoresearch.state.session.ownership import refusal
 from autoresearch.state.session.place import (
     CONFIG_FILE,
@@ -12,8 +11,8 @@ from autoresearch.state.session.place import (
     SessionError,
     find_place,
 )
-from autoresearch.state.session.runs import logs_of, proposal_folder
 from autoresearch.state.session.session import (
+    Live,
     Request,
     Session,
     create_session,
@@ -21,6 +20,7 @@ from autoresearch.state.session.session import (
     half_deleted,
     is_name,
     list_sessions,
+    logs_of,
     open_session,
     show_to_people,
     target_of,

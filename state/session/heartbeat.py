@@ -10,12 +10,11 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.state.journal import records
-from autoresearch.state.session.live import Live
-from autoresearch.state.session.session import Session
+from autoresearch.state.session.session import Live, Session
 
 SILENT_MS = 8_000
 """A heartbeat comes every 2 s; an engine this long without one does not respond, and people see it within 10 s."""
@@ -40,7 +39,7 @@ class Heartbeat:
     _watched_since: int = 0
     _changed_at: int = 0
     """ms of the reader's clock, as are all times here; of the last change, 0 before the first."""
-    _seen: tuple[int, int] | None = field(default=None)
+    _seen: tuple[int, int] | None = None
 
     def saw(self, live: Live | None, now_ms: int) -> Live | None:
         """What live.json says; the one before where it cannot be read for a moment and is not ours to judge by."""

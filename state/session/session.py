@@ -24,7 +24,6 @@ import orjson
 from autoresearch.state.files import write_atomic
 from autoresearch.state.journal import History, Journal, folded, records
 from autoresearch.state.session import ownership
-from autoresearch.state.session.live import Live
 from autoresearch.state.session.place import Locked, NoSession, Place, SessionError
 
 LOCK_PATIENCE_S = 0.3
@@ -32,6 +31,7 @@ _PLAIN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """Neither a link is followed nor a pipe waited for."""
 _ODD = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENODEV})
 _REQUEST_BYTES = 1 << 20
+_LOGS = ("guard.log", "evaluate.log", "output.log", "build.log")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -68,6 +68,10 @@ class Session:
 
     def run(self, number: int) -> Path:
         return self.runs / f"{number:05d}"
+
+    def proposal(self, id: int) -> Path:
+        """Where the files of an experiment lie until it has its number."""
+        return self.runs / f"p{id:05d}"
 
     def history(self) -> History:
         """What its journal comes to. An engine folds the journal itself."""
@@ -228,11 +232,47 @@ class Request:
     timestamp: int = 0
 
 
+@dataclass(slots=True)
+class Live:
+    """live.json: what the engine does now. Replaced on change and every 2 s, so it is the heartbeat too."""
+
+    pid: int
+    host: str
+    phase: str
+    """starting, baseline, proposing, building, measuring, evaluating, guarding, judging, waiting, pausing or ended."""
+    since: int
+    """When the phase began, ms."""
+    updated: int
+    experiment: int | None = None
+    description: str = ""
+    arm: str = ""
+    k: int = 0
+    of: int = 0
+    """At most this many candidate runs."""
+    sha: str = ""
+    waiting_for: str = ""
+    pausing: str = ""
+    """`pause` or `stop` once asked for and not yet done."""
+    agent: str = ""
+    proposing: str = ""
+    """What the agent does beside the measurement."""
+    limits: dict[str, Any] = field(default_factory=dict)
+    """Limits in force for this call, e.g. {"experiments": 8, "done": 3, "until": 1763712000000}."""
+    reason: str = ""
+    """Why it ended."""
+
+
 def write_live(session: Session, live: Live) -> None:
     """No fsync: it is a heartbeat, written often, and stale after a crash anyway."""
     temporary = session.live.with_suffix(".tmp")
     temporary.write_bytes(orjson.dumps(asdict(live)))
     temporary.replace(session.live)
+
+
+def logs_of(folder: Path) -> list[Path]:
+    """The logs of an experiment's commands, the one written last first: of a failure, that is the one that tells."""
+    logs = [path for name in _LOGS if (path := folder / name).is_file() and not path.is_symlink()]
+    return sorted(logs, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def list_sessions(place: Place) -> list[Session]:
@@ -288,10 +328,9 @@ def open_session(place: Place, name: str | None = None) -> Session:
             f"This target's sessions are archived ({mine[0].name}); bring one back with "
             f"`autoresearch archive --undo -s {mine[0].name}`, or start another with `autoresearch run --new`."
         )
-    mine = shown
-    if not mine:
+    if not shown:
         raise NoSession("This target has no session yet; start one with `autoresearch run`.")
-    return mine[0]
+    return shown[0]
 
 
 def free_name(place: Place, today: datetime, taken_branches: set[str]) -> str:

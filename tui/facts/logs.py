@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autoresearch.state.journal import History
-from autoresearch.state.session import Live, Session, proposal_folder
+from autoresearch.state.session import Live, Session
 from autoresearch.tui.facts.engine import Engine
 
 KINDS = ("build.log", "output.log", "evaluate.log", "guard.log", "agent.log")
@@ -44,7 +44,7 @@ def log_of(session: Session, history: History, engine: Engine, live: Live | None
 
 def made_now(session: Session, history: History) -> Path:
     """The agent's log of the proposal it makes; its folder is the experiment's once it has a number."""
-    return proposal_folder(session.runs, history.next_proposal) / "agent.log"
+    return session.proposal(history.next_proposal) / "agent.log"
 
 
 def logs_of(session: Session, history: History, live: Live | None) -> dict[str, Path]:

@@ -10,14 +10,13 @@ from terminals import Terminal
 from viewing import beating, text, until, viewed, watching
 
 from autoresearch.state.journal import records
-from autoresearch.state.session import proposal_folder
 from autoresearch.tui.live.bell import Bell, sequence
 from autoresearch.tui.widgets.log_view import LogView
 
 
 def proposing(writer: sessions.Writer, **more: str) -> Path:
     """The engine waits for a proposal, whose agent has begun to write its log."""
-    folder = proposal_folder(writer.session.runs, writer.proposals + 1)
+    folder = writer.session.proposal(writer.proposals + 1)
     folder.mkdir(parents=True)
     (folder / "agent.log").write_text("reading the brief\n")
     writer.live("proposing", proposing="command", experiment=writer.number, description="an old one", **more)
@@ -64,7 +63,7 @@ async def test_brackets_go_through_the_runs_logs_and_back_to_what_comes(tmp_path
     run = writer.session.run(writer.number)
     (run / "build.log").write_text("compiling\n")
     (run / "agent.log").write_text("an old thought\n")
-    ahead = proposal_folder(writer.session.runs, writer.proposals + 1)
+    ahead = writer.session.proposal(writer.proposals + 1)
     ahead.mkdir()
     (ahead / "agent.log").write_text("the next thought\n")
     with sessions.engine(writer):
