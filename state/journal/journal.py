@@ -59,7 +59,7 @@ class Journal:
             raise JournalLost(f"The journal {self.path} could not be made durable: {error.strerror}.") from error
         self.size = at
         for record in lines:
-            reach(f"after:{records.name_of(record)}")
+            reach(f"after:{record.type}")
         return written
 
     def close(self) -> None:

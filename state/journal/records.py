@@ -211,6 +211,9 @@ class Sample:
 class Experiment:
     """A finished experiment with its verdict. A `metric` of 0 can mean "no value" (pi's convention): see `value`."""
 
+    type: ClassVar[str] = "experiment"
+    """As others are called by theirs; its lines have none."""
+
     run: int
     commit: str = ""
     metric: float = 0.0
@@ -484,7 +487,7 @@ Record = (
     | Other
 )
 
-_KINDS: dict[str, type[Any]] = {getattr(cls, "type", "experiment"): cls for cls in get_args(Record) if cls is not Other}
+_KINDS: dict[str, type[Any]] = {cls.type: cls for cls in get_args(Record) if cls is not Other}
 
 # field name, JSON key, and the field's declared type as text: computed once, decoding is a walk over it.
 _LAYOUT: dict[type[Any], tuple[tuple[str, str, str], ...]] = {
@@ -609,11 +612,6 @@ def _holdable(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_holdable(item) for item in value]
     return value
-
-
-def name_of(record: Record | type[Any]) -> str:
-    """The kind of line as one word: its `type`, `experiment` for an experiment."""
-    return getattr(record, "type", "experiment")
 
 
 def decode(line: bytes) -> Record:

@@ -166,10 +166,8 @@ class Session:
             return []
         found: list[tuple[Path, Request | None]] = []
         for path in names:
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 found.append((path, _request(path)))
-            except FileNotFoundError:
-                continue
         return found
 
     def asked(self) -> list[Request]:

@@ -119,7 +119,7 @@ LINES: list[r.Record] = [
 ]
 
 
-@pytest.mark.parametrize("record", LINES, ids=r.name_of)
+@pytest.mark.parametrize("record", LINES, ids=lambda record: record.type)
 def test_a_value_of_the_wrong_type_makes_a_line_malformed(record: r.Record) -> None:
     """Whatever kind of line, whatever key: what came in has the type that its record declares, or stays out."""
     good = orjson.loads(r.encode(record))
