@@ -464,10 +464,10 @@ def test_a_command_that_is_held_to_a_processor_does_not_hold_the_next(box: Box) 
     if len(mine) < 2:
         pytest.skip("one processor is all there is")
     made = box.made()
-    own = [*descendants.table().values()]
+    own = set(descendants.table())
     holds = f"import os; [os.sched_setaffinity(p, {{{min(mine)}}}) for p in PIDS]"
     assert box.run("true", made=made)[0] == 0
-    new = [seen.pid for seen in descendants.table().values() if seen.parent == os.getpid() and seen not in own]
+    new = [seen.pid for seen in descendants.table().values() if seen.parent == os.getpid() and seen.pid not in own]
     spawners = [pid for pid in new if b"spawner_program" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert spawners
     code, _ = box.call((sys.executable, "-c", holds.replace("PIDS", str(spawners))), made=made)
