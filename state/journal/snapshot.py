@@ -26,12 +26,6 @@ _NAME = "folded"
 
 def folded(journal: Path) -> History:
     """The journal's history; what it took to fold is kept where that was much."""
-    try:
-        size = journal.stat().st_size
-    except FileNotFoundError:
-        size = 0
-    if size < LEAST_BYTES:
-        return History().load(journal)
     kept = journal.with_name(_NAME)
     history = _read(kept, journal) or History()
     was = history.offset
