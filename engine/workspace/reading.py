@@ -22,7 +22,7 @@ def diff_of(place: Place, session: Session, number: int, parent: str, sha: str) 
     import git
 
     repo = _open(place)
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/")
+    options = "--no-ext-diff --no-textconv --no-color --find-renames --abbrev=7 --src-prefix=a/ --dst-prefix=b/".split()
     for commit in (f"{session.refs}{number}", sha):
         try:
             text = str(repo.git.diff(*options, parent, commit, "--", strip_newline_in_stdout=False))
