@@ -284,14 +284,16 @@ class Rules:
         self._scoped = lock.Scope.SIGNAL | lock.Scope.ABSTRACT_UNIX_SOCKET
         self._devices = order["devices"]
         self._reads = reads
+        supported = lock.fs_for_abi(lock.abi_version())
+        self._own = [("/dev/shm", int(self._writes & supported)), ("/proc", int(self._of_files & supported))]
 
     def allow_own(self, ruleset: Any, proc: bool) -> None:
         """In the child, of what was mounted there: its shared memory, and below `/proc` what a program may write of
-        itself (names of its threads, its own place in the order of the memory killer). Raw, for speed."""
-        supported = int(_landlock().fs_for_abi(_landlock().abi_version()))
-        for path, rights in (("/dev/shm", self._writes), *([("/proc", self._of_files)] if proc else [])):
+        itself (names of its threads, its own place in the order of the memory killer). Raw, with rights made before the
+        fork, for speed."""
+        for path, rights in self._own if proc else self._own[:1]:
             folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            rule = struct.pack("<Qi", int(rights) & supported, folder)
+            rule = struct.pack("<Qi", rights, folder)
             _call("syscall", _LANDLOCK_ADD_RULE, ruleset.fileno(), _PATH_BENEATH, rule, 0)
             os.close(folder)
 
