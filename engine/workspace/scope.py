@@ -62,9 +62,7 @@ class Scope:
         folder, _, file = path.rpartition("/")
         if file in _never(self.edit) or file.endswith((".pyc", ".pyo")) or "__pycache__" in folder.split("/"):
             return False
-        included, excluded = _matchers(self.edit, self.prefix)
-        name = os.fsencode(f"{self.prefix}/{path}" if self.prefix else path)
-        return any(matches(name) for matches in included) and not any(matches(name) for matches in excluded)
+        return Globs(self.edit, self.prefix).hold(f"{self.prefix}/{path}" if self.prefix else path)
 
     def holds(self, path: str) -> bool:
         """`contains` for a file as the repository names it."""
@@ -73,12 +71,29 @@ class Scope:
 
     def pathspecs(self) -> list[str]:
         """The same as arguments for a git command run at the repository's top (after `--`)."""
-        specs = [f":(top,exclude,glob){text}" for text in (*_COMPILED, *(f"**/{name}" for name in _never(self.edit)))]
-        for pattern, exclude in _split(self.edit):
-            magic = "top,exclude" if exclude else "top"
-            for literal, text in _forms(pattern, self.prefix):
-                specs.append(f":({magic},{'literal' if literal else 'glob'}){text}")
-        return specs
+        never = (*_COMPILED, *(f"**/{name}" for name in _never(self.edit)))
+        return [f":(top,exclude,glob){text}" for text in never] + Globs(self.edit, self.prefix).pathspecs()
+
+
+@dataclass(frozen=True, slots=True)
+class Globs:
+    """Patterns in the language of the scope, relative to the folder `prefix`; paths from the repository's top."""
+
+    patterns: tuple[str, ...]
+    prefix: str = ""
+
+    def hold(self, path: str) -> bool:
+        included, excluded = _matchers(self.patterns, self.prefix)
+        name = os.fsencode(path)
+        return any(matches(name) for matches in included) and not any(matches(name) for matches in excluded)
+
+    def pathspecs(self) -> list[str]:
+        """The same as arguments for git."""
+        return [
+            f":({'top,exclude' if exclude else 'top'},{'literal' if literal else 'glob'}){text}"
+            for pattern, exclude in _split(self.patterns)
+            for literal, text in _forms(pattern, self.prefix)
+        ]
 
 
 @lru_cache(maxsize=64)
