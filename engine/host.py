@@ -24,6 +24,7 @@ from autoresearch.engine.git import GitError
 from autoresearch.engine.loop import Loop
 from autoresearch.engine.proposals import Proposals, Researcher
 from autoresearch.engine.record import Notebook, Observe, OnLive, Recorder, recover
+from autoresearch.engine.secrets import known_secrets
 from autoresearch.engine.sessions import (
     RunOptions,
     apply_settings,
@@ -64,7 +65,8 @@ def engine_main(place: Place, options: RunOptions, observe: Observe, on_live: On
     with opened.lock(), contextlib.closing(_journal(opened)) as journal:
         history = History().load(opened.journal)
         gc.freeze()  # 10,000 rows that never go: collections need not walk them at every experiment
-        recorder = Recorder(opened, journal, history, observe, on_live, os.getpid())
+        secrets = known_secrets(place, config, os.environ, agents.login_files(os.environ))
+        recorder = Recorder(opened, journal, history, observe, on_live, os.getpid(), secrets)
         try:
             return asyncio.run(_Engine(place, opened, config, options, recorder).run())
         except JournalLost as lost:
@@ -233,6 +235,7 @@ class _Engine:
             ),
             view,
             self._shell(history.header.base),
+            self._recorder.secrets,
         )
         agent = agents.create(wanted, kind)
         if agent.name == "command" and view is None and self._config.measure.confine != "off":
@@ -275,9 +278,10 @@ class _Engine:
     # -- ending
 
     def _end(self, ended: Ended) -> None:
-        self._recorder.write(ended.line)
+        line = self._recorder.struck(ended.line)
+        self._recorder.write(line)
         self._notebook.write()
-        self._workspace.save_state(f"{ended.line.type}: {ended.line.reason}")
+        self._workspace.save_state(f"{line.type}: {line.reason}")
         if len(self._recorder.history.rows) - self._rows_before >= TIDY_AFTER:
             self._workspace.tidy()
         self._recorder.phase("ended", reason=ended.line.reason, pausing="", experiment=None)

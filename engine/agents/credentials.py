@@ -1,4 +1,4 @@
-"""The key of a language model: found in the environment or a file, held so that it cannot be shown, scrubbed from text.
+"""The key of a language model: found in the environment or a file, and held so that it cannot be shown.
 
 Nothing but the client factory may ask for the key itself. Whatever is written or sent goes through `Secrets.scrub`
 first: an API's error text may repeat what it was sent.
@@ -6,13 +6,13 @@ first: an API's error text may repeat what it was sent.
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from autoresearch.engine.agents.protocol import Unavailable
+from autoresearch.engine.secrets import REDACTED
 
 KEY, KEY_FILE, TOKEN, BASE_URL = (
     "ANTHROPIC_API_KEY",
@@ -20,11 +20,6 @@ KEY, KEY_FILE, TOKEN, BASE_URL = (
     "ANTHROPIC_AUTH_TOKEN",
     "ANTHROPIC_BASE_URL",
 )
-REDACTED = "[redacted]"
-
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
-_SHORTEST = 12
-"""Shorter values are too likely to be ordinary words of a file, whose text would then be spoilt."""
 
 
 class Key:
@@ -94,29 +89,3 @@ def _sound(value: str, where: str) -> str:
     if not value.isascii() or not value.isprintable() or " " in value:
         raise Unavailable(f"What stands in {where} is no key: it has spaces or characters that no key has.")
     return value
-
-
-class Secrets:
-    """Knows what must not be written, and takes it out of texts."""
-
-    def __init__(self, environ: Mapping[str, str], *keys: Key) -> None:
-        found = {key.reveal() for key in keys if len(key.reveal()) >= 8}
-        named = [value for name, value in environ.items() if _SECRET_NAME.search(name)]
-        lines = environ.get("ANTHROPIC_CUSTOM_HEADERS", "").splitlines()
-        headers = [line.partition(":")[2].strip() for line in lines]
-        found.update(filter(_is_secret, (*named, *headers)))
-        if password := urlsplit(environ.get(BASE_URL, "").strip()).password:
-            found.add(password)
-        # The longest first: a secret may contain another.
-        ordered = sorted(found, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
-
-    def __repr__(self) -> str:
-        return f"Secrets({REDACTED})"
-
-    def scrub(self, text: str) -> str:
-        return self._pattern.sub(REDACTED, text) if self._pattern else text
-
-
-def _is_secret(value: str) -> bool:
-    return len(value) >= _SHORTEST and not value.isdigit() and not value.startswith(("/", "~"))

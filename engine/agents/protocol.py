@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from autoresearch.engine.brief import Brief
 from autoresearch.engine.git import Git
 from autoresearch.engine.sandbox import View
+from autoresearch.engine.secrets import NONE, Secrets
 from autoresearch.state.config import Config
 from autoresearch.state.journal.records import Experiment
 from autoresearch.state.session import SessionError
@@ -108,6 +109,8 @@ class Wanted:
     """What an agent's CLI may touch; None: what its user may."""
     shell: Any = None
     """Runs commands for `claude`, when it may."""
+    secrets: Secrets = NONE
+    """What it may not be told."""
 
 
 @runtime_checkable

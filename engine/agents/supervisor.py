@@ -25,8 +25,8 @@ from typing import BinaryIO
 
 from autoresearch.engine import process
 from autoresearch.engine.agents.cli_stream import CliStream
-from autoresearch.engine.agents.credentials import Secrets
 from autoresearch.engine.sandbox import Spawner, View, view_from_json, view_to_json
+from autoresearch.engine.secrets import Secrets, in_environment
 
 GRACE_S = 3.0
 """Less than the engine grants us, so that we are done first."""
@@ -120,7 +120,7 @@ class _Streams:
                 child = self.spawner.start(command, env, files, self.writable)
             else:
                 child = process.start_unconfined(command, env, files)
-        secrets = Secrets(env)
+        secrets = Secrets(in_environment(env))
         if self.raw is not None:
             self._start(self._render, out, os.dup(output), secrets, self.raw)
             self._start(self._copy, err, os.dup(output), secrets)

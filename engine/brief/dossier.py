@@ -2,7 +2,8 @@
 
 Reading only, and only what a brief can show: the words of the experiments it may name (by their offsets in the
 journal), the files in scope as the incumbent's commit holds them, the person's program as it is now, what the evaluator
-and failing runs wrote. Paths of this machine are taken out of what runs printed. Nothing of the holdout is read.
+and failing runs wrote. Secrets and paths of this machine are taken out of what runs printed. Nothing of the holdout is
+read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from autoresearch.engine import limits
 from autoresearch.engine.brief.asked import Mend
 from autoresearch.engine.files import NotTaken, open_regular, printable, tail
 from autoresearch.engine.git import Git, GitError
+from autoresearch.engine.secrets import Secrets
 from autoresearch.engine.workspace import Scope, trees_folder
 from autoresearch.state import journal
 from autoresearch.state.config import Config, Limits
@@ -88,14 +90,21 @@ class Dossier:
 
 
 def gather(
-    place: Place, session: Session, history: History, config: Config, git: Git, incumbent: str, mend: Mend | None = None
+    place: Place,
+    session: Session,
+    history: History,
+    config: Config,
+    git: Git,
+    incumbent: str,
+    secrets: Secrets,
+    mend: Mend | None = None,
 ) -> Dossier:
     """What a brief for a proposal on the commit `incumbent` is made from.
 
     `git` answers from the repository's objects. With `mend` the files are those of the failed candidate, as they stand
     in the propose tree then. Render at once: `history` goes on.
     """
-    hidden = _Hidden(place, session)
+    hidden = _Hidden(place, session, secrets)
     failed = history.by_number.get(mend.experiment) if mend is not None else None
     program, program_cut = _program(place, config)
     return Dossier(
@@ -123,9 +132,10 @@ def recent(history: History) -> list[Row]:
 
 
 class _Hidden:
-    """Takes the places of this machine out of a text: a brief reads the same wherever the session runs."""
+    """Takes secrets and the places of this machine out of a text: a brief reads the same wherever the session runs."""
 
-    def __init__(self, place: Place, session: Session) -> None:
+    def __init__(self, place: Place, session: Session, secrets: Secrets) -> None:
+        self._secrets = secrets
         trees = trees_folder(place, session.name)
         roots = [*(trees / f"autoresearch-{session.name}-{role}" for role in ("propose", "measure", "evaluate")),
                  trees, session.folder, place.top]  # fmt: skip
@@ -133,6 +143,7 @@ class _Hidden:
         self._roots = [str(root) for root in (*inner, *roots)]
 
     def __call__(self, text: str) -> str:
+        text = self._secrets.scrub(text)
         for root in self._roots:
             if root in text:
                 text = text.replace(root + "/", "").replace(root, ".")

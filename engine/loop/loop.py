@@ -291,7 +291,7 @@ class Loop:
         self._recorder.phase("judging")
         waiting = self._history.opened_proposal
         touched = self._touched(waiting, opened.parent, opened.sha) if opened.flags else ()
-        line = experiment_line(opened, waiting, reached, touched, self._history.segment)
+        line = self._recorder.struck(experiment_line(opened, waiting, reached, touched, self._history.segment))
         self._recorder.write(line)
         if line.status == "keep":
             holder = branch_holder(self._workspace.place, self._workspace.session)

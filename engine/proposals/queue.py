@@ -102,21 +102,23 @@ class Proposals:
         instead_of: int | None = None,
     ) -> Waiting:  # fmt: skip
         """Commit what was taken and write its line; words that tell a problem are recorded as they are."""
-        line = records.Proposal(
-            id=self._history.next_proposal,
-            base=base,
-            sha="",
-            agent=agent,
-            bundle=bundle,
-            files=tuple(map(printable, taken.files)),
-            dropped=tuple(map(printable, taken.dropped)),
-            lines=taken.lines,
-            **{name: getattr(words, name) for name in _OF_WORDS},
+        line = self._recorder.struck(
+            records.Proposal(
+                id=self._history.next_proposal,
+                base=base,
+                sha="",
+                agent=agent,
+                bundle=bundle,
+                files=tuple(map(printable, taken.files)),
+                dropped=tuple(map(printable, taken.dropped)),
+                lines=taken.lines,
+                **{name: getattr(words, name) for name in _OF_WORDS},
+            )
         )
         if taken.tree:
             facts = {key: value for key, value in asdict(line).items() if value}
             facts |= {} if instead_of is None else {"instead_of": instead_of}
-            sha = self._workspace.commit(taken.tree, base, f"{words.description}\n\n{words.hypothesis}".strip(), facts)
+            sha = self._workspace.commit(taken.tree, base, f"{line.description}\n\n{line.hypothesis}".strip(), facts)
             line = replace(line, sha=sha)
             self._workspace.propose_ref(line.id, sha)
         if instead_of is None:

@@ -104,7 +104,9 @@ class Researcher:
     def _written(self, brief: Brief, for_cli: bool) -> Brief:
         """With its text, in the folder of the proposal until it has an experiment's number."""
         ws, session = self._workspace, self._recorder.session
-        dossier = gather(ws.place, session, brief.history, self._config, ws.git, brief.incumbent, brief.mend)
+        dossier = gather(
+            ws.place, session, brief.history, self._config, ws.git, brief.incumbent, self._recorder.secrets, brief.mend
+        )
         written = render(dossier, self._config.agent.brief_chars, for_cli=for_cli)
         folder = session.proposal(brief.number)
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,6 +163,7 @@ class Researcher:
     async def _tell(self, agent: Learner, line: records.Experiment) -> None:
         async with self._busy:
             feedback = text.clean(feedback_of(self._recorder.session, line.run, self._config)[:FEEDBACK_CHARS])
+            feedback = self._recorder.secrets.scrub(feedback)
             lesson = await agent.learn(line, feedback)
         if lesson is not None:
             self._write_down((lesson,), self.name)

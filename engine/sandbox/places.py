@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,10 @@ _KEYS = (
 ).split()
 _SYSTEM_KEYS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d",
                 "/etc/ssl/private", "/etc/krb5.keytab", "/var/lib/docker", "/var/lib/containerd")  # fmt: skip
+_KEY_FILES = (
+    ".env", ".env.*", "*.env", ".netrc", ".npmrc", ".pypirc", ".git-credentials", "credentials", "credentials.json",
+    "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.kdbx",
+)  # fmt: skip
 _SOCKETS = ("/run/docker.sock", "/run/containerd", "/run/podman", "/run/crio", "/run/dbus/system_bus_socket",
             "/run/systemd/private", "/run/snapd.socket", "/run/snapd-snap.socket", "/run/libvirt", "/run/screen",
             "/run/user", "/tmp/.X11-unix")  # fmt: skip
@@ -32,6 +37,13 @@ def key_places(environ: Mapping[str, str]) -> list[Path]:
     named = [Path(environ[name]).expanduser() for name in ("NETRC", "AWS_SHARED_CREDENTIALS_FILE",
              "GOOGLE_APPLICATION_CREDENTIALS", "KUBECONFIG") if environ.get(name)]  # fmt: skip
     return [*(home / name for name in _KEYS), *named, *map(Path, _SYSTEM_KEYS)]
+
+
+def holds_keys(name: str) -> bool:
+    """Whether a file of this name usually holds keys. Examples (`.env.example`) do not."""
+    if name.endswith((".example", ".sample", ".template")):
+        return False
+    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in _KEY_FILES)
 
 
 def socket_places(environ: Mapping[str, str]) -> list[Path]:

@@ -14,6 +14,7 @@ from autoresearch.engine.agents.tuner.trials import params_of
 from autoresearch.engine.brief import Mend, gather, render
 from autoresearch.engine.brief.dossier import Dossier
 from autoresearch.engine.git import Git
+from autoresearch.engine.secrets import NONE
 from autoresearch.state.config import Config
 from autoresearch.state.config import config as configs
 from autoresearch.state.journal import Journal, records
@@ -125,7 +126,14 @@ class Night:
     def dossier(self, mend: Mend | None = None) -> Dossier:
         git_of_session = Git(self.place.common_dir)
         return gather(
-            self.place, self.session, self.session.history(), self.config, git_of_session, self.incumbent, mend
+            self.place,
+            self.session,
+            self.session.history(),
+            self.config,
+            git_of_session,
+            self.incumbent,
+            NONE,
+            mend,
         )
 
     def brief(self, chars: int = 48_000, mend: Mend | None = None, *, for_cli: bool = False) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+from autoresearch.engine.agents import login_files
 from autoresearch.engine.brief import gather, render
 from autoresearch.engine.git import Git
+from autoresearch.engine.secrets import known_secrets
 from autoresearch.state.config import loads
 from autoresearch.state.journal import History
 from autoresearch.state.session import Place, Session, SessionError
@@ -24,6 +28,7 @@ def written_brief(place: Place, session: Session, history: History, chars: int |
     if history.header is None:
         raise SessionError(f"The journal {session.journal} has no header; start a session with `autoresearch run`.")
     start = history.incumbent.sha if history.incumbent is not None else history.header.base
-    dossier = gather(place, session, history, config, Git(place.common_dir), start)
+    secrets = known_secrets(place, config, os.environ, login_files(os.environ))
+    dossier = gather(place, session, history, config, Git(place.common_dir), start, secrets)
     kind = history.agent[0] or config.agent.kind
     return render(dossier, chars or config.agent.brief_chars, for_cli=kind == "command")

@@ -31,11 +31,12 @@ from autoresearch.engine.agents.claude.words import (
     system,
     verdict_in_words,
 )
-from autoresearch.engine.agents.credentials import Secrets, base_url, find_key
+from autoresearch.engine.agents.credentials import base_url, find_key
 from autoresearch.engine.agents.pricing import Spend
 from autoresearch.engine.agents.protocol import UNHEARD, Added, Proposal, Reporter, Unavailable, Wanted
 from autoresearch.engine.agents.transcript import Transcript
 from autoresearch.engine.brief import Brief
+from autoresearch.engine.secrets import NONE, Secrets, in_environment
 from autoresearch.engine.workspace import Scope
 from autoresearch.state.config import AgentSettings
 from autoresearch.state.journal import History
@@ -79,6 +80,7 @@ class Claude:
         environ: Mapping[str, str] = os.environ,
         pace: Pace | None = None,
         shell: Shell | None = None,
+        secrets: Secrets = NONE,
     ) -> None:
         """`shell` is what `agent.shell` gives it. Raises Unavailable."""
         if shell is not None and (why := shell.missing()):
@@ -87,7 +89,7 @@ class Claude:
         key = find_key(environ)
         self._settings = settings
         self._pace = pace or Pace()
-        self._secrets = Secrets(environ, key)
+        self._secrets = secrets.including((*in_environment(environ), key.reveal()))
         self._spend = Spend()
         self._api = Api(key, base_url(environ), self._secrets, reporter.say, self._spend, self._pace)
         self._turn = asyncio.Lock()
@@ -102,7 +104,7 @@ class Claude:
 
     @classmethod
     def made(cls, wanted: Wanted) -> Claude:
-        return cls(wanted.config.agent, reporter=wanted.reporter, shell=wanted.shell)
+        return cls(wanted.config.agent, reporter=wanted.reporter, shell=wanted.shell, secrets=wanted.secrets)
 
     async def propose(self, brief: Brief, tree: Path) -> Proposal:
         """One proposal. Raises Blocked."""

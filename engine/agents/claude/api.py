@@ -18,10 +18,11 @@ from functools import partial
 from typing import Any
 
 from autoresearch.engine.agents.claude.stream import Answer, Broken, read
-from autoresearch.engine.agents.credentials import Key, Secrets
+from autoresearch.engine.agents.credentials import Key
 from autoresearch.engine.agents.pricing import Spend
 from autoresearch.engine.agents.protocol import Blocked
 from autoresearch.engine.agents.transcript import Transcript
+from autoresearch.engine.secrets import Secrets
 from autoresearch.state.text import clean_line
 
 _RETRIED = frozenset({408, 409, 425, 429})

@@ -8,7 +8,6 @@ refusal is an ordinary answer: it says what can be done instead.
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import os
 import subprocess
 import threading
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from autoresearch.engine.process import claim, release
+from autoresearch.engine.sandbox import holds_keys
 from autoresearch.engine.workspace import Scope
 
 READ_LINES = 800
@@ -29,10 +29,6 @@ LARGEST = 4_000_000
 """Bytes: a larger file is searched, not read."""
 
 _LONGEST_LINE = 2000
-_SECRET_FILES = (
-    ".env", ".env.*", "*.env", ".netrc", ".npmrc", ".pypirc", ".git-credentials", "credentials", "credentials.json",
-    "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.kdbx",
-)  # fmt: skip
 PASSED_OVER = frozenset({".git", "__pycache__", ".venv", "node_modules", ".autoresearch", ".mypy_cache", ".ruff_cache"})
 
 
@@ -236,7 +232,7 @@ class Files:
         if not real.is_relative_to(self.root) or any(real.is_relative_to(hidden) for hidden in self._hidden):
             return False
         parts = {*PurePosixPath(name).parts, *real.relative_to(self.root).parts}
-        return ".git" not in parts and not any(is_secret(part) for part in parts)
+        return ".git" not in parts and not any(holds_keys(part) for part in parts)
 
     def _readable(self, name: str) -> Place:
         place = self._locate(name)
@@ -273,13 +269,6 @@ class Files:
             yield path
             if deep and path.is_dir() and not path.is_symlink():
                 yield from self._walk(path, deep)
-
-
-def is_secret(name: str) -> bool:
-    """Whether a file of this name usually holds secrets. Examples (`.env.example`) do not."""
-    if name.endswith((".example", ".sample", ".template")):
-        return False
-    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in _SECRET_FILES)
 
 
 def _output(command: list[str], folder: Path) -> tuple[bytes, str, bool]:

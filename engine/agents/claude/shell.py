@@ -17,11 +17,11 @@ from pathlib import Path
 
 from autoresearch.engine import process, sandbox
 from autoresearch.engine.agents import supervisor
-from autoresearch.engine.agents.claude.files import PASSED_OVER, Refused, is_secret
+from autoresearch.engine.agents.claude.files import PASSED_OVER, Refused
 from autoresearch.engine.brief import quoted
 from autoresearch.engine.files import least_free_mb
 from autoresearch.engine.process import cut_log
-from autoresearch.engine.sandbox import SECRET, Kernel, Rooted, Scratch, View
+from autoresearch.engine.sandbox import SECRET, Kernel, Rooted, Scratch, View, holds_keys
 from autoresearch.state.config import Config
 from autoresearch.state.session import CONFIG_FILE, Place
 
@@ -146,7 +146,7 @@ class Shell:
             *sandbox.key_places(self._environ),
             *sandbox.accelerator_devices(),
             *sandbox.all_beside(place.top, needed, _MOST_BESIDE),
-            *(path for path in place.top.iterdir() if is_secret(path.name)),
+            *(path for path in place.top.iterdir() if holds_keys(path.name)),
             *sandbox.all_beside(self._trees.parents[1], needed),  # all sessions' trees hold the toml with its hold-out
             *hidden,
         ]
@@ -186,7 +186,7 @@ class Shell:
         found = []
         for folder, folders, files in os.walk(self._tree.root):
             folders[:] = [name for name in folders if name not in PASSED_OVER]
-            found += [Path(folder, name) for name in files if is_secret(name)]
+            found += [Path(folder, name) for name in files if holds_keys(name)]
         return found
 
 

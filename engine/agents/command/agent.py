@@ -38,7 +38,6 @@ from autoresearch.engine.agents.command.presets import (
     model_of,
     preset_of,
 )
-from autoresearch.engine.agents.credentials import Secrets
 from autoresearch.engine.agents.protocol import UNHEARD, Added, Blocked, Proposal, Reporter, Unavailable, Wanted
 from autoresearch.engine.brief import Brief, lesson_due
 from autoresearch.engine.files import remove
@@ -190,7 +189,7 @@ class Command:
                 _head(log, self._preset, self._view is not None)
                 start, raw_start = _size(log), _size(raw)
                 exit = await process.run_async(self._command(call, tree, answer, log, raw, folder, brief))
-                found = words.read(Secrets(self._environ).scrub(files.tail(answer / WORDS_FILE, TAIL_BYTES)))
+                found = words.read(files.tail(answer / WORDS_FILE, TAIL_BYTES))
                 if stashed(own):
                     self._reporter.warn("The agent left edits in a git stash; what is stashed is not taken.")
             finally:

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from repos import TOML
 
-from autoresearch.engine.sandbox.places import all_beside, hidden_paths, key_places, real_paths, socket_places
+from autoresearch.engine.sandbox.places import (
+    all_beside,
+    hidden_paths,
+    holds_keys,
+    key_places,
+    real_paths,
+    socket_places,
+)
 from autoresearch.state.config import config as configs
 
 
@@ -16,6 +23,12 @@ def test_keys_lie_in_the_home_that_is_meant_and_where_variables_say() -> None:
     assert {Path("/home/me/.ssh"), Path("/home/me/.config/gh"), Path("/srv/kube"), Path("/etc/shadow")} <= {*found}
     assert Path() not in found
     assert Path("/srv/kube") not in key_places({"HOME": "/home/me"})
+
+
+def test_an_example_of_a_file_of_keys_is_none() -> None:
+    assert [holds_keys(name) for name in (".env.example", ".environment", "keys.py", "server.PEM", "prod.env")] == [
+        False, False, False, True, True
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from autoresearch.engine.brief import experiments as brief
 from autoresearch.engine.brief.dossier import RECENT, Dossier, gather
 from autoresearch.engine.git import Git
 from autoresearch.engine.record import notebook
+from autoresearch.engine.secrets import NONE
 from autoresearch.state.config import Config, Limits, Measure, Metric, Scope, load
 from autoresearch.state.journal import History, dead_ends_in, worked
 from autoresearch.state.journal import records as r
@@ -217,7 +218,7 @@ def test_limits_are_the_same_everywhere(tmp_path: Path, experiments: int) -> Non
     page = returning(history, None, bounds)
     assert len(left) == 4
     assert list(page.left) == left
-    told = gather(place, session, history, config, Git(place.common_dir), "HEAD")
+    told = gather(place, session, history, config, Git(place.common_dir), "HEAD", NONE)
     assert f"Left: {', '.join(left)}.".replace("of $10,", "of $10.00,") in list(brief.stand(told))
 
     now = datetime.now().astimezone()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.engine.agents.claude import files as tree_files
-from autoresearch.engine.agents.claude.files import Files, Refused, is_secret
+from autoresearch.engine.agents.claude.files import Files, Refused
 from autoresearch.engine.workspace import Scope
 
 
@@ -82,12 +82,6 @@ async def test_what_is_not_to_be_read_is_neither_read_nor_found_nor_listed(files
     listed = files.list(deep=True).split("\n")
     assert [line.split()[0] for line in listed] == [
         "eval.py", "src/", "src/a.py", "src/deep/", "src/deep/b.py", "sub/"
-    ]  # fmt: skip
-
-
-def test_an_example_of_a_secret_file_is_none() -> None:
-    assert [is_secret(name) for name in (".env.example", ".environment", "keys.py", "server.PEM", "prod.env")] == [
-        False, False, False, True, True
     ]  # fmt: skip
 
 

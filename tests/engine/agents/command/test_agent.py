@@ -223,10 +223,8 @@ async def test_a_key_that_an_agent_prints_is_stored_nowhere(world: World, name: 
     key = "sk-canary-0123456789"
     world.environ["SOME_API_KEY"] = key
     told = json.dumps({"type": "assistant", "message": {"content": [{"type": "text", "text": f"it is {key}"}]}})
-    world.cli(PRESETS[name].program, f"cat > /dev/null\necho '{told}'\necho $SOME_API_KEY >&2\n{EDIT}"
-              "echo \"description: uses $SOME_API_KEY\" > $AUTORESEARCH_PROPOSAL\n")  # fmt: skip
-    proposal = await world.propose(world.agent(name))
-    assert proposal.description == "uses [redacted]"
+    world.cli(PRESETS[name].program, f"cat > /dev/null\necho '{told}'\necho $SOME_API_KEY >&2\n{EDIT}")
+    await world.propose(world.agent(name))
     assert "it is [redacted]" in world.log
     for file in (world.folder / "run").iterdir():
         assert key not in file.read_text()
