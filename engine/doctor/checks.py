@@ -60,16 +60,18 @@ def git_checks(place: Place, config: Config) -> list[Check]:
         check_git()
         head = head_of(place)
         sessions.refuse_unseen_files(place, config)
+        for submodule in workspace.submodules_of(place, head):
+            if submodule.lack and submodule.is_used:
+                raise SessionError(submodule.lack)
     except SessionError as no:
-        text, _, fix = str(no).rstrip(".").partition("; ")
-        if not fix:
-            text, _, fix = text.partition(": `")
-            fix = f"`{fix}" if fix else ""
-        return [Check("git", "fail", text, f"{fix[:1].upper()}{fix[1:]}." if fix else "")]
+        return [refusal("git", no)]
     found = [Check("git", "ok", f"experiments start at {head[:7]}")]
     if (place.common_dir / "shallow").is_file():
         text = "a shallow clone: experiments work, but its older history is not there"
         found.append(Check("git", "note", text, "`git fetch --unshallow` fetches it."))
+    if missing := workspace.promised(place, head):
+        text = f"a partial clone: {numbers.plural(len(missing), 'object')} of this commit are not here"
+        found.append(Check("git", "note", text, "Its remote is asked for them before the first run."))
     changed, untracked = uncommitted(place)
     if changed := [path for path in changed if Path(path).name != CONFIG_FILE]:
         text = f"not committed, and so not measured: {listed(changed)}"
@@ -79,6 +81,15 @@ def git_checks(place: Place, config: Config) -> list[Check]:
     if scored in _SCORED:
         found.append(Check("score", "note", _SCORED[scored], "measure.evaluate closes that (docs/own-target.md)."))
     return found
+
+
+def refusal(name: str, no: SessionError) -> Check:
+    """A sentence with its fix, as a check."""
+    text, _, fix = str(no).rstrip(".").partition("; ")
+    if not fix:
+        text, _, fix = text.partition(": `")
+        fix = f"`{fix}" if fix else ""
+    return Check(name, "fail", text, f"{fix[:1].upper()}{fix[1:]}." if fix else "")
 
 
 _SCORED = {
@@ -114,8 +125,7 @@ def confinement_checks(config: Config) -> list[Check]:
     try:
         sandbox.refuse_weak(config)
     except SessionError as no:
-        text, _, fix = str(no).rstrip(".").partition("; ")
-        return [Check("confinement", "fail", text, f"{fix[:1].upper()}{fix[1:]}.")]
+        return [refusal("confinement", no)]
     held = sandbox.level(config.measure.confine, config.measure.network)
     state: machine.State = "ok" if held.name == "full" else "note" if held.name == "partial" else "warn"
     network = {"off": "no network", "loopback": "loopback only", "on": "the network is on"}[config.measure.network]

@@ -25,6 +25,7 @@ from autoresearch.engine.doctor.checks import (
     confinement_checks,
     git_checks,
     protected_file,
+    refusal,
     running_checks,
     scope_files,
 )
@@ -33,10 +34,10 @@ from autoresearch.engine.doctor.machine import Check
 from autoresearch.engine.doctor.words import Around, Failure, Outlook
 from autoresearch.engine.sessions import header_for
 from autoresearch.engine.verdict import Settings
-from autoresearch.engine.workspace import Workspace, head_of
+from autoresearch.engine.workspace import Workspace, fetch_promised, head_of
 from autoresearch.state.config import Config
 from autoresearch.state.journal.records import Sample
-from autoresearch.state.session import Command, Place
+from autoresearch.state.session import Command, Place, SessionError
 from autoresearch.state.text import clean_line, listed, numbers
 
 Finding = Check
@@ -124,6 +125,11 @@ async def dry_run(
     arrived = () if trust else sessions.pending(place, new=True)
     if arrived:
         tell(_unconfirmed(arrived))
+        return Report(tuple(found))
+    try:
+        fetch_promised(place, head_of(place))
+    except SessionError as no:
+        tell(refusal("git", no))
         return Report(tuple(found))
     disturbed = any(check.name == "session" for check in found)
     with own_trees(place) as session:

@@ -71,6 +71,11 @@ class Remote:
     def fetch(self, *refspecs: str) -> None:
         self._call(*_FETCH, self._address, stdin="".join(f"{refspec}\n" for refspec in refspecs))
 
+    def fetch_objects(self, names: Sequence[str]) -> None:
+        """These objects alone, as git itself gets what a partial clone was promised."""
+        self._call("-c", "fetch.negotiationAlgorithm=noop", *_FETCH[:-1], "--filter=blob:none", "--stdin",
+                   self._address, stdin="".join(f"{name}\n" for name in names))  # fmt: skip
+
     def push(self, changes: Mapping[str, str], gone: Sequence[str], had: Mapping[str, str], gate: str) -> None:
         """Set `changes` and remove `gone`, where they stand as in `had`; `gate` is set with the last of them.
 
@@ -122,7 +127,7 @@ class NotAtomic(Exception):
 
 _NOISE = re.compile(
     r"\s|remote: *$|Total |Delta compression|failed to push|To |hint: |and the repository|Could not read from"
-    r"|Please make sure"
+    r"|Please make sure|warning: "
 )
 _TROUBLES = tuple(
     (re.compile(pattern, re.IGNORECASE), text, code)

@@ -44,6 +44,8 @@ def opened_for(place: Place, options: RunOptions) -> tuple[RunOptions, Config, S
     config = read_config(place, options)
     refuse_untrusted(place, options)
     sandbox.refuse_weak(config)
+    check_git()
+    workspace.fetch_promised(place, head_of(place))
     opened = open_or_create(place, config, options)
     refuse_held_branch(place, opened)
     return options, config, opened
@@ -87,7 +89,6 @@ def open_or_create(place: Place, config: Config, options: RunOptions) -> Session
 
     A session whose folder or journal was lost is restored from its state ref first.
     """
-    check_git()
     if options.new:
         return _create(place, config, options)
     try:

@@ -2,6 +2,7 @@
 
 from autoresearch.engine.workspace.linked import Inputs, Linked, fingerprint
 from autoresearch.engine.workspace.places import machine_name, trees_folder, trees_root
+from autoresearch.engine.workspace.promised import fetch_promised, promised
 from autoresearch.engine.workspace.reading import commits_named, diff_of
 from autoresearch.engine.workspace.repository import (
     branch_holder,
@@ -14,5 +15,6 @@ from autoresearch.engine.workspace.repository import (
 )
 from autoresearch.engine.workspace.scope import FIXED, Scope
 from autoresearch.engine.workspace.state_ref import SAVED, StateTrees, restore_state, saved_files
+from autoresearch.engine.workspace.submodules import Submodule, submodules_of
 from autoresearch.engine.workspace.tree import Tree
 from autoresearch.engine.workspace.workspace import Taken, Workspace, words_of

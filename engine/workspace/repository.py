@@ -51,12 +51,17 @@ def uncommitted(place: Place) -> tuple[list[str], list[str]]:
 
 def _unfiltered(git: Git) -> dict[str, str]:
     """The environment in which no filter runs that the repository's own config names: nobody may have seen it yet."""
-    listed = git.attempt("config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\.")[1].split(b"\0")
-    keys = [os.fsdecode(key) for scope, key in zip(listed[::2], listed[1::2], strict=False) if scope in _ITS_OWN]
+    keys = own_settings(git, r"^filter\.")
     found = {"GIT_CONFIG_COUNT": str(len(keys))}
     for number, key in enumerate(keys):
         found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": ""}
     return found
+
+
+def own_settings(git: Git, pattern: str) -> list[str]:
+    """The keys of a repository's own config that match: it may have come in an archive."""
+    listed = git.attempt("config", "--show-scope", "--name-only", "-z", "--get-regexp", pattern)[1].split(b"\0")
+    return [os.fsdecode(key) for scope, key in zip(listed[::2], listed[1::2], strict=False) if scope in _ITS_OWN]
 
 
 def tracked_hash(place: Place, commit: str, scope: Scope) -> str:

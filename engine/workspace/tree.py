@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import orjson
@@ -19,6 +20,7 @@ from autoresearch.engine.git import Entry
 from autoresearch.engine.workspace.admin import Admin
 from autoresearch.engine.workspace.look import Found, Kept, Look, Seen, differing
 from autoresearch.engine.workspace.scope import Scope
+from autoresearch.engine.workspace.submodules import Submodules, links_of
 from autoresearch.state.files import write_atomic
 from autoresearch.state.session import Place, SessionError
 
@@ -48,6 +50,7 @@ class Tree:
         self._links = tuple(place.below + link.strip("/") for link in links)
         self._cache = tuple(place.below + path.strip("/") for path in cache)
         self._warn = warn
+        self._submodules = Submodules(root, root.with_name(root.name + ".submodules"), place)
         self._sha: str | None = None
         self._clean = False
         """The tree is known to be `_sha` and nothing else: no walk is needed before the next use."""
@@ -79,6 +82,8 @@ class Tree:
                 self._extras = self._find().beyond()
             for path in self._extras:
                 remove_below(self.root, path)
+            if not self.submodule_files.isdisjoint(self._extras):
+                self._submodules.write()
             self._reset(sha)
         self._link()
         self._sha = sha
@@ -135,21 +140,40 @@ class Tree:
             return
         for path in tracked:
             remove_below(self.root, path)
+        own = [path for path in tracked if path not in self.submodule_files]
+        if len(own) < len(tracked):
+            self._submodules.write()
         if self._distrust_index():
             assert self._sha is not None
             self._reset(self._sha)
         else:
-            self.git("checkout-index", "-f", "-u", "-z", "--stdin", stdin="\0".join(tracked) + "\0")
+            self.git("checkout-index", "-f", "-u", "-z", "--stdin", stdin="".join(f"{path}\0" for path in own))
             self._read_index(self.admin.read_index(strict=True))
         self._state = self.admin.state()
 
     def _reset(self, sha: str) -> None:
         self.admin.reset(sha)
-        self._read_index(self.admin.read_index(strict=True))
+        index = self.admin.read_index(strict=True)
+        if self._submodules.at(sha, links_of(self._without_links(index))):
+            self.admin.reset(sha)
+            index = self.admin.read_index(strict=True)
+        self._read_index(index)
+        if self.role == "measure":
+            for text in self._submodules.lacks:
+                self._warn(text)
+            self._submodules.lacks = []
 
     def _read_index(self, index: dict[str, Entry]) -> None:
-        self._index = index
-        self._look = Look(self.root, self.git, index, self._protected)
+        self._tracked = index.keys()
+        self._index = self._without_links(self._submodules.filled_in(index))
+        self._look = Look(self.root, self.git, self._index, self._protected)
+
+    def _without_links(self, index: dict[str, Entry]) -> dict[str, Entry]:
+        """A link of ours stands in the place of what the commit has there."""
+        if not self._links:
+            return index
+        kept = Kept(self._links, (), {})
+        return {path: entry for path, entry in index.items() if not kept.holds(path)}
 
     def _distrust_index(self) -> bool:
         """Forget git's index unless we wrote it last: it may name other blobs, or files that git is to overlook."""
@@ -224,7 +248,12 @@ class Tree:
 
     def tracked(self) -> Collection[str]:
         """Every path of the commit, from the repository's top."""
-        return self._index.keys()
+        return self._tracked
+
+    @property
+    def submodule_files(self) -> AbstractSet[str]:
+        """The files of the commit's submodules; no proposal changes them."""
+        return self._submodules.entries.keys()
 
     def forget_staging(self, base: str) -> None:
         """Whatever the agent staged or committed here: HEAD and index are `base` again, its files stay."""
@@ -272,6 +301,7 @@ class Tree:
                 if folder.is_symlink():
                     folder.unlink()
             remove(self.root)
+            self._submodules.forget()
             self._unprepare()
             self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -309,7 +339,7 @@ class Tree:
         return {path: seen for path, seen in found.new.items() if path not in self._index}
 
     def _protected(self, path: str) -> bool:
-        return not self._scope.holds(path)
+        return path in self._submodules.entries or not self._scope.holds(path)
 
 
 def _leads_to(link: Path, target: Path) -> bool:

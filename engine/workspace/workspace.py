@@ -188,7 +188,7 @@ class Workspace:
     def _in_scope(self, path: str) -> bool:
         if path.endswith("/"):
             return False  # a nested repository: its files are not ours to take
-        return self.scope.holds(path)
+        return self.scope.holds(path) and path not in self.propose.submodule_files
 
     # -- commits made without a tree
 
