@@ -122,6 +122,7 @@ class _Engine:
             recorder.warn(self._session.refused_lock, code="lock")
         session.show_to_people(self._place, self._session.folder)
         self._end_leftovers()
+        self._workspace.saved.make()  # what is not there yet could not be kept from the runs
         diverged = recover(self._workspace, recorder)
         if diverged is not None:
             return Ended(diverged, FAILED)

@@ -7,6 +7,7 @@ from autoresearch.engine.git.git import (
     Git,
     GitError,
     Refs,
+    alternate,
     clean_environment,
     fixed_range,
 )

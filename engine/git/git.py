@@ -147,8 +147,15 @@ class Git:
                 release(child.pid)
         return child.returncode, out, err.decode("utf-8", "replace")
 
-    def talk(self, *args: str, stdin: str = "", say: Callable[[str], None] | None = None) -> tuple[int, str, str]:
+    def talk(
+        self,
+        *args: str,
+        stdin: str = "",
+        say: Callable[[str], None] | None = None,
+        env: dict[str, str] | None = None,
+    ) -> tuple[int, str, str]:
         """(exit code, output, stderr) of a call to another machine: as long as it takes, `say` getting its progress."""
+        world = {key: value for key, value in self._env.items() if value or key != "GIT_ALLOW_PROTOCOL"} | (env or {})
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as taken:
             given.write(stdin.encode("utf-8", "surrogateescape"))
             given.seek(0)
@@ -158,7 +165,7 @@ class Git:
                 stdout=taken,
                 stderr=subprocess.PIPE,
                 cwd=self.work_tree if self.work_tree is not None and self.work_tree.is_dir() else self.git_dir,
-                env={key: value for key, value in self._env.items() if value or key != "GIT_ALLOW_PROTOCOL"},
+                env=world,
             ) as child:
                 assert child.stderr is not None
                 said: list[str] = []
@@ -308,6 +315,12 @@ class Refs:
     def close(self) -> None:
         for batch in (self._updates, self._reads, self._diffs, self._patches):
             batch.close()
+
+
+def alternate(objects: Path) -> dict[str, str]:
+    """The environment in which git finds the objects in this folder too."""
+    quoted = re.sub(r'(["\\])', r"\\\1", str(objects))
+    return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"'}
 
 
 def fixed_range(git: Git, source: str) -> str:

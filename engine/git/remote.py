@@ -1,18 +1,22 @@
 """A git remote as sessions see it: what it has, fetched and pushed with explicit refs, and its refusals in plain words.
 
+A session is the same refs at every remote, its saved state among them. A working copy, from where a session can be
+pulled as well, saves that in a repository beside its refs.
+
 The user's hooks do not run, nothing is followed or signed by their settings, and no ref is overwritten that has moved
 since it was looked at. Their ways to log in (ssh, credential helpers, askpass) do work.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from autoresearch.engine.git.git import Git
-from autoresearch.state.session import Place, SessionError
+from autoresearch.engine.git.git import Git, alternate
+from autoresearch.state.session import Place, SessionError, find_place
 from autoresearch.state.text import clean_line
 
 INCOMING = "refs/autoresearch-incoming/"
@@ -26,8 +30,8 @@ _PUSH = (
     "--recurse-submodules=no",
 )  # fmt: skip
 _FETCH = (
-    "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance",
-    "--refmap=", "--no-prune", "--stdin",
+    "fetch", "--progress", "--no-filter", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+    "--no-auto-maintenance", "--refmap=", "--no-prune", "--stdin",
 )  # fmt: skip
 
 
@@ -38,8 +42,11 @@ class Remote:
         self, place: Place, name: str, start: Path, say: Callable[[str], None] | None = None, may_ask: bool = False
     ) -> None:
         env = {key: value for key, value in os.environ.items() if _ENVIRONMENT.match(key)}
+        self._place = place
         self._git = Git(place.common_dir, place.top, {**env, "GIT_TERMINAL_PROMPT": "1" if may_ask else "0"})
         self._say = say
+        self._beside: dict[str, str] = {}
+        """Where state commits are that are not among its refs."""
         self._address = self._resolve(name, start)
         self.shown = re.sub(r"//[^/@]*@", "//", clean_line(name, 200))
         """Without a password in it."""
@@ -60,7 +67,32 @@ class Remote:
 
     def refs(self) -> dict[str, str]:
         """Every ref of sessions that it has, and its commit."""
-        answer = self._call("ls-remote", "--quiet", self._address, "refs/autoresearch/*", "refs/heads/autoresearch/*")
+        return self._refs(self._address, "refs/autoresearch/*", "refs/heads/autoresearch/*")
+
+    def state_beside(self, name: str) -> str | None:
+        """The state commit of a session in a working copy; None where there is none."""
+        address = self._address_beside(name)
+        if address is None:
+            return None
+        with contextlib.suppress(SessionError):
+            for commit in self._refs(address, f"refs/autoresearch/{name}/state").values():
+                self._beside[commit] = address
+                return commit
+        return None
+
+    def _address_beside(self, name: str) -> str | None:
+        code, out, _ = self._git.attempt("remote", "get-url", "--", self._address)
+        url = self._address if code else out.decode("utf-8", "surrogateescape").split("\n")[0]
+        below = f"{self._place.states_dir.name}/{name}.git"
+        if (self._place.top / url).is_dir():
+            try:
+                return str(find_place(self._place.top / url).common_dir / below)
+            except SessionError:
+                return None
+        return None if re.match(r"https?:", url) else f"{url.removesuffix('/').removesuffix('/.git')}/.git/{below}"
+
+    def _refs(self, address: str, *patterns: str) -> dict[str, str]:
+        answer = self._call("ls-remote", "--quiet", address, *patterns)
         found = {}
         for line in answer.splitlines():
             sha, _, name = line.partition("\t")
@@ -76,32 +108,48 @@ class Remote:
         self._call("-c", "fetch.negotiationAlgorithm=noop", *_FETCH[:-1], "--filter=blob:none", "--stdin",
                    self._address, stdin="".join(f"{name}\n" for name in names))  # fmt: skip
 
-    def push(self, changes: Mapping[str, str], gone: Sequence[str], had: Mapping[str, str], gate: str) -> None:
+    def fetch_state(self, commit: str, objects: Path) -> None:
+        """Put a state commit that it has into this folder of objects, and nothing into the user's."""
+        env = {"GIT_OBJECT_DIRECTORY": str(objects), **alternate(self._place.common_dir / "objects")}
+        self._call(*_FETCH, self._beside.get(commit, self._address), stdin=f"{commit}\n", env=env)
+
+    def push(
+        self, changes: Mapping[str, str], gone: Sequence[str], had: Mapping[str, str], gate: str, objects: Path
+    ) -> None:
         """Set `changes` and remove `gone`, where they stand as in `had`; `gate` is set with the last of them.
 
-        All at once where the remote can do that, so that a broken line leaves it whole; else the gate last.
+        What is not among the user's objects is in the folder `objects`. All at once where the remote can do that, so
+        that a broken line leaves it whole; else the gate last.
         """
+        env = alternate(objects)
         early = [ref for ref in changes if ref != gate][:-PORTION]
         for at in range(0, len(early), PORTION):
-            self._push({ref: changes[ref] for ref in early[at : at + PORTION]}, (), had)
+            self._push({ref: changes[ref] for ref in early[at : at + PORTION]}, (), had, env)
         late = {ref: sha for ref, sha in changes.items() if ref not in set(early)}
         try:
-            self._push(late, gone, had, "--atomic")
+            self._push(late, gone, had, env, "--atomic")
         except NotAtomic:
             first = {ref: sha for ref, sha in late.items() if ref != gate}
             if first or gone:
-                self._push(first, gone, had)
+                self._push(first, gone, had, env)
             if gate in late:
-                self._push({gate: late[gate]}, (), had)
+                self._push({gate: late[gate]}, (), had, env)
 
-    def _push(self, changes: Mapping[str, str], gone: Sequence[str], had: Mapping[str, str], *flags: str) -> None:
+    def _push(
+        self,
+        changes: Mapping[str, str],
+        gone: Sequence[str],
+        had: Mapping[str, str],
+        env: dict[str, str],
+        *flags: str,
+    ) -> None:
         guarded = [ref for ref in (*changes, *gone) if ref in had or ref.endswith("/state")]
         leases = [f"--force-with-lease={ref}:{had.get(ref, '')}" for ref in guarded]
         refspecs = [f"{sha}:{ref}" for ref, sha in changes.items()] + [f":{ref}" for ref in gone]
-        self._call(*_PUSH, *flags, *leases, self._address, *refspecs)
+        self._call(*_PUSH, *flags, *leases, self._address, *refspecs, env=env)
 
-    def _call(self, *args: str, stdin: str = "") -> str:
-        code, out, err = self._git.talk(*_ALLOWED, *args, stdin=stdin, say=self._say)
+    def _call(self, *args: str, stdin: str = "", env: dict[str, str] | None = None) -> str:
+        code, out, err = self._git.talk(*_ALLOWED, *args, stdin=stdin, say=self._say, env=env)
         if code:
             raise self._error(out, err)
         return out
@@ -137,7 +185,8 @@ _TROUBLES = tuple(
          "again.", 1),
         (r"'refs/heads/autoresearch' exists",
          "A branch named autoresearch at {remote} leaves git no room for autoresearch/NAME; rename it there.", 1),
-        (r"stale info|fetch first|cannot lock ref|failed to update ref|reference already exists",
+        (r"stale info|fetch first|cannot lock ref|failed to update ref|reference already exists|not our ref|"
+         r"unadvertised object",
          "{remote} changed at this moment ({said}); nothing was moved: call it again.", 1),
         (r"permission denied|authentication failed|could not read (user|pass)|terminal prompts disabled|access denied|"
          r"host key verification|\b40[13]\b|not authori[sz]ed",

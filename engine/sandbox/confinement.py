@@ -152,7 +152,7 @@ class Confinement:
         # What is hidden in the repository could be read from its objects.
         inside = any(path.is_relative_to(ground.place.top) for path in hidden)
         private = [
-            ground.place.common_dir if inside else ground.place.sessions_dir,
+            *((ground.place.common_dir,) if inside else (ground.place.sessions_dir, ground.place.states_dir)),
             *ground.private,
             *key_places(ground.environ),
         ]

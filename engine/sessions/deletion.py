@@ -1,8 +1,8 @@
 """Remove a session whole: processes, trees, refs, branch, folder and whatever points to it.
 
-The order makes a kill harmless. The saved state goes first, while the session is still whole and works; then the folder
-takes a name that no list shows and nothing restores, and stays until all else is gone: whatever is left of a deletion
-is found by it, and deleting again finishes it.
+The order makes a kill harmless. What is saved of it goes first, while the session is still whole and works; then the
+folder takes a name that no list shows and nothing restores, and stays until all else is gone: whatever is left of a
+deletion is found by it, and deleting again finishes it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def loss_of(place: Place, session: Session) -> Loss:
         best_number=best.number if best is not None else 0,
         in_head=in_head,
         branch_stays=_branch(git, session, history) is None and git.resolve(session.branch) is not None,
-        folder_bytes=size_of(session.folder),
+        folder_bytes=size_of(session.folder) + size_of(workspace.SavedState(place, session.name).folder),
         tree_bytes=trees_of(place, session.name),
     )
 
@@ -68,7 +68,9 @@ def delete(place: Place, session: Session) -> None:
     workspace.refuse_held_branch(place, session)
     git = Git(place.common_dir)
     with session.lock():
-        git("update-ref", "--no-deref", "-d", f"{session.refs}state")
+        saved = workspace.SavedState(place, session.name)
+        git("update-ref", "--no-deref", "-d", saved.ref)  # of an earlier version
+        saved.remove()
         reach("delete:state")
         hidden = Session(half_deleted(place, session.name))
         remove(hidden.folder)  # of a session of that name that was deleted half, before this one was made

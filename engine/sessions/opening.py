@@ -16,7 +16,15 @@ from autoresearch.engine import sandbox, workspace
 from autoresearch.engine.git import Git, fixed_range
 from autoresearch.engine.sessions import arrivals, transfer
 from autoresearch.engine.sessions.header import header_for
-from autoresearch.engine.workspace import check_git, head_of, refuse_held_branch, restore_state, uncommitted
+from autoresearch.engine.workspace import (
+    check_git,
+    head_of,
+    refuse_held_branch,
+    restore_state,
+    saved_sessions,
+    take_over_states,
+    uncommitted,
+)
 from autoresearch.state import config as configs
 from autoresearch.state import session
 from autoresearch.state.config import Config
@@ -47,6 +55,8 @@ def opened_for(place: Place, options: RunOptions) -> tuple[RunOptions, Config, S
     check_git()
     workspace.fetch_promised(place, head_of(place))
     opened = open_or_create(place, config, options)
+    if best := Git(place.common_dir).resolve(opened.branch):
+        workspace.fetch_promised(place, best)  # one that was pulled
     refuse_held_branch(place, opened)
     return options, config, opened
 
@@ -87,8 +97,9 @@ def refuse_untrusted(place: Place, options: RunOptions) -> None:
 def open_or_create(place: Place, config: Config, options: RunOptions) -> Session:
     """The session to run: the named one, else the target's latest, else a new one named by the date.
 
-    A session whose folder or journal was lost is restored from its state ref first.
+    A session whose folder or journal was lost is restored first from what is saved of it.
     """
+    take_over_states(place)
     if options.new:
         return _create(place, config, options)
     try:
@@ -101,7 +112,7 @@ def open_or_create(place: Place, config: Config, options: RunOptions) -> Session
 
 
 def _whole(place: Place, opened: Session) -> Session:
-    """`opened`, from its state ref when its journal does not tell any more what it is about."""
+    """`opened`, from what is saved of it when its journal does not tell any more what it is about."""
     if _has_header(opened) or opened.engine_pid() is not None:
         return opened
     restored = _restored(place, opened.name)
@@ -123,10 +134,7 @@ def _has_header(opened: Session) -> bool:
 
 def _lost(place: Place, name: str | None) -> Session | None:
     """The target's session whose folder is gone, restored; the one saved last when nobody says which."""
-    listed = Git(place.common_dir)(
-        "for-each-ref", "--sort=-committerdate", "--format=%(refname:lstrip=2)", "refs/autoresearch/*/state"
-    )
-    for known in (line.split("/")[0] for line in listed.splitlines()):
+    for known in saved_sessions(place):
         if name in (None, known) and not Session(place.sessions_dir / known).journal.is_file():
             restored = _restored(place, known)
             if restored is not None and (name is not None or session.target_of(restored) == place.prefix):
@@ -135,7 +143,7 @@ def _lost(place: Place, name: str | None) -> Session | None:
 
 
 def _restored(place: Place, name: str) -> Session | None:
-    """The session made again; what is left of its folder is kept beside it. None when no state ref has it."""
+    """The session made again; what is left of its folder is kept beside it. None when nothing is saved of it."""
     folder = place.sessions_dir / name
     aside = folder.with_name(f".damaged-{name}-{records.now_ms()}")
     if folder.exists():

@@ -2,7 +2,8 @@
 
 What moves is the state commit (journal, notebook, config) and what its journal names: the commits of experiments,
 waiting proposals and the incumbent. The refs are taken from the journal rather than from the repository, so that a
-session moves in one piece while its engine goes on. Journals are only ever added to: whoever's journal begins with the
+session moves in one piece while its engine goes on. At the remote the state commit is one of the session's refs; here
+it is in the repository of its saved state. Journals are only ever added to: whoever's journal begins with the
 other's whole one is ahead, and two that go on differently are never mixed.
 """
 
@@ -68,24 +69,26 @@ def push(place: Place, session: Session, remote: Remote) -> Moved:
 
     An engine may run meanwhile: what is moved is the session up to the journal's last line now.
     """
-    git = Git(place.common_dir)
+    git, saved = Git(place.common_dir), workspace.SavedState(place, session.name)
+    workspace.take_over_states(place)
     there = {
         name: sha for name, sha in remote.refs().items() if f"{name}/".startswith((session.refs, f"{session.branch}/"))
     }
     journal = _journal(session)
-    theirs = _their_journal(git, remote, there.get(f"{session.refs}state"), session)
+    last = there.get(saved.ref) or (remote.state_beside(session.name) if there else None)
+    theirs = saved.journal(last and _fetched(saved, remote, last))
     _refuse_apart(session.name, remote.shown, journal, theirs, pushing=True)
     history = _history(journal)
     wanted, missing = _wanted(git, session, history)
     _refuse_foreign_branch(git, remote, session, wanted, there)
-    state = _save(place, git, session, journal)
-    if _tree(git, there.get(f"{session.refs}state")) != _tree(git, state):
-        wanted[f"{session.refs}state"] = state
+    state = saved.save(session, BytesIO(journal), "push\n", workspace.identity_of(place))
+    if last is None or _tree(saved.git, last) != _tree(saved.git, state):
+        wanted[saved.ref] = state
     changes = {ref: sha for ref, sha in wanted.items() if there.get(ref) != sha}
     proposals = re.compile(re.escape(session.refs) + r"p\d+")
     gone = [ref for ref in there if proposals.fullmatch(ref) and ref not in wanted]
     if changes or gone:
-        remote.push(changes, gone, there, f"{session.refs}state")
+        remote.push(changes, gone, there, saved.ref, saved.objects)
     return _moved(session.name, remote, "pushed", len(changes) + len(gone), history, theirs, missing)
 
 
@@ -95,12 +98,13 @@ def _journal(session: Session) -> bytes:
     return data[: data.rfind(b"\n") + 1]
 
 
-def _their_journal(git: Git, remote: Remote, state: str | None, session: Session) -> bytes:
-    if state is None:
-        return b""
-    if git.attempt("cat-file", "-e", f"{state}^{{commit}}")[0]:
-        remote.fetch(f"{session.refs}state")
-    return workspace.saved_files(git, state).get(_JOURNAL, b"")
+def _fetched(saved: workspace.SavedState, remote: Remote, state: str) -> str:
+    """A state commit of the remote, which is here then."""
+    saved.make()
+    if not saved.holds(state):
+        remote.fetch_state(state, saved.objects)
+        saved.copy(state)  # where an earlier version left some of it among the user's objects, git fetched none of that
+    return state
 
 
 def _wanted(git: Git, session: Session, history: History) -> tuple[dict[str, str], int]:
@@ -136,22 +140,8 @@ def _refuse_foreign_branch(
         )
 
 
-def _save(place: Place, git: Git, session: Session, journal: bytes) -> str:
-    """A state commit with this journal, under the state ref too unless an engine moves that at this moment."""
-    tree = workspace.StateTrees(git).write(session, BytesIO(journal))
-    ref = f"{session.refs}state"
-    old = git.resolve(ref) or ""
-    if _tree(git, old) == tree:
-        return old
-    identity = workspace.identity_of(place)
-    parent = ("-p", old) if old else ()
-    commit = git("commit-tree", tree, *parent, "-F", "-", stdin="push\n", env=identity).strip()
-    git.attempt("update-ref", ref, commit, old or "0" * len(commit))
-    return commit
-
-
-def _tree(git: Git, commit: str | None) -> str | None:
-    return git.resolve(f"{commit}^{{tree}}") if commit else None
+def _tree(git: Git, commit: str) -> str | None:
+    return git.resolve(f"{commit}^{{tree}}")
 
 
 # -- pull
@@ -161,31 +151,35 @@ def pull(place: Place, remote: Remote, name: str | None) -> Moved:
     """Bring a session of the remote here, or the one here up to it. Raises SessionError, Locked beside an engine."""
     workspace.check_git()
     there = remote.refs()
-    session = Session(place.sessions_dir / _chosen(place, remote, there, name))
+    workspace.take_over_states(place)  # only now: another repository may have pushed to this one, which is pulled then
+    chosen, state = _chosen(place, remote, there, name)
+    session = Session(place.sessions_dir / chosen)
     if half_deleted(place, session.name).exists():
         raise SessionError(
             f"Session {session.name} is half deleted here; `autoresearch delete {session.name}` finishes that."
         )
-    git = Git(place.common_dir)
+    git, saved = Git(place.common_dir), workspace.SavedState(place, session.name)
     with session.lock() if session.journal.is_file() else contextlib.nullcontext():
         try:
-            return _pull(place, git, remote, session, there)
+            return _pull(place, git, remote, session, _fetched(saved, remote, state), session.branch in there)
         finally:
             if not (session.folder / _MARK).exists():  # else they are what the next call finishes it with
                 _drop_incoming(git, session)
+            if not session.folder.is_dir() and saved.last is None:
+                saved.remove()
 
 
-def _pull(place: Place, git: Git, remote: Remote, session: Session, there: Mapping[str, str]) -> Moved:
-    incoming = f"{INCOMING}{session.name}/"
-    branch = [f"+{session.branch}:{incoming}branch"] if session.branch in there else []
-    remote.fetch(f"+{session.refs}*:{incoming}*", *branch)
+def _pull(place: Place, git: Git, remote: Remote, session: Session, state: str, has_branch: bool) -> Moved:
+    """With the refs as they are now: those that a journal names stay with later ones."""
+    incoming, saved = f"{INCOMING}{session.name}/", workspace.SavedState(place, session.name)
+    branch = [f"+{session.branch}:{incoming}branch"] if has_branch else []
+    remote.fetch(f"+{session.refs}*:{incoming}*", f"^{saved.ref}", *branch)
     reach("pull:fetched")
-    state = git("rev-parse", "--verify", f"{incoming}state").strip()
-    theirs = workspace.saved_files(git, state).get(_JOURNAL, b"")
+    theirs = saved.journal(state)
     history = _history(theirs)
     if history.header is None:
         raise SessionError(f"The journal of {session.name} at {remote.shown} does not begin as a session's; see there.")
-    here = _journal(session) or _saved_here(git, session)
+    here = _journal(session) or saved.journal(saved.last)
     _refuse_apart(session.name, remote.shown, here, theirs, pushing=False)
     whole = session.journal.is_file() and not (session.folder / _MARK).exists()
     if len(here) > len(theirs) or (here == theirs and whole):
@@ -208,33 +202,32 @@ def finish_pull(place: Place, session: Session) -> None:
 def settle(place: Place, session: Session, state: str) -> tuple[int, int]:
     """Make refs and folder what the state commit says; (refs changed, experiments without a commit).
 
-    May be killed anywhere: a folder that was there says so until it is done, and one that was not is restored from the
-    state ref by the next start.
+    May be killed anywhere: the folder says so from the beginning until it is done.
     """
-    git = Git(place.common_dir)
-    files = workspace.saved_files(git, state)
+    git, saved = Git(place.common_dir), workspace.SavedState(place, session.name)
     if session.folder.is_dir():
         write_atomic(session.folder / _MARK, state.encode())
-    changed, missing = _take_refs(git, session, _history(files[_JOURNAL]), state)
+    else:
+        saved.restore(state, **{_MARK: state.encode()})
+    reach("pull:folder")
+    files = saved.files(state)
+    changed, missing = _take_refs(git, session, _history(files[_JOURNAL]))
     reach("pull:refs")
-    if session.journal.is_file():
-        session.notebook_base.unlink(missing_ok=True)  # what the engine there last wrote is not known here
-        for name, data in files.items():
-            write_atomic(session.folder / name, data)
-            reach(f"pull:{name}")
-    elif workspace.restore_state(place, session.name) is None:
-        raise SessionError(f"Session {session.name} could not be made from its state ref; call it again.", code=1)
+    session.notebook_base.unlink(missing_ok=True)  # what the engine there last wrote is not known here
+    for name, data in files.items():
+        write_atomic(session.folder / name, data)
+        reach(f"pull:{name}")
+    saved.join(state, workspace.identity_of(place))
     _drop_incoming(git, session)
     (session.folder / _MARK).unlink(missing_ok=True)
     show_to_people(place, session.folder)
     return changed, missing
 
 
-def _take_refs(git: Git, session: Session, history: History, state: str) -> tuple[int, int]:
+def _take_refs(git: Git, session: Session, history: History) -> tuple[int, int]:
     """Set the session's refs and branch as its journal has them, in one transaction."""
     incoming = f"{INCOMING}{session.name}/"
     wanted, missing = _wanted(git, session, history)
-    wanted[f"{session.refs}state"] = state
     held = git.refs(incoming, session.refs)
     for name, sha in held.items():
         if name.startswith(f"{incoming}lost-") and _OURS.fullmatch(name.removeprefix(incoming)):
@@ -254,12 +247,6 @@ def _take_refs(git: Git, session: Session, history: History, state: str) -> tupl
 def _drop_incoming(git: Git, session: Session) -> None:
     names = git.refs(f"{INCOMING}{session.name}")
     git("update-ref", "--no-deref", "--stdin", stdin="".join(f"delete {name}\n" for name in names))
-
-
-def _saved_here(git: Git, session: Session) -> bytes:
-    """The journal of a session whose folder is lost here."""
-    state = f"{session.refs}state"
-    return workspace.saved_files(git, state).get(_JOURNAL, b"") if git.resolve(state) else b""
 
 
 def _refuse_users_branch(git: Git, session: Session, history: History, incoming: str) -> None:
@@ -303,23 +290,34 @@ def _refuse_users_commits(git: Git, remote: Remote, session: Session, history: H
         )
 
 
-def _chosen(place: Place, remote: Remote, there: Mapping[str, str], name: str | None) -> str:
-    """The session to pull: the named one, the only one there, or the latest one here when it is there too."""
-    found = [re.fullmatch(r"refs/autoresearch/([^/]+)/state", ref) for ref in there]
-    names = sorted(match[1] for match in found if match and is_name(match[1]))
+def _chosen(place: Place, remote: Remote, there: Mapping[str, str], name: str | None) -> tuple[str, str]:
+    """The session to pull, with its state commit: the named one, the only one, or the latest one here if it is there.
+
+    A working copy has states beside its refs.
+    """
+    names = {each: there[f"refs/autoresearch/{each}/state"] for each in _names(there, "state")}
+    if name not in names:
+        others = [each for each in _names(there, ".+") if each not in names]
+        names |= {each: state for each in others if (state := remote.state_beside(each))}
     if name is None and len(names) == 1:
-        return names[0]
+        name = next(iter(names))
     if name is None and names:
         with contextlib.suppress(SessionError):
             name = open_session(place).name
         name = name if name in names else None
     if name is not None and name in names:
-        return name
-    listed = ", ".join(names[:20]) or "none"
+        return name, names[name]
+    listed = ", ".join(sorted(names)[:20]) or "none"
     if name is None and names:
         raise SessionError(f"{remote.shown} has several sessions; name one of them: {listed}.")
     what = f"session {name!r}" if name is not None else "session"
     raise SessionError(f"There is no {what} at {remote.shown} (there: {listed}); `autoresearch push` brings one there.")
+
+
+def _names(there: Mapping[str, str], last: str) -> list[str]:
+    """The sessions that have a ref with such a last part."""
+    found = [re.fullmatch(rf"refs/autoresearch/([^/]+)/{last}", ref) for ref in there]
+    return sorted({match[1] for match in found if match and is_name(match[1])})
 
 
 # -- both ways

@@ -13,8 +13,8 @@ from autoresearch.engine.workspace.repository import (
     tracked_hash,
     uncommitted,
 )
+from autoresearch.engine.workspace.saved_state import SAVED, SavedState, restore_state, saved_sessions, take_over_states
 from autoresearch.engine.workspace.scope import FIXED, Scope
-from autoresearch.engine.workspace.state_ref import SAVED, StateTrees, restore_state, saved_files
 from autoresearch.engine.workspace.submodules import Submodule, submodules_of
 from autoresearch.engine.workspace.tree import Tree
 from autoresearch.engine.workspace.workspace import Taken, Workspace, words_of

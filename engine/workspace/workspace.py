@@ -20,9 +20,9 @@ from autoresearch.engine.git import Git, GitError, Objects, Refs
 from autoresearch.engine.sandbox import hidden_paths
 from autoresearch.engine.workspace import repository
 from autoresearch.engine.workspace.places import trees_folder
+from autoresearch.engine.workspace.saved_state import SavedState
 from autoresearch.engine.workspace.scope import Scope
 from autoresearch.engine.workspace.shadows import module_of, names_imported, shadowing
-from autoresearch.engine.workspace.state_ref import StateTrees
 from autoresearch.engine.workspace.symlinks import leads_astray
 from autoresearch.engine.workspace.tree import Tree
 from autoresearch.state import config as configs
@@ -59,7 +59,7 @@ class Workspace:
         self.git = Git(place.common_dir, identity=self.identity)
         self.refs = Refs(self.git)
         self._objects = Objects(self.git, self.identity)
-        self._state_trees = StateTrees(self.git)
+        self.saved = SavedState(place, session.name)
         self.folder = trees_folder(place, session.name)
         self._config_path = f"{place.below}{CONFIG_FILE}"
         self._hidden: bytes | None = None
@@ -302,30 +302,28 @@ class Workspace:
         reach("after:branch")
 
     def list_refs(self) -> dict[str, str]:
-        """Every ref of the session, by its name below the session's prefix (`7`, `p9`, `state`), and its commit."""
+        """Every ref of the session, by its name below the session's prefix (`7`, `p9`), and its commit."""
         found = self.git.refs(self.session.refs)
         return {name.removeprefix(self.session.refs): sha for name, sha in found.items()}
 
     # -- housekeeping
 
     def save_state(self, message: str) -> None:
-        """Commit journal, notebook and config under the state ref, so that a lost folder is restored from it."""
+        """Save journal, notebook and config, so that a lost folder is restored from them."""
         with self.session.journal.open("rb") as journal:
-            tree = self._state_trees.write(self.session, journal)
-        old = self.refs.resolve(f"{self.session.refs}state")
-        parent = ("-p", old) if old else ()
-        commit = self.git("commit-tree", tree, *parent, "-F", "-", stdin=_text(message)).strip()
-        self.refs.update((f"{self.session.refs}state", commit, None))
+            self.saved.save(self.session, journal, _text(message), self.identity)
         reach("after:state")
 
     def tidy(self) -> None:
         """Pack what the session wrote, since automatic gc is off for our calls. Prunes nothing."""
-        self.git.attempt("maintenance", "run", "--quiet", "--task=loose-objects", "--task=pack-refs")
+        for git in (self.git, self.saved.git):
+            git.attempt("maintenance", "run", "--quiet", "--task=loose-objects", "--task=pack-refs")
 
     def remove_stale_locks(self) -> list[Path]:
-        """Lock files that a killed git of ours left behind: in our trees' git directories and on our refs only."""
+        """Lock files that a killed git of ours left behind: where trees and state are, and on our refs only."""
         removed = []
         candidates = [lock for tree in self.trees for lock in tree.admin.lock_files()]
+        candidates += self.saved.folder.rglob("*.lock")
         for folder in (self.place.common_dir / self.session.refs, (self.place.common_dir / self.session.branch).parent):
             if folder.is_dir():
                 candidates += folder.glob("*.lock")

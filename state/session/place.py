@@ -73,6 +73,11 @@ class Place:
         return self.common_dir / "autoresearch"
 
     @property
+    def states_dir(self) -> Path:
+        """A bare repository of each session, with its saved state."""
+        return self.common_dir / "autoresearch-state"
+
+    @property
     def index_db(self) -> Path:
         return self.sessions_dir / "index.db"
 

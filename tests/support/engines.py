@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import lives
 from repos import git
 
-from autoresearch.engine.workspace import machine_name
+from autoresearch.engine.workspace import SavedState, machine_name
 from autoresearch.state.journal import History, Reader, records
 from autoresearch.state.session import Place, Session, find_place, open_session
 
@@ -85,6 +86,19 @@ def refs(folder: Path) -> dict[str, str]:
     found = session(folder)
     answer = git(folder, "for-each-ref", "--format=%(refname) %(objectname)", found.refs.rstrip("/"))
     return {name.removeprefix(found.refs): sha for name, sha in (line.split(" ") for line in answer.splitlines())}
+
+
+def saved(folder: Path) -> SavedState:
+    """What is saved of the repository's latest session."""
+    return SavedState(place(folder), session(folder).name)
+
+
+def save_as_earlier(folder: Path) -> str:
+    """What is saved of its latest session lies where earlier versions had it: among the user's objects; its ref."""
+    found = saved(folder)
+    git(folder, "fetch", "-q", str(found.folder), f"{found.ref}:{found.ref}")
+    shutil.rmtree(found.folder.parent)
+    return found.ref
 
 
 def processes_of(repo: Path) -> list[int]:

@@ -79,6 +79,7 @@ GIT = {
 }
 SESSION = {
     "reads the session's journal": "open(SESSION + 'autoresearch.jsonl').read()",
+    "reads what is saved of the session": "open(glob.glob(COMMON + '/autoresearch-state/*.git/HEAD')[0]).read()",
     "writes a line into the journal": append("SESSION + 'autoresearch.jsonl'", '{"type":"mine"}\n'),
     "writes into the notebook": "p = glob.glob(SESSION + 'autoresearch.md') or [SESSION + 'mine.md']\n"
     + append("p[0]", "\n"),

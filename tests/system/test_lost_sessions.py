@@ -1,4 +1,4 @@
-"""A session whose folder or journal was lost comes back from its state ref, and nothing is made anew in silence."""
+"""A session whose folder or journal was lost comes back as it was saved, and nothing is made anew in silence."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engines import run, session
-from repos import git, make_target, patch, write
+from engines import run, save_as_earlier, saved, session
+from repos import make_target, patch, write
 
 from autoresearch.state.session import Session, find_place, list_sessions
 
@@ -29,9 +29,14 @@ def kept(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("hurt", HURTS.values(), ids=HURTS.keys())
-def test_a_lost_session_is_restored_and_goes_on(hurt: Callable[[Session], object], kept: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("by", ["this version", "an earlier one"])
+def test_a_lost_session_is_restored_and_goes_on(
+    hurt: Callable[[Session], object], by: str, kept: tuple[Path, Path]
+) -> None:
     repo, patches = kept
     before = session(repo)
+    if by == "an earlier one":
+        save_as_earlier(repo)
     assert [row.status for row in before.history().rows] == ["keep", "keep"]
     hurt(before)
     run(repo, "--replay", str(patches), "--max-experiments", "1")
@@ -46,7 +51,7 @@ def test_a_damaged_journal_without_a_saved_state_is_one_sentence_and_stays(kept:
     repo, patches = kept
     hurt = session(repo)
     hurt.journal.write_bytes(b"garbage\n")
-    git(repo, "update-ref", "-d", f"{hurt.refs}state")
+    saved(repo).remove()
     done = run(repo, "--replay", str(patches), expect=2)
     assert "is damaged" in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from engines import check_agreement, lines, processes_of, run, session, start, until
+from engines import check_agreement, lines, processes_of, run, save_as_earlier, saved, session, start, until
 from repos import TOML, git, make_repo, make_target, patch, snapshot, write
 
 from autoresearch.engine import sandbox
@@ -116,6 +116,20 @@ def test_killed_in_recovery_itself_it_still_goes_on(
     check_agreement(repo)
     assert endings(repo) == ENDINGS
     assert samples(repo) == undisturbed
+
+
+def test_what_an_earlier_version_saved_is_taken_over_with_its_history(tmp_path: Path) -> None:
+    repo, patches = make_story(tmp_path)
+    run(repo, "--replay", str(patches), "--max-experiments", "2", expect=3)
+    earlier = git(saved(repo).folder, "rev-list", saved(repo).ref)
+    ref = save_as_earlier(repo)
+    assert run(repo, "--replay", str(patches), fault="after:take-over").returncode == -signal.SIGKILL
+    assert ref in git(repo, "for-each-ref")
+    run(repo, "--replay", str(patches), expect=0)
+    check_agreement(repo)
+    assert endings(repo) == ENDINGS
+    assert ref not in git(repo, "for-each-ref")
+    assert git(saved(repo).folder, "rev-list", ref).endswith(earlier)
 
 
 def test_an_experiment_in_which_the_engine_died_twice_is_a_crash(tmp_path: Path) -> None:

@@ -12,13 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engines import autoresearch, check_agreement, command, environment, place, refs, run, session, start, until
+from engines import (
+    autoresearch,
+    check_agreement,
+    command,
+    environment,
+    place,
+    refs,
+    run,
+    save_as_earlier,
+    saved,
+    session,
+    start,
+    until,
+)
 from repos import BENCH, TOML, git, make_target, patch, small_disk, write
 from terminals import Terminal
 
 from autoresearch.engine.git import remote as remotes
 from autoresearch.engine.sessions import arrivals, transfer
-from autoresearch.engine.workspace import state_ref, workspace
+from autoresearch.engine.workspace import saved_state, workspace
 from autoresearch.state.config import loads
 from autoresearch.state.journal import Journal, records
 from autoresearch.state.session import list_sessions
@@ -95,6 +108,63 @@ def test_a_session_moves_to_another_box_goes_on_there_and_comes_back(boxes: Boxe
     check_agreement(boxes.one)
 
 
+def test_a_remote_is_laid_out_as_earlier_versions_had_it(boxes: Boxes) -> None:
+    """There the state is one of the session's refs, with journal, notebook and config; so theirs and ours meet."""
+    call(boxes.one, "push", "hub")
+    found = session(boxes.one)
+    shas = [row.sha for row in found.history().rows]
+    at_hub = dict(line.split(" ") for line in picture(boxes.hub).splitlines() if "autoresearch/" in line)
+    state = at_hub.pop(f"{found.refs}state")
+    assert at_hub == {found.branch: shas[1], f"{found.refs}1": shas[0], f"{found.refs}2": shas[1]}
+    assert git(boxes.hub, "ls-tree", "--name-only", state).split() == [
+        "autoresearch.jsonl",
+        "autoresearch.md",
+        "config.toml",
+    ]
+    assert git(boxes.hub, "show", f"{state}:autoresearch.jsonl").encode() == journal(boxes.one)
+    boxes.more(2, "8.0", "9.0")
+    go(boxes, boxes.one, 1)
+    ref = save_as_earlier(boxes.one)
+    git(boxes.one, "push", "-q", "hub", "refs/autoresearch/*:refs/autoresearch/*", found.branch)
+    call(boxes.two, "pull", "hub")
+    assert journal(boxes.two) == journal(boxes.one)
+    assert refs(boxes.two) == {name: sha for name, sha in refs(boxes.one).items() if name != "state"}
+    check_agreement(boxes.two)
+    assert json.loads(call(boxes.one, "push", "hub", "--json").stdout)["did"] == "nothing"
+    assert ref not in picture(boxes.one)
+
+
+def test_nothing_of_a_state_gets_among_the_users_objects(boxes: Boxes) -> None:
+    call(boxes.one, "push", "hub")
+    call(boxes.two, "pull", "hub")
+    boxes.more(2, "8.0", "9.0")
+    go(boxes, boxes.two, 1)
+    call(boxes.two, "push", "hub")
+    call(boxes.one, "pull", "hub")
+    for box in (boxes.one, boxes.two):
+        listing = ("cat-file", "--batch-all-objects", "--batch-check=%(objectname)")
+        assert not {*git(box, *listing).split()} & {*git(saved(box).folder, *listing).split()}
+        git(box, "gc", "-q", "--prune=now")
+        git(box, "fsck", "--full")
+
+
+def test_a_session_is_pulled_straight_from_a_working_copy(boxes: Boxes, tmp_path: Path) -> None:
+    env = fake_ssh(tmp_path, 'shift; exec sh -c "$1"')
+    call(boxes.two, "pull", f"box:{boxes.one}", **env)
+    assert journal(boxes.two) == journal(boxes.one)
+    boxes.more(2, "8.0", "9.0")
+    go(boxes, boxes.two, 1)
+    assert "went on at" in call(boxes.one, "push", str(boxes.two), code=1).stderr
+    call(boxes.one, "pull", "../two")
+    assert journal(boxes.one) == journal(boxes.two)
+    check_agreement(boxes.one)
+    go(boxes, boxes.two, 1)
+    call(boxes.two, "push", "../one")
+    call(boxes.one, "pull", ".")
+    assert journal(boxes.one) == journal(boxes.two)
+    check_agreement(boxes.one)
+
+
 def test_a_pull_into_a_checkout_without_the_target_says_what_is_missing(boxes: Boxes) -> None:
     call(boxes.one, "push", "hub")
     (boxes.two / "autoresearch.toml").unlink()
@@ -115,19 +185,19 @@ def test_pushing_and_pulling_again_do_nothing(boxes: Boxes) -> None:
 def test_a_push_writes_a_long_journal_in_the_parts_that_keeps_wrote(boxes: Boxes) -> None:
     held = session(boxes.one)
     with held.journal.open("ab") as file:
-        file.write(b'{"type":"future","text":"%s"}\n' % (b"x" * state_ref.PART))
+        file.write(b'{"type":"future","text":"%s"}\n' % (b"x" * saved_state.PART))
     went_on = workspace.Workspace(place(boxes.one), held, loads(TOML), lambda text: None)
     went_on.save_state("as at a keep")
     went_on.close()
-    state = f"{held.refs}state"
-    before = git(boxes.one, "rev-parse", state)
+    here = saved(boxes.one)
+    before = here.last
     call(boxes.one, "push", "hub")
-    assert git(boxes.one, "rev-parse", state) == before, "nothing was new"
+    assert here.last == before, "nothing was new"
     with held.journal.open("ab") as file:
         file.write(b'{"type":"future","text":"more"}\n')
-    parts = git(boxes.one, "ls-tree", f"{state}:autoresearch.jsonl").splitlines()
+    parts = git(here.folder, "ls-tree", f"{here.ref}:autoresearch.jsonl").splitlines()
     call(boxes.one, "push", "hub")
-    after = git(boxes.hub, "ls-tree", f"{state}:autoresearch.jsonl").splitlines()
+    after = git(boxes.hub, "ls-tree", f"{here.ref}:autoresearch.jsonl").splitlines()
     assert len(after) == len(parts) == 2
     assert after[0] == parts[0], "a full part is sent once"
     assert after[1] != parts[1]
@@ -140,6 +210,29 @@ def test_what_was_asked_after_the_last_save_moves_too(boxes: Boxes) -> None:
     call(boxes.one, "push", "hub")
     call(boxes.two, "pull", "hub")
     assert [idea.text for idea in session(boxes.two).history().ideas.values()] == ["a smaller knob"]
+
+
+@pytest.mark.parametrize("lost", ["folder", "journal"])
+def test_a_session_that_is_lost_here_is_pulled_again(boxes: Boxes, lost: str) -> None:
+    call(boxes.one, "push", "hub")
+    call(boxes.two, "pull", "hub")
+    here = session(boxes.two)
+    shutil.rmtree(here.folder) if lost == "folder" else here.journal.unlink()
+    call(boxes.two, "pull", "hub")
+    assert journal(boxes.two) == journal(boxes.one)
+    check_agreement(boxes.two)
+
+
+def test_a_partial_clone_can_pull_and_push_back(boxes: Boxes, tmp_path: Path) -> None:
+    git(boxes.hub, "config", "uploadpack.allowFilter", "true")
+    call(boxes.one, "push", "hub")
+    git(tmp_path, "clone", "-q", "--filter=blob:none", f"file://{boxes.hub}", "partial")
+    call(tmp_path / "partial", "pull", "origin")
+    boxes.more(2, "8.0", "9.0")
+    go(boxes, tmp_path / "partial", 1)
+    call(tmp_path / "partial", "push", "origin")
+    call(boxes.one, "pull", "hub")
+    assert len(check_agreement(boxes.one).rows) == 3
 
 
 def test_a_folder_that_is_pulled_is_for_its_owner_alone(boxes: Boxes) -> None:
@@ -264,7 +357,9 @@ def test_a_push_beside_a_running_engine_is_one_consistent_cut(boxes: Boxes, tmp_
 # -- kills, refusals, odd remotes
 
 
-@pytest.mark.parametrize("point", ["pull:fetched", "pull:refs", "pull:autoresearch.jsonl", "pull:autoresearch.md"])
+@pytest.mark.parametrize(
+    "point", ["pull:fetched", "pull:folder", "pull:refs", "pull:autoresearch.jsonl", "pull:autoresearch.md"]
+)
 @pytest.mark.parametrize("then", ["pull", "run"])
 def test_a_pull_killed_anywhere_is_finished_by_the_next_call(boxes: Boxes, point: str, then: str) -> None:
     call(boxes.one, "push", "hub")
@@ -282,10 +377,11 @@ def test_a_pull_killed_anywhere_is_finished_by_the_next_call(boxes: Boxes, point
     check_agreement(boxes.two)
 
 
-def test_a_first_pull_killed_before_the_folder_still_asks(boxes: Boxes) -> None:
+@pytest.mark.parametrize("point", ["pull:folder", "pull:refs"])
+def test_a_first_pull_that_was_killed_still_asks(boxes: Boxes, point: str) -> None:
     call(boxes.one, "push", "hub")
     arrivals.accept(place(boxes.two))
-    call(boxes.two, "pull", "hub", code=-9, fault="pull:refs")
+    call(boxes.two, "pull", "hub", code=-9, fault=point)
     assert "--trust" in run(boxes.two, "--replay", str(boxes.patches), expect=2).stderr
     go(boxes, boxes.two, 1)
     assert [row.number for row in check_agreement(boxes.two).rows][:2] == [1, 2]
@@ -375,6 +471,7 @@ def test_a_pulled_journal_takes_no_commit_that_did_not_come_with_it(boxes: Boxes
     said = call(boxes.two, "pull", "hub", code=1).stderr
     assert f"experiment 2 ({made[:12]})" in said
     assert picture(boxes.two) == before, "nothing of the fetch is left"
+    assert list(place(boxes.two).states_dir.iterdir()) == []
     assert not (boxes.two / ".git" / "autoresearch" / name).exists()
 
 

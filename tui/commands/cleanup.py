@@ -100,6 +100,7 @@ def delete(where: Where, name: str | None, yes: bool) -> None:
         if finish_deletion(place, name):
             echo(f"Session {name} is deleted; an earlier call had begun it.")
             return
+        workspace.take_over_states(place)
         restored = workspace.restore_state(place, name)
         if restored is None:
             raise _no_session(place, name)

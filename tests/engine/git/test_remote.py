@@ -26,9 +26,9 @@ def test_a_remote_has_what_was_pushed(place: Place, name: str) -> None:
     remote = Remote(place, name, place.top)
     assert remote.refs() == {}
     head = git(place.top, "rev-parse", "HEAD").strip()
-    remote.push({REF: head, STATE: head, "refs/heads/other": head}, (), {}, STATE)
+    remote.push({REF: head, STATE: head, "refs/heads/other": head}, (), {}, STATE, place.common_dir / "objects")
     assert remote.refs() == {REF: head, STATE: head}
-    remote.push({}, (REF,), remote.refs(), STATE)
+    remote.push({}, (REF,), remote.refs(), STATE, place.common_dir / "objects")
     assert remote.refs() == {STATE: head}
     remote.fetch(f"{STATE}:refs/autoresearch-incoming/s/state")
     assert git(place.top, "rev-parse", "refs/autoresearch-incoming/s/state").strip() == head
@@ -39,9 +39,9 @@ def test_no_ref_is_overwritten_that_has_moved_since(place: Place) -> None:
     first = git(place.top, "rev-parse", "HEAD").strip()
     git(place.top, "commit", "-q", "--allow-empty", "-m", "second")
     second = git(place.top, "rev-parse", "HEAD").strip()
-    remote.push({REF: first, STATE: first}, (), {}, STATE)
+    remote.push({REF: first, STATE: first}, (), {}, STATE, place.common_dir / "objects")
     with pytest.raises(SessionError, match=r"changed at this moment .*; nothing was moved") as refused:
-        remote.push({REF: second, STATE: second}, (), {}, STATE)
+        remote.push({REF: second, STATE: second}, (), {}, STATE, place.common_dir / "objects")
     assert refused.value.code == 1
     assert remote.refs() == {REF: first, STATE: first}
 

@@ -38,6 +38,7 @@ def left_of(repo: Path, name: str) -> list[str]:
     found = [ref for ref in refs if f"/{name}" in ref]
     found += [path.name for path in at.sessions_dir.glob("*") if name in path.name]
     found += [path.name for path in at.sessions_dir.glob(".*") if name in path.name]
+    found += [path.name for path in at.states_dir.glob("*") if f"{name}.git" in path.name]
     found += [path.name for path in (at.common_dir / "worktrees").glob(f"autoresearch-{name}-*")]
     found += [str(path) for path in (repo / ".autoresearch").glob(name)]
     tree = places.trees_folder(at, name)
