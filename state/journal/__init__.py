@@ -23,4 +23,5 @@ from autoresearch.state.journal.model import (
     Waiting,
     list_of,
 )
+from autoresearch.state.journal.repeats import Repeats
 from autoresearch.state.journal.snapshot import folded
