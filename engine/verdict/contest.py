@@ -12,9 +12,12 @@ from autoresearch.engine.verdict.flags import Flag
 from autoresearch.engine.verdict.pace import Pace
 from autoresearch.engine.verdict.spread import Scale
 
+VERSION = 3
+"""Of the rule. 3: randomised blocks. What began under an earlier one is judged by that."""
 LEAVE = 1.2
 """While a proposal waits, a race goes on as long as the estimate is at least this. Also the line of a bundle or
 retry."""
+MOST_RUNS = 400
 WARM, LOOK = -1, 0
 """What stands for a block's number in the runs before the first: a warm-up that counts for nothing, the first look."""
 
@@ -174,7 +177,7 @@ class Contest:
     direction: Literal["lower", "higher"] = "lower"
     mode: Literal["blocks", "fast", "single"] = "blocks"
     min_effect: float = 0.0
-    most_runs: int = 400
+    most_runs: int = MOST_RUNS
     removed: int = 0
     """How many more lines it removes than it adds."""
     bundle: bool = False

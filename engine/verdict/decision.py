@@ -23,11 +23,9 @@ import math
 from autoresearch.engine.verdict import spread as spreads
 from autoresearch.engine.verdict.blocks import draw, shrunk
 from autoresearch.engine.verdict.case import Case
-from autoresearch.engine.verdict.contest import LEAVE, LOOK, WARM, Action, Contest, Decision, Run
+from autoresearch.engine.verdict.contest import LEAVE, LOOK, VERSION, WARM, Action, Contest, Decision, Run
 from autoresearch.state.text import numbers
 
-VERSION = 3
-"""Of the rule. 3: randomised blocks. What began under an earlier one is judged by that."""
 LOOK_AGAIN = 24
 """Before a look the best is run once more when its last run is so many measurements old."""
 LEAVE_SIMPLER = 0.1

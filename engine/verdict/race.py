@@ -9,8 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch.engine.verdict import rule
+from autoresearch.engine.verdict import spread as spreads
+from autoresearch.engine.verdict.contest import WARM, Contest, Decision, Known, Seen, Terms
 from autoresearch.engine.verdict.flags import Flag
 from autoresearch.engine.verdict.noise import Noise, mean
+from autoresearch.engine.verdict.pace import Pace
+from autoresearch.engine.verdict.settings import Settings
 from autoresearch.state.journal import History, Open, SampleRow, Waiting, records
 from autoresearch.state.journal.records import Status
 from autoresearch.state.text import numbers
@@ -23,7 +27,53 @@ class Verdict:
     status: Status
     cause: str
     reason: str
-    decision: rule.Decision | None = None
+    decision: rule.Decision | Decision | None = None
+
+
+def known_of(history: History) -> Known:
+    """What the segment's runs have told."""
+    told = history.repeats
+    return Known(tuple(told.best), told.since_best, told.neighbours, told.twins, history.estimates)
+
+
+def terms_of(history: History, settings: Settings, pace: Pace, waiting: Waiting) -> Terms:
+    """What the next experiment is judged by."""
+    header, known = history.header, known_of(history)
+    assert header is not None
+    measured = [value for value, _ in known.best]
+    measured += [row.metric for row in (history.baseline,) if row is not None and row.metric is not None]
+    return Terms.at(
+        pace, known, history.repeats.looks, direction=settings.direction, odds=settings.odds,
+        scale=spreads.scale_of(header.metric_name, header.metric_unit, settings.scale, measured),
+        asked_for=bool(waiting.bundle) or waiting.agent == "retry",
+    )  # fmt: skip
+
+
+def contest_of(history: History, opened: Open, settings: Settings, constraints: Mapping[str, float | str]) -> Contest:
+    """An experiment of version 3, open or parked, as the rule sees it."""
+    waiting, runs = opened.waiting, [sample for sample in opened.samples if sample.block is not None]
+    assert waiting is not None
+    mine = [sample for sample in runs if sample.arm == "candidate" and sample.block != WARM]
+    return Contest(
+        experiment=opened.number,
+        parent=opened.parent,
+        secret=settings.seed,
+        terms=Terms.of_line(opened.terms),
+        known=known_of(history),
+        seen=[
+            Seen(run.arm == "candidate", run.block or 0, run.place or 0, run.seed, run.metric, run.basis)
+            for run in runs
+            if run.metric is not None and run.cause is None
+        ],
+        direction=settings.direction,
+        mode=settings.mode,
+        min_effect=settings.min_effect,
+        most_runs=settings.max_runs,
+        removed=max(0, -waiting.net_lines),
+        bundle=bool(waiting.bundle),
+        flags=opened.flags,
+        violated=rule.violated(constraints, history.baseline_metrics, means_of(mine)) if mine else "",
+    )
 
 
 def noise_of(history: History) -> Noise:
@@ -117,7 +167,7 @@ def means_of(samples: list[SampleRow]) -> dict[str, float]:
     return {name: mean_of([sample.metrics[name] for sample in measured]) for name in sorted(names)}
 
 
-def _flags(opened: Open, decision: rule.Decision | None, touched: Sequence[Flag]) -> tuple[Flag, ...]:
+def _flags(opened: Open, decision: rule.Decision | Decision | None, touched: Sequence[Flag]) -> tuple[Flag, ...]:
     """Those it was judged with."""
     jump = (decision.jump,) if decision is not None and decision.jump is not None else ()
     return (*jump, *(flag for flag in touched if flag.code in opened.flags))

@@ -1,18 +1,24 @@
 """Judge a journal again: from the samples on record, every step and verdict must come out as it was written.
 
-This is what makes a keep a claim that anybody can check without running anything.
+This is what makes a keep a claim that anybody can check without running anything. When an experiment was parked depends
+on the clock, so that is not asked again; it can change no odds.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-from autoresearch.engine.verdict import rule
-from autoresearch.engine.verdict.race import judge_open, noise_of
-from autoresearch.state.journal import History, Reader, records
+from autoresearch.engine.verdict import contest, rule
+from autoresearch.engine.verdict.contest import Decision, Terms
+from autoresearch.engine.verdict.decision import judge
+from autoresearch.engine.verdict.pace import Pace
+from autoresearch.engine.verdict.race import contest_of, judge_open, noise_of, terms_of
+from autoresearch.engine.verdict.settings import Settings
+from autoresearch.state.journal import History, Open, Reader, records
 
 _TOLERANCE = 1e-9
 
@@ -34,28 +40,114 @@ class Recomputed:
         return not self.differences
 
 
+class _Followed(Protocol):
+    """One experiment's samples, in the order they were taken."""
+
+    def begins(self, recorded: Mapping[str, Any], terms: Terms) -> None: ...
+
+    def before_sample(self, history: History, sample: records.Sample) -> None: ...
+
+    def conclude(self, history: History, line: records.Experiment) -> Recomputed: ...
+
+
 def recompute(journal: Path) -> Iterator[Recomputed]:
     """Every judged experiment of the journal, in order; baselines, crashes and failed guards are no judgements."""
-    history = History()
-    race: _Race | None = None
+    history, races = History(), dict[int, _Followed]()
     for at, line in Reader(journal).lines():
         try:
             record = records.decode(line)
         except records.MalformedRecord:
             record = None
-        if isinstance(record, records.Sample) and race is not None and record.experiment == race.number:
-            race.before_sample(history, record)
-        if isinstance(record, records.Experiment) and race is not None and record.run == race.number:
-            if record.verdict and record.cause != "guard":
+        if isinstance(record, records.Sample) and record.experiment in races:
+            races[record.experiment].before_sample(history, record)
+        if isinstance(record, records.Experiment):
+            race = races.pop(record.run, None)
+            if race is not None and record.verdict and record.cause != "guard":
                 yield race.conclude(history, record)
-            race = None
+        terms = _terms_now(history, record) if isinstance(record, records.Intent) else None
         history.feed(at, line)
-        if isinstance(record, records.Intent) and record.attempt == 1:
-            race = _Race(history) if record.proposal is not None and history.header is not None else None
+        if isinstance(record, records.Intent) and record.proposal is not None and history.header is not None:
+            if record.experiment not in races and history.open is not None and record.attempt == 1:
+                old = history.open.version < contest.VERSION
+                races[record.experiment] = _Race(history) if old else _Blocks(history)
+            if terms is not None:
+                races[record.experiment].begins(record.terms, terms)
+
+
+def _terms_now(history: History, intent: records.Intent) -> Terms | None:
+    """What an experiment that gets its number now is to be judged by, at the pace that its line says."""
+    parked = history.parked.get(intent.experiment)
+    waiting = parked.waiting if parked is not None else history.waiting.get(intent.proposal or 0)
+    if waiting is None or history.header is None or not intent.terms:
+        return None
+    said = Terms.of_line(intent.terms)
+    pace = Pace(said.run_s, said.proposal_s, said.ideas)
+    return terms_of(history, Settings.from_header(history.header), pace, waiting)
+
+
+class _Blocks:
+    """An experiment under randomised blocks: whose each run is was drawn, and no block may be left for another."""
+
+    def __init__(self, history: History) -> None:
+        assert history.open is not None
+        assert history.header is not None
+        self.number = history.open.number
+        self._constraints = history.header.constraints
+        self._settings = Settings.from_header(history.header)
+        self._differences: list[str] = []
+
+    def begins(self, recorded: Mapping[str, Any], terms: Terms) -> None:
+        """A race of its own, at the terms of its time."""
+        self._differences += _differing(recorded, terms.for_line())
+
+    def before_sample(self, history: History, sample: records.Sample) -> None:
+        if sample.block is None or sample.again:
+            return
+        wanted = self._judge(history)
+        run, where = wanted.run, f"block {sample.block}, place {sample.place}"
+        if run is None:
+            self._differences.append(f"{where} was run where the rule says {wanted.action}")
+            return
+        if (run.block, run.place) != (sample.block, sample.place):
+            self._differences.append(f"{where} was run where block {run.block}, place {run.place} was next")
+        elif run.mine is not (sample.arm == "candidate"):
+            self._differences.append(f"{where} is the {sample.arm}'s, which was not drawn")
+        elif run.seed != sample.seed:
+            self._differences.append(f"{where} has the seed {sample.seed} and not the one drawn, {run.seed}")
+        self._differences += (f"{where}: {text}" for text in _differing(sample.basis, run.basis))
+
+    def conclude(self, history: History, line: records.Experiment) -> Recomputed:
+        again, recorded = self._ended(history, line), f"{line.status} {line.cause}"
+        action = "discard" if again.action == "park" else again.action
+        out = f"{action} {again.cause}".strip()
+        # A keep whose fresh samples crashed is recorded as the crash it is; the judgement before it still stands.
+        if line.status != "crash" and out != recorded:
+            self._differences.append(f"recorded {recorded}, comes out as {out}")
+        if again.verdict:
+            self._differences += _differing(line.verdict, again.verdict)
+        return Recomputed(line.run, recorded, out, again.reason, tuple(self._differences))
+
+    def _ended(self, history: History, line: records.Experiment) -> Decision:
+        """By itself, or because a proposal waited."""
+        by_itself = self._judge(history)
+        if by_itself.final or line.status == "keep":
+            return by_itself
+        left = [self._judge(history, waiting=True, resumed=resumed) for resumed in (False, True)]
+        return next((each for each in left if each.cause == line.cause), by_itself)
+
+    def _judge(self, history: History, *, waiting: bool = False, resumed: bool = False) -> Decision:
+        opened = _opened(history, self.number)
+        return judge(contest_of(history, opened, self._settings, self._constraints), waiting=waiting, resumed=resumed)
+
+
+def _opened(history: History, number: int) -> Open:
+    if history.open is not None and history.open.number == number:
+        return history.open
+    return history.parked[number]
 
 
 class _Race:
-    """Follows one experiment's samples, asking the rule at each step what it would have done."""
+    """An experiment under version 1 or 2 of the rule, which is asked at each step what it would have done."""
 
     def __init__(self, history: History) -> None:
         assert history.open is not None
@@ -66,6 +158,9 @@ class _Race:
         self._noise = noise_of(history)
         self._differences: list[str] = []
         self._final: rule.Decision | None = None
+
+    def begins(self, recorded: Mapping[str, Any], terms: Terms) -> None:
+        """There were no terms."""
 
     def before_sample(self, history: History, sample: records.Sample) -> None:
         if sample.arm == "fresh" and self._final is None:
@@ -86,16 +181,22 @@ class _Race:
         # A keep whose fresh samples crashed is recorded as the crash it is; the judgement before it still stands.
         if line.status != "crash" and out != recorded:
             self._differences.append(f"recorded {recorded}, comes out as {out}")
-        for key, value in again.verdict.items():
-            if not _same(value, line.verdict.get(key)):
-                self._differences.append(f"{key} is {line.verdict.get(key)} on record and comes out as {value}")
+        self._differences += _differing(line.verdict, again.verdict)
         return Recomputed(line.run, recorded, out, again.reason, tuple(self._differences))
 
     def _judge(self, history: History) -> rule.Decision:
         return judge_open(history, self._noise, self._settings, self._header.constraints)
 
 
+def _differing(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in again.items():
+        if not _same(value, recorded.get(key)):
+            yield f"{key} is {recorded.get(key)} on record and comes out as {value}"
+
+
 def _same(a: object, b: object) -> bool:
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_same, a, b))
     if isinstance(a, float) and isinstance(b, (int, float)):
         return math.isclose(a, b, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
     return a == b

@@ -26,6 +26,7 @@ from autoresearch.state.journal.model import (
     Text,
     Waiting,
 )
+from autoresearch.state.journal.repeats import Repeats
 from autoresearch.state.text.numbers import finite
 
 OUTSIDE = frozenset({"pause", "stop", "idea", "veto", "note", "steer", "dead_end", "settings", "retry", "overrule"})
@@ -34,6 +35,9 @@ NOTHING_TAKEN = frozenset({"no_change", "out_of_scope", "no_proposal"})
 """Crashes whose commit is its parent's: there is no change that could be tried or kept."""
 _NOT_MEASURED = NOTHING_TAKEN | {"conflict"}
 """Crashes that say nothing about the environment: nothing ran."""
+BLOCK_SIZE = 6
+"""Runs of a complete block (`engine.verdict.blocks.SIZE`)."""
+WORTH_A_BUNDLE = 0.35
 _PRINTED_USD = 100.0
 """The most that one sample's `cost_usd` adds to the bill: a candidate in the printing process may print anything."""
 
@@ -50,12 +54,14 @@ def _header(model: Model, at: int, data: dict[str, Any]) -> None:
     model.baseline_metrics = {}
     model.baseline_duration_s = 0.0
     model.spread = Spread()
+    model.repeats = Repeats()
     model.recent.clear()
     model.unproven.clear()
     model.estimates.clear()
     model.holdout.clear()
     model.held_out.clear()
     model.open = None
+    model.parked.clear()
 
 
 def _proposal(model: Model, at: int, data: dict[str, Any]) -> None:
@@ -109,12 +115,17 @@ def _withdrawn(model: Model, at: int, data: dict[str, Any]) -> None:
 
 def _intent(model: Model, at: int, data: dict[str, Any]) -> None:
     number = int(data["experiment"])
-    if model.open is not None and model.open.number == number:
-        model.open.attempt = int(data.get("attempt", 1))
-        model.open.clean = model.open.died = False
+    known = model.open if model.open is not None and model.open.number == number else model.parked.pop(number, None)
+    if known is not None:
+        model.open = known
+        known.attempt = int(data.get("attempt", 1))
+        known.clean = known.died = False
+        if known.parent != data["parent"]:
+            known.begin_anew(data["parent"], data["sha"])
+            known.terms = data.get("terms") or known.terms
         return
     proposal = data["proposal"]
-    model.opened_proposal = model.waiting.pop(proposal, None) if proposal is not None else None
+    model.last_number = max(model.last_number, number)
     model.open = Open(
         number=number,
         proposal=proposal,
@@ -125,9 +136,29 @@ def _intent(model: Model, at: int, data: dict[str, Any]) -> None:
         version=int(data.get("version", 1)),
         flags=tuple(data.get("flags") or ()),
         noise=Spread(**noise) if (noise := data.get("noise")) else None,
+        terms=data.get("terms") or {},
+        waiting=model.waiting.pop(proposal, None) if proposal is not None else None,
     )
-    keep = model.incumbent.sha if model.incumbent else ""
-    model.sampled = {sha: count for sha, count in model.sampled.items() if sha == keep}
+    keep = {model.incumbent.sha if model.incumbent else "", *(parked.sha for parked in model.parked.values())}
+    model.sampled = {sha: count for sha, count in model.sampled.items() if sha in keep}
+
+
+def _park(model: Model, at: int, data: dict[str, Any]) -> None:
+    opened = model.open
+    if opened is None or opened.number != int(data["experiment"]):
+        raise ValueError(f"experiment {data['experiment']} is not being measured")
+    opened.verdict = data.get("verdict") or {}
+    _looked(model, opened, opened.verdict)
+    model.parked[opened.number] = opened
+    model.open = None
+
+
+def _looked(model: Model, opened: Open, verdict: dict[str, Any]) -> None:
+    """Note what a candidate seemed at first; a bundle is no candidate like others."""
+    look = finite(verdict.get("look"))
+    if look is not None and not opened.looked and not (opened.waiting and opened.waiting.bundle):
+        model.repeats.looks.append(look)
+        opened.looked = True
 
 
 def _sample(model: Model, at: int, data: dict[str, Any]) -> None:
@@ -135,7 +166,7 @@ def _sample(model: Model, at: int, data: dict[str, Any]) -> None:
     metrics = get("metrics") or {}
     sample = SampleRow(
         data["sha"], data["arm"], k, int(get("seed", k)), finite(get("metric")), metrics, get("cause"),
-        get("detail", ""), get("duration_s") or 0.0, at,
+        get("detail", ""), get("duration_s") or 0.0, at, get("block"), get("place"), get("basis") or {},
     )  # fmt: skip
     model.measured_s += sample.duration_s
     printed = metrics.get("cost_usd")
@@ -158,6 +189,32 @@ def _sample(model: Model, at: int, data: dict[str, Any]) -> None:
         # A candidate's race is selected for being lucky when it wins, so it never counts as the incumbent's.
         counts = sample.arm in ("incumbent", "fresh") or (opened is not None and opened.proposal is None)
         model.recent.append((sample.sha, sample.metric, counts))
+        _compare(
+            model.repeats, opened if opened is not None and number == opened.number else None, sample, sample.metric
+        )
+
+
+def _compare(repeats: Repeats, opened: Open | None, sample: SampleRow, value: float) -> None:
+    """Beside other runs of its commit. Fresh runs and a baseline's are compared once all are there."""
+    run, mine = (value, sample.seed), sample.arm == "candidate"
+    if sample.block is None or opened is None:
+        if sample.arm == "incumbent":
+            repeats.best_ran(run)
+    elif sample.block > 0:
+        block = opened.of_block(sample.block)
+        if sample.block == 1 and len(block) == 1 and (odds := finite(opened.terms.get("odds"))):
+            repeats.luck += 1 / odds
+        repeats.in_block(mine, run)
+        if len(block) == BLOCK_SIZE:
+            repeats.block([(s.arm == "candidate", (s.metric, s.seed)) for s in block if s.metric is not None])
+    elif sample.block == 0:
+        earlier = [s for s in opened.of_block(0)[:-1] if s.arm == "candidate" and s.metric is not None]
+        if not mine:
+            repeats.best_ran(run)
+        elif earlier and earlier[-1].metric is not None:
+            repeats.again((earlier[-1].metric, earlier[-1].seed), run)
+        if mine:
+            repeats.other_ran()
 
 
 def _held_out(model: Model, sample: SampleRow, number: Any) -> None:
@@ -169,10 +226,12 @@ def _held_out(model: Model, sample: SampleRow, number: Any) -> None:
 
 
 def _experiment(model: Model, at: int, data: dict[str, Any]) -> None:
-    opened = model.open if model.open is not None and model.open.number == int(data["run"]) else None
+    number = int(data["run"])
+    opened = model.open if model.open is not None and model.open.number == number else model.parked.get(number)
     row = _row(model, at, data, opened)
     if model.by_number.get(row.number) is not None:
         raise ValueError(f"experiment {row.number} is there already")
+    model.last_number = max(model.last_number, row.number)
     model.imported += opened is None
     model.rows.append(row)
     model.by_number[row.number] = row
@@ -195,14 +254,21 @@ def _experiment(model: Model, at: int, data: dict[str, Any]) -> None:
         _kept(model, row, data, opened)
     else:
         model.since_keep += 1
-        if row.cause == "unproven" and not row.bundle and row.estimate is not None:
+        if _may_gain(row, data.get("verdict") or {}) and not row.bundle and row.estimate is not None:
             model.unproven[row.number] = (row.estimate, row.runs)
     if opened is not None:
         if len(opened.samples) > 1:
             for arm in ("candidate", "fresh"):
                 model.spread.add([s.metric for s in opened.of(arm) if s.metric is not None and s.cause is None])
-        model.open = None
-        model.opened_proposal = None
+        _looked(model, opened, data.get("verdict") or {})
+        if model.parked.pop(number, None) is None:
+            model.open = None
+
+
+def _may_gain(row: Row, verdict: dict[str, Any]) -> bool:
+    """Whether its change is worth trying in a bundle."""
+    noisy = row.cause == "too_noisy" and (finite(verdict.get("d")) or 0.0) >= WORTH_A_BUNDLE
+    return noisy or row.cause == "unproven"
 
 
 def _kept(model: Model, row: Row, data: dict[str, Any], opened: Open | None) -> None:
@@ -212,6 +278,9 @@ def _kept(model: Model, row: Row, data: dict[str, Any], opened: Open | None) -> 
     if opened is not None and row.cause != "baseline" and not opened.of("fresh"):
         # `single` mode takes no fresh samples: its one run is all that is known of the new incumbent.
         model.recent.extend((row.sha, s.metric, True) for s in samples if s.metric is not None and s.cause is None)
+    if opened is not None:
+        raced = [s for s in opened.of("candidate") if s.block] or opened.of("candidate")
+        _known_best(model.repeats, row, raced, opened.of("fresh"))
     durations = [sample.duration_s for sample in samples if sample.cause is None]
     model.incumbent = Incumbent(
         number=row.number,
@@ -226,8 +295,19 @@ def _kept(model: Model, row: Row, data: dict[str, Any], opened: Open | None) -> 
         model.baseline_duration_s = model.incumbent.duration_s
 
 
+def _known_best(repeats: Repeats, row: Row, raced: list[SampleRow], fresh: list[SampleRow]) -> None:
+    runs, again = (
+        [(s.metric, s.seed) for s in some if s.good and s.metric is not None and (s.block or 0) >= 0]
+        for some in (raced, fresh)
+    )
+    if row.cause == "baseline":
+        repeats.baseline(runs)
+    else:
+        repeats.kept(runs, again)
+
+
 def _row(model: Model, at: int, data: dict[str, Any], opened: Open | None) -> Row:
-    proposal = model.opened_proposal if opened is not None else None
+    proposal = opened.waiting if opened is not None else None
     verdict = data.get("verdict") or {}
     status = data.get("status")
     race = opened.of("candidate") if opened else []
@@ -239,11 +319,11 @@ def _row(model: Model, at: int, data: dict[str, Any], opened: Open | None) -> Ro
     row.status = status if status in records.STATUSES else "discard"
     row.cause = data.get("cause", "")
     row.metric = records.value_of(data)
-    row.first = race[0].metric if race else row.metric
+    row.first = next((sample.metric for sample in race if sample.block != -1), row.metric)
     row.estimate = data.get("estimate")
     row.interval = data.get("interval")
     row.log_evidence = verdict.get("log_evidence")
-    row.runs = len(race)
+    row.runs = sum(sample.block != -1 for sample in race)
     row.segment = model.segment
     row.description = data.get("description", "")
     row.category = data.get("category", "")
@@ -393,6 +473,7 @@ FOLDS: dict[str, Callable[[Model, int, dict[str, Any]], None]] = {
     "proposal": _proposal,
     "withdrawn": _withdrawn,
     "intent": _intent,
+    "park": _park,
     "sample": _sample,
     "experiment": _experiment,
     "lesson": _lesson,

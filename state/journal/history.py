@@ -96,7 +96,7 @@ class History(Model):
         return self.sampled.get(sha, 0) + 1
 
     def next_number(self) -> int:
-        return (self.open.number if self.open else self.rows[-1].number if self.rows else 0) + 1
+        return self.last_number + 1
 
     @property
     def tally(self) -> str:

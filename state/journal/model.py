@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from autoresearch.state.journal import knobs, records
 from autoresearch.state.journal.heldout import HeldOut
+from autoresearch.state.journal.repeats import Repeats
 from autoresearch.state.text import numbers
 
 LISTS = ("worked", "refuted", "unproven", "crashed")
@@ -100,11 +101,18 @@ class SampleRow:
     detail: str
     duration_s: float
     at: int
+    block: int | None = None
+    place: int | None = None
+    basis: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def good(self) -> bool:
+        return self.cause is None and self.metric is not None
 
 
 @dataclass(slots=True)
 class Open:
-    """The experiment that has a number and no verdict yet."""
+    """An experiment that has a number and no verdict yet: the one that is measured, or one that is parked."""
 
     number: int
     proposal: int | None
@@ -118,7 +126,17 @@ class Open:
     """What in its diff asks for more runs."""
     noise: Spread | None = None
     """The segment's noise when it began; None in a line of an older version."""
+    terms: dict[str, Any] = field(default_factory=dict)
+    """What it is judged by (`records.Intent.terms`); empty in a line of an older version."""
+    waiting: Waiting | None = None
+    """The proposal that it measures; None for a baseline."""
     samples: list[SampleRow] = field(default_factory=list)
+    left: list[SampleRow] = field(default_factory=list)
+    """Those of a race against an earlier best, which count for nothing now."""
+    verdict: dict[str, Any] = field(default_factory=dict)
+    """Its figures when it was parked last."""
+    looked: bool = False
+    """Its first look is among those of the segment."""
     clean: bool = False
     """The engine that ran it was stopped on purpose, it did not die."""
     failed: bool = False
@@ -128,6 +146,16 @@ class Open:
 
     def of(self, arm: str) -> list[SampleRow]:
         return [sample for sample in self.samples if sample.arm == arm]
+
+    def of_block(self, block: int) -> list[SampleRow]:
+        """Those that count."""
+        return [sample for sample in self.samples if sample.block == block and sample.good]
+
+    def begin_anew(self, parent: str, sha: str) -> None:
+        """On another best: what it was seen to be at first stands, its race does not."""
+        self.parent, self.sha = parent, sha
+        self.left += [sample for sample in self.samples if sample.block != 0]
+        self.samples = [sample for sample in self.samples if sample.block == 0]
 
 
 @dataclass(slots=True)
@@ -285,8 +313,11 @@ class Model:
         self.imported = 0
         """Experiments that another program ran, or that were closed without being measured here."""
         self.open: Open | None = None
-        self.opened_proposal: Waiting | None = None
-        """The proposal that the open experiment measures."""
+        """The experiment that is measured."""
+        self.parked: dict[int, Open] = {}
+        """Experiments that left the slot undecided."""
+        self.last_number = 0
+        """The highest number that was given."""
         self.waiting: dict[int, Waiting] = {}
         self.next_proposal = 1
         self.incumbent: Incumbent | None = None
@@ -294,6 +325,8 @@ class Model:
         self.baseline_metrics: dict[str, float] = {}
         self.baseline_duration_s = 0.0
         self.spread = Spread()
+        self.repeats = Repeats()
+        """The segment's runs beside each other, for the verdict."""
         self.recent: deque[tuple[str, float, bool]] = deque(maxlen=WINDOW)
         self.sampled: dict[str, int] = {}
         """How many samples the open experiment's and the incumbent's commits have had: seeds go on counting."""
@@ -349,6 +382,11 @@ class Model:
         """(line number, what is wrong) of lines that were skipped."""
         self.lines = 0
         self.offset = 0
+
+    @property
+    def opened_proposal(self) -> Waiting | None:
+        """The proposal that the open experiment measures."""
+        return self.open.waiting if self.open is not None else None
 
     def incumbent_values(self) -> list[float]:
         """The incumbent's runs among the last `WINDOW` measurements of any arm."""

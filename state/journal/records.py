@@ -40,7 +40,8 @@ _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})?")
 STATUSES: tuple[Status, ...] = ("keep", "discard", "crash", "checks_failed")
 
 KEEP_CAUSES = ("baseline", "better", "simpler", "bundle", "overruled")
-DISCARD_CAUSES = ("worse", "unproven", "over_constraint")
+DISCARD_CAUSES = ("worse", "unproven", "too_noisy", "seedless", "over_constraint")
+"""`too_noisy`: a gain that matters could have stayed hidden. `seedless`: it gives one value at all seeds."""
 CRASH_CAUSES = (
     "timeout",
     "stalled",
@@ -158,7 +159,8 @@ class Withdrawn:
 
 @_line(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """The experiment's number is given here. Written again with `attempt` + 1 when an engine that died is followed."""
+    """The experiment's number is given here. Written again with `attempt` + 1 when an engine that died is followed, and
+    when an experiment that was parked goes on; with another `parent` it begins anew on another best."""
 
     type: ClassVar[str] = "intent"
 
@@ -173,7 +175,10 @@ class Intent:
     flags: tuple[str, ...] = ()
     """What in the diff asks for more runs: of `FLAGS`, all but `jump`, which only the runs can show."""
     noise: dict[str, Any] = field(default_factory=dict)
-    """ss, nu, identical: the segment's noise as it was when the number was given, which the whole race is judged by."""
+    """ss, nu, identical: the segment's noise as it was when the number was given, which the whole race is judged by.
+    Of versions 1 and 2 of the rule."""
+    terms: dict[str, Any] = field(default_factory=dict)
+    """odds, line, looks, cheap, paired, scale, run_s, proposal_s, ideas: what the whole contest is judged by."""
     timestamp: int = 0
 
 
@@ -204,6 +209,25 @@ class Sample:
     """Mean utilisation of the busiest GPU that it saw, in percent; None without a GPU."""
     again: bool = False
     """Something beside the commit spoiled it (somebody else on the GPU): it counts for nothing and is repeated."""
+    block: int | None = None
+    """Of a contest: its block, from 1; 0 for the runs before the first, -1 for a warm-up that counts for nothing."""
+    place: int | None = None
+    """From 1: which of the block's runs it is."""
+    basis: dict[str, float] = field(default_factory=dict)
+    """`s`, the spread that a block or a look is judged by; of a look also the best's `level` and of how many `runs`."""
+    timestamp: int = 0
+
+
+@_line(frozen=True, slots=True, kw_only=True)
+class Park:
+    """An experiment leaves the slot undecided. It goes on when no proposal waits."""
+
+    type: ClassVar[str] = "park"
+
+    experiment: int
+    reason: str = ""
+    verdict: dict[str, Any] = field(default_factory=dict)
+    """Its figures so far, as an experiment's."""
     timestamp: int = 0
 
 
@@ -468,6 +492,7 @@ Record = (
     | Withdrawn
     | Intent
     | Sample
+    | Park
     | Experiment
     | Lesson
     | Idea
@@ -503,6 +528,12 @@ _JSON: dict[str, tuple[type[Any], ...]] = {
     "None": (type(None),),
 }
 _REMEMBERED = 100
+_SPARSE: dict[type[Any], tuple[str, ...]] = {
+    Experiment: ("asi",),
+    Intent: ("noise", "terms"),
+    Sample: ("block", "place", "basis"),
+}
+"""What a line leaves out where there is nothing to say."""
 
 
 class _Shape:
@@ -511,7 +542,7 @@ class _Shape:
     def __init__(self, declared: Mapping[str, str]) -> None:
         self._types = {key: _json_types(text) for key, text in declared.items()}
         inside = {
-            key: text.partition("[")[2].rstrip("]").removesuffix(", ...").split(", ")[-1]
+            key: text.partition("[")[2].rpartition("]")[0].removesuffix(", ...").split(", ")[-1]
             for key, text in declared.items()
             if text.startswith(("tuple", "dict"))
         }
@@ -547,7 +578,9 @@ class _Shape:
 
     def _look_of(self, data: Mapping[str, Any]) -> _Look:
         items = [(key, kinds) for key, kinds in self._items.items() if data.get(key) is not None]
-        figures = [str(key) for key in ("verdict", "noise") if key in self._types and data.get(key) is not None]
+        figures = [
+            str(key) for key in ("verdict", "noise", "terms") if key in self._types and data.get(key) is not None
+        ]
         return items, figures, [key for key in COMMITS if key in self._types and data.get(key) is not None]
 
 
@@ -564,11 +597,13 @@ def _json_types(declared: str) -> frozenset[type[Any]]:
 _SHAPES = {name: _Shape({key: declared for _, key, declared in _LAYOUT[cls]}) for name, cls in _KINDS.items()}
 _FIGURES = _Shape(
     dict.fromkeys("s nu delta d r n log_evidence threshold version least_runs ss odds min_effect".split(), "float")
-    | dict.fromkeys(("rule", "mode"), "str | None")
-    | dict.fromkeys(("baseline_runs", "max_runs", "bundle"), "int")
-    | {"identical": "bool", "flags": "tuple[str, ...]"}
+    | dict.fromkeys("se blocks runs wins look promise line run_s proposal_s ideas".split(), "float")
+    | dict.fromkeys(("rule", "mode", "scale", "seed"), "str | None")
+    | dict.fromkeys(("baseline_runs", "max_runs", "bundle"), "int | None")
+    | dict.fromkeys(("identical", "looks", "cheap", "paired"), "bool | None")
+    | {"flags": "tuple[str, ...] | None", "stakes": "tuple[float, ...] | None"}
 )
-"""What `verdict` and `noise` hold."""
+"""What `verdict`, `noise` and `terms` hold."""
 
 
 class MalformedRecord(ValueError):
@@ -585,8 +620,9 @@ def encode(record: Record) -> bytes:
         data[key] = getattr(record, name)
     if not data["timestamp"]:
         data["timestamp"] = now_ms()
-    if cls is Experiment and not data["asi"]:
-        del data["asi"]
+    for key in _SPARSE.get(cls, ()):
+        if data[key] is None or data[key] == {}:
+            del data[key]
     return dumps(data, orjson.OPT_APPEND_NEWLINE)
 
 
