@@ -10,14 +10,16 @@ from pathlib import Path
 
 from autoresearch.engine import agents, process, sandbox
 from autoresearch.engine.doctor.machine import Check
+from autoresearch.engine.doctor.refused import Refused, refused_path
 from autoresearch.engine.doctor.words import Failure, command_text
 from autoresearch.engine.files import remove
 from autoresearch.engine.measure import SPOILED, Job, LocalSlot, tail
-from autoresearch.engine.sandbox import Scratch
+from autoresearch.engine.sandbox import Role, Scratch
 from autoresearch.engine.workspace import Workspace, machine_name, trees_folder
 from autoresearch.state.config import Config
 from autoresearch.state.journal.records import Sample
 from autoresearch.state.session import Place, Session
+from autoresearch.state.text import listed
 
 _LOG_CHARS = 40_000
 _PREFIX = ".dryrun-"
@@ -108,7 +110,25 @@ class Bench:
 
     def failure(self, key: str, cause: str, detail: str, code: int | None, name: str) -> Failure:
         command = command_text(getattr(self._config.measure, key))
-        return Failure(key, command, cause, detail, code, self.output(key, name))
+        output = self.output(key, name)
+        held = self._confined(self._config)
+        role: Role = "setup" if key == "setup" else "evaluate" if key == "evaluate" else "run"
+        closed = held.network(role) != "on" and held.level.holds("network")
+        offline = sandbox.no_network(output, held.network(role), closed)
+        apart = ["no variables of your shell but those in measure.env"]
+        apart += ["no network but localhost"] if closed else []
+        apart += (
+            ["its checkout and $TMPDIR alone to write in"] if role != "setup" and held.level.holds("writing") else []
+        )
+        return Failure(key, command, cause, detail, code, output, offline, self.refused(output), listed(apart))
+
+    def refused(self, output: str) -> Refused | None:
+        """The path that a run was not allowed to touch, by its output."""
+        held = self._confined(self._config)
+        if not held.level.holds("writing"):
+            return None
+        hidden = sandbox.hidden_paths(self._config, self._place.folder)
+        return refused_path(output, held.gives, [*sandbox.key_places(os.environ), *hidden])
 
     def output(self, key: str, name: str) -> str:
         """The last part of what a command wrote, with paths relative to its tree."""

@@ -11,10 +11,12 @@ session that starts soon after (`kept`).
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from autoresearch.engine import sessions
 from autoresearch.engine.doctor import traps
@@ -34,7 +36,7 @@ from autoresearch.engine.doctor.machine import Check
 from autoresearch.engine.doctor.words import Around, Failure, Outlook
 from autoresearch.engine.sessions import header_for
 from autoresearch.engine.verdict import Settings
-from autoresearch.engine.workspace import Workspace, fetch_promised, head_of
+from autoresearch.engine.workspace import Workspace, fetch_promised, head_of, submodules_of, why_unseen
 from autoresearch.state.config import Config
 from autoresearch.state.journal.records import Sample
 from autoresearch.state.session import Command, Place, SessionError
@@ -213,9 +215,13 @@ class _DryRun:
         sample = await self._sample(1)
         if sample.cause is not None:
             failure = self._bench.failure_of(sample, "sample-1")
-            if network and dryrun_words.asks_network(failure) and self._config.measure.network != "on":
+            if network and failure.offline is not None and failure.offline.needs == "on":
                 await self._prove_network(failure)
             self._fail(failure)
+        if (refused := self._bench.refused(self._bench.output("run", "sample-1"))) is not None:
+            done = "read" if refused.reading else "write"
+            text = f"`{command}` gave its metric, but was not allowed to {done} {refused.path}"
+            self._tell(Finding("run", "warn", text, refused.fix))
         took = numbers.duration(self._spent_s[0])
         self._tell(Finding("run", "ok", f"`{command}` runs in a clean checkout of {self._head[:7]}, in {took}"))
         metric = self._config.metric
@@ -392,9 +398,16 @@ class _DryRun:
     # -- failing
 
     def _fail(self, failure: Failure) -> None:
-        tree = self._workspace.measure.folder
-        if failure.key == "evaluate" and self._workspace.evaluate is not None:
-            tree = self._workspace.evaluate.folder
+        run_tree, evaluate = self._workspace.measure.folder, self._workspace.evaluate
+        apart = failure.key == "evaluate" and evaluate is not None
         python = shutil.which("python", path=self._bench.environ()["PATH"]) or "python"
-        self._tell(dryrun_words.explain(failure, self._config, Around(self._place.folder, tree, python)))
+        around = Around(
+            evaluate.folder if apart and evaluate is not None else run_tree,
+            functools.partial(why_unseen, self._place),
+            [each.path for each in submodules_of(self._place, self._head) if each.lack],
+            run_tree if apart else None,
+            python,
+            has_venv=Path(python).is_relative_to(self._place.folder) or Path(python).is_relative_to(run_tree),
+        )
+        self._tell(dryrun_words.explain(failure, self._config, around))
         raise _Over

@@ -10,14 +10,15 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch.engine.doctor.machine import Check
+from autoresearch.engine.doctor.refused import Refused
 from autoresearch.engine.doctor.traps import SOURCE_FOLDERS
 from autoresearch.engine.measure import examples, file_example, named_values
-from autoresearch.engine.sandbox import NETWORK_WORDS
+from autoresearch.engine.sandbox import NoNetwork
 from autoresearch.engine.verdict import ENOUGH_INCUMBENT_RUNS, Noise, Settings, mean
 from autoresearch.state.config import Config
 from autoresearch.state.text import clean_line, numbers
@@ -36,9 +37,11 @@ _MISSING_FILE = re.compile(
     re.MULTILINE,
 )
 _MISSING_MODULE = re.compile(r"No module named '?([\w.]+)'?")
+_NOT_ALLOWED = re.compile(
+    r"(?:line \d+: )?([^\s:]+): (?:Permission denied|cannot execute|bad interpreter)", re.MULTILINE
+)
 _MISSING_VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]{2,})'|\b([A-Z][A-Z0-9_]{2,}): unbound variable")
 _NOT_FOUND = re.compile(r"(?:line \d+: )?([^\s:]+): (?:command )?not found", re.MULTILINE)
-_REFUSED = re.compile(r"(?:Permission denied|Read-only file system|Operation not permitted)[^\n]*?'?(/[^\s'\"]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +56,28 @@ class Failure:
     exit: int | None
     output: str
     """What it wrote, cleaned; the last part of it."""
+    offline: NoNetwork | None = None
+    """What shows that it lacked the network."""
+    refused: Refused | None = None
+    """What it was not allowed to touch."""
+    held: str = "a clean environment"
+    """In which respects it does not run as by hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
     """Where the command ran, for finding what it missed."""
 
-    user_folder: Path
     tree: Path
+    unseen: Callable[[str], tuple[str, str] | None] = lambda name: None
+    """Why a file of the person's is not in a clean checkout, and the fix (`workspace.why_unseen`)."""
+    empty: Sequence[str] = ()
+    """Submodules that are not checked out here."""
+    run_tree: Path | None = None
+    """Where the run was, when this is another command in a tree of its own."""
     python: str = "python"
+    has_venv: bool = False
+    """Whether `python` is that of an environment beside the target."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     """The person's own environment."""
 
@@ -88,15 +104,17 @@ def _why(failure: Failure, config: Config, around: Around) -> tuple[str, str]:
     missed = _missed(failure, config, around)
     if missed is not None:
         return missed
-    if asks_network(failure) and config.measure.network != "on":
-        text = f"{command} tried to reach the network, which measured runs do not have ({_network_line(failure)})"
-        return text, 'Fetch what it needs beforehand, or set network = "on" under [measure].'
-    refused = _REFUSED.search(failure.output)
-    if refused and not Path(refused[1]).is_relative_to(around.tree):
-        text = f"{command} was not allowed to write {refused[1]}, which lies outside its checkout"
-        return text, f'Name it under [measure]: writable = ["{refused[1]}"], or write into the checkout.'
+    if failure.offline is not None:
+        told = clean_line(failure.offline.line, 100)
+        text = f"{command} tried to reach the network, and {failure.offline.why} ({told})"
+        return text, f'Set network = "{failure.offline.needs}" under [measure], or fetch what it needs beforehand.'
+    if failure.refused is not None:
+        done = "read" if failure.refused.reading else "write"
+        text = f"{command} was not allowed to {done} {failure.refused.path}, which lies outside its checkout"
+        return text, failure.refused.fix
     said = failure.detail if failure.exit is None or failure.exit < 0 else f"exit code {failure.exit}"
-    return f"{command} failed in a clean checkout: {said}", "Make it run by hand in a fresh clone, then commit that."
+    fix = f"Its own words say more. If it runs by hand in a fresh clone: here it has {failure.held}."
+    return f"{command} failed in a clean checkout: {said}", fix
 
 
 def remedy(cause: str, detail: str = "") -> str:
@@ -117,33 +135,21 @@ _FIXES = {
 }
 
 
-def asks_network(failure: Failure) -> bool:
-    return bool(NETWORK_WORDS.search(failure.output))
-
-
-def _network_line(failure: Failure) -> str:
-    lines = [line for line in failure.output.splitlines() if NETWORK_WORDS.search(line)]
-    return clean_line(lines[-1], 100)
-
-
 # -- what it missed
 
 
 def _missed(failure: Failure, config: Config, around: Around) -> tuple[str, str] | None:
     command = f"`{clean_line(failure.command, 60)}`"
     if failure.exit in (126, 127):
-        found = _NOT_FOUND.search(failure.output)
-        program = clean_line(found[1], 60) if found else clean_line(failure.command.split(" ")[0], 60)
-        if (around.user_folder / program).exists() and not (around.tree / program).exists():
-            return _untracked(program, failure.key)
-        text = f"{program} is not found or cannot be started where {failure.key} runs"
-        return text, "Install it, name it by its full path, or put the environment that has it into scope.link."
+        return _not_started(failure, around)
     for name in _names(failure.output):
         inside = _below(name, around)
-        if inside and (around.user_folder / inside).exists() and not (around.tree / inside).exists():
-            return _untracked(inside, failure.key)
-        if failure.key == "evaluate" and inside and name not in config.measure.artifacts:
-            text = f"evaluate misses {inside}: it sees nothing of what the run wrote but measure.artifacts"
+        if not inside or (around.tree / inside).exists():
+            continue
+        if unseen := around.unseen(inside):
+            return f"{failure.key} needs {inside}, {unseen[0]}", unseen[1]
+        if around.run_tree is not None and (around.run_tree / inside).exists():
+            text = f"{failure.key} misses {inside}: it sees nothing of what the run wrote but measure.artifacts"
             return text, f'Name it under [measure]: artifacts = ["{inside}"].'
     variable = _MISSING_VARIABLE.search(failure.output)
     name = (variable[1] or variable[2]) if variable else ""
@@ -151,21 +157,40 @@ def _missed(failure: Failure, config: Config, around: Around) -> tuple[str, str]
         text = f"{command} wants the variable {name}, and measured runs get a clean environment"
         return text, f'Name it under [measure]: env = ["{name}"].'
     module = _MISSING_MODULE.search(failure.output)
-    if module:
-        package = module[1].split(".")[0]
-        for source in (".", *SOURCE_FOLDERS):
-            if any((around.tree / source / name).exists() for name in (f"{package}/__init__.py", f"{package}.py")):
-                text = f"{command} imports {package}, which is in the checkout but not where python looks for it"
-                return text, f'Put it there: {failure.key} = "PYTHONPATH={source} {clean_line(failure.command, 60)}".'
-        text = f"{command} imports {module[1]}, which {around.python} does not have"
-        return text, "Put the environment that has it beside autoresearch.toml as .venv and into scope.link."
-    return None
+    return _no_module(module[1], failure, around) if module else None
 
 
-def _untracked(name: str, key: str) -> tuple[str, str]:
-    top = name.split("/")[0]
-    text = f"{key} needs {name}, which is in your folder but not in the last commit, so a clean checkout lacks it"
-    return text, f'`git add {name}` and commit, or show it there by scope: link = ["{top}"].'
+def _not_started(failure: Failure, around: Around) -> tuple[str, str]:
+    found = _NOT_FOUND.search(failure.output) if failure.exit == 127 else _NOT_ALLOWED.search(failure.output)
+    program = clean_line(found[1], 60) if found else clean_line(failure.command.split(" ")[0], 60)
+    inside = _below(program, around)
+    if inside and (unseen := around.unseen(inside)):
+        return f"{failure.key} needs {inside}, {unseen[0]}", unseen[1]
+    file = around.tree / inside if inside else None
+    if file is not None and file.is_file() and not os.access(file, os.X_OK):
+        text = f"{program} is not executable in the last commit"
+        return text, f"`git update-index --chmod=+x {shlex.quote(inside)}` and commit, or name what runs it."
+    text = f"{program} is not found or cannot be started where {failure.key} runs"
+    return text, "Install it, name it by its full path, or put the environment that has it into scope.link."
+
+
+def _no_module(module: str, failure: Failure, around: Around) -> tuple[str, str]:
+    command = f"`{clean_line(failure.command, 60)}`"
+    package, _, below = module.partition(".")
+    for source in (".", *SOURCE_FOLDERS) if not below else ():  # it found the package of a module that it did not find
+        if any((around.tree / source / name).exists() for name in (f"{package}/__init__.py", f"{package}.py")):
+            text = f"{command} imports {package}, which is in the checkout but not where python looks for it"
+            return text, f'Put it there: {failure.key} = "PYTHONPATH={source} {clean_line(failure.command, 60)}".'
+    text = f"{command} imports {module}, which {around.python} does not have"
+    if around.empty:
+        update = f"`git submodule update --init --recursive {shlex.quote(around.empty[0])}`"
+        return (
+            f"{text}; the submodule {around.empty[0]} is empty",
+            f"If it is one of its modules: {update} fetches them.",
+        )
+    if around.has_venv:
+        return text, "Install it there."
+    return text, "Put the environment that has it beside autoresearch.toml as .venv and into scope.link."
 
 
 def _names(output: str) -> list[str]:

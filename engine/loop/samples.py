@@ -126,5 +126,5 @@ class Samples:
 
 def broken(reason: str) -> Ended:
     """The target itself does not run: nothing can be measured until a person mends it."""
-    fix = "Make the commands run by hand in a clean checkout, commit the mend, then `autoresearch resume`."
+    fix = "`autoresearch doctor` tells more; commit the fix, then `autoresearch resume`."
     return Ended(records.Pause(reason=reason, fix=fix, by="engine"), code=1)

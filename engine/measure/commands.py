@@ -95,7 +95,8 @@ class Commands:
 
     def lacking_network(self, exited: Exit, log: Path, role: Role) -> str:
         """The end of a sentence when its last words say so. A program may catch that error, and end with 0."""
-        hint = sandbox.network_hint(_last_words(exited, log), self._confinement.network(role))
+        held = self._confinement.level.holds("network")
+        hint = sandbox.network_hint(_last_words(exited, log), self._confinement.network(role), held)
         return hint and f"; {hint}"
 
     def _environment(self, tree: Tree, role: Role) -> dict[str, str]:

@@ -7,6 +7,7 @@ from autoresearch.engine.sandbox.accelerator import open_accelerator
 from autoresearch.engine.sandbox.confinement import EVALUATORS, Confinement, Ground, Role, Rooted, agent_view
 from autoresearch.engine.sandbox.environment import SECRET, argv_of, clean_environment, run_variables
 from autoresearch.engine.sandbox.kernel import Kernel, landlock_abi, shield_process, this_kernel
+from autoresearch.engine.sandbox.offline import NoNetwork, network_hint, no_network
 from autoresearch.engine.sandbox.places import (
     accelerator_devices,
     all_beside,
@@ -15,6 +16,6 @@ from autoresearch.engine.sandbox.places import (
     key_places,
     socket_places,
 )
-from autoresearch.engine.sandbox.protection import NETWORK_WORDS, Network, level, network_hint, refuse_weak
+from autoresearch.engine.sandbox.protection import Network, level, refuse_weak
 from autoresearch.engine.sandbox.scratch import Scratch
 from autoresearch.engine.sandbox.spawner import Spawner, View, view_from_json, view_to_json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,26 +110,3 @@ def refuse_weak(config: Config, offered: Kernel | None = None) -> None:
             f'measure.confine = "required" cannot be had here: {", ".join(row.without for row in lacking)}; '
             'use a kernel with Landlock (5.13, for the network 6.7), or set measure.confine = "auto".'
         )
-
-
-NETWORK_WORDS = re.compile(
-    r"name resolution|name or service not known|nodename nor servname|could not resolve|getaddrinfo|"
-    r"EAI_AGAIN|ENOTFOUND|ENETUNREACH|network is unreachable|no address associated with hostname|"
-    r"failed to establish a new connection|max retries exceeded|connection refused|ECONNREFUSED|"
-    r"outgoing traffic has been disabled|OfflineModeIsEnabled|offline mode is enabled|HF_HUB_OFFLINE|"
-    r"LocalEntryNotFoundError|urlopen error|dial tcp|connection error|no such host|NewConnectionError|ConnectError|"
-    r"network (?:access )?(?:is )?disabled|download.* failed|no matching distribution found|"
-    r"not found in the cache.*offline|\bconnect\b.*(?:permission denied|EACCES)",
-    re.IGNORECASE,
-)
-"""What programs write when they find no network."""
-
-
-def network_hint(output: str, network: Network) -> str:
-    """A clause for a command that failed, when what it wrote last looks like a missing network; "" otherwise."""
-    if network == "on" or not NETWORK_WORDS.search(output):
-        return ""
-    return (
-        f'the run has no network (measure.network = "{network}"): set measure.network = "on" if it needs one, '
-        "or fetch what it needs in measure.setup"
-    )

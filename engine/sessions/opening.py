@@ -189,8 +189,8 @@ def refuse_unseen_files(place: Place, config: Config) -> None:
             path = Path(word).as_posix()
             inside = f"{place.below}{path}"
             hit = any(inside == u or (u.endswith("/") and inside.startswith(u)) for u in untracked)
-            if hit and path.split("/")[0] not in linked and path not in linked:
-                raise SessionError(
-                    f"measure.{key} names {path}, which git does not track, so a clean checkout lacks it: "
-                    f"`git add {path}` and commit, or list it in scope.link."
-                )
+            if not hit or path.split("/")[0] in linked or path in linked:
+                continue
+            if unseen := workspace.why_unseen(place, path):
+                clause, fix = unseen
+                raise SessionError(f"measure.{key} names {path}, {clause}; {fix[:1].lower()}{fix[1:]}")

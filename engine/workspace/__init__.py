@@ -17,4 +17,5 @@ from autoresearch.engine.workspace.saved_state import SAVED, SavedState, restore
 from autoresearch.engine.workspace.scope import FIXED, Scope
 from autoresearch.engine.workspace.submodules import Submodule, submodules_of
 from autoresearch.engine.workspace.tree import Tree
+from autoresearch.engine.workspace.unseen import why_unseen
 from autoresearch.engine.workspace.workspace import Taken, Workspace, words_of

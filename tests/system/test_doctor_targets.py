@@ -316,9 +316,9 @@ def test_a_run_that_needs_the_real_network_is_told_and_proven(tmp_path: Path) ->
         bench = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 5).close()\n"
         repo = make_target(tmp_path / "repo", bench=bench + EXACT)
         found = the(doctor(repo, code=1), "run", "fail")
-        assert "tried to reach the network, which measured runs do not have" in found["text"]
+        assert f"a localhost of its own, without what listens at port {port} of this machine" in found["text"]
         assert "onnection refused" in found["text"]
-        assert 'set network = "on"' in found["fix"]
+        assert 'Set network = "on"' in found["fix"]
         assert "trees" not in "".join(found["lines"])
         assert "with it on it gives its metric" in the(doctor(repo, "--network", code=1), "network", "fail")["text"]
         toml = repo / "autoresearch.toml"
@@ -354,7 +354,7 @@ def test_a_command_that_names_an_untracked_file_is_refused_before_anything_runs(
     repo = make_target(tmp_path / "repo", toml=TOML.replace("bench.py", "mine.py"))
     write(repo, {"mine.py": BENCH})
     found = the(doctor(repo, code=1), "git", "fail")
-    assert "measure.run names mine.py, which git does not track" in found["text"]
+    assert "measure.run names mine.py, which is in your folder but not in the last commit" in found["text"]
     assert "`git add mine.py` and commit" in found["fix"]
 
 

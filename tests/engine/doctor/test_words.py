@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,7 +74,7 @@ def test_the_name_most_like_the_metric_comes_first_with_its_last_value(output: s
 
 @given(st.text(), st.sampled_from(["nonzero_exit", "no_metric", "timeout", "out_of_memory", "not_finite"]))
 def test_any_output_gives_one_sentence(output: str, cause: str) -> None:
-    around = Around(Path("/nowhere/user"), Path("/nowhere/tree"))
+    around = Around(Path("/nowhere/tree"))
     failure = Failure("run", "python a.py", cause, "exit code 1", 1, output)
     found = explain(failure, CONFIG, around)
     assert found.state == "fail"
@@ -89,7 +90,48 @@ def test_a_package_of_the_checkout_that_is_not_found_is_put_on_the_path(
     (tmp_path / module).touch()
     output = "ModuleNotFoundError: No module named 'mine'\n"
     failure = Failure("run", "python a.py", "nonzero_exit", "exit code 1", 1, output)
-    found = explain(failure, CONFIG, Around(Path("/nowhere/user"), tmp_path))
+    found = explain(failure, CONFIG, Around(tmp_path))
     assert f'run = "PYTHONPATH={source} python a.py"' in found.fix
-    missing = explain(failure, CONFIG, Around(Path("/nowhere/user"), tmp_path / "none"))
+    missing = explain(failure, CONFIG, Around(tmp_path / "none"))
     assert "into scope.link" in missing.fix
+
+
+def why(output: str, around: Around, code: int = 1, key: str = "run", **more: Any) -> tuple[str, str]:
+    found = explain(
+        Failure(key, "bash bench.sh", "nonzero_exit", f"exit code {code}", code, output, **more), CONFIG, around
+    )
+    return found.text, found.fix
+
+
+def test_a_missing_module_has_the_fix_of_its_kind(tmp_path: Path) -> None:
+    no_helper = "ModuleNotFoundError: No module named 'helper'\n"
+    assert why(no_helper, Around(tmp_path, has_venv=True))[1] == "Install it there."
+    text, fix = why(no_helper, Around(tmp_path, empty=["vendor/lib"]))
+    assert "the submodule vendor/lib is empty" in text
+    assert "`git submodule update --init --recursive vendor/lib`" in fix
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg/__init__.py").touch()
+    assert "PYTHONPATH" not in why("No module named 'pkg.gone'", Around(tmp_path))[1]
+
+
+def test_a_file_is_named_by_what_git_says_of_it_and_one_of_the_run_by_its_artifact(tmp_path: Path) -> None:
+    missing = "FileNotFoundError: [Errno 2] No such file or directory: 'out/model'\n"
+    around = Around(tmp_path / "evaluate", lambda name: (f"which git knows as {name}", "Do so."), tmp_path / "run")
+    assert why(missing, around) == ("run needs out/model, which git knows as out/model", "Do so.")
+    around = Around(tmp_path / "evaluate", run_tree=tmp_path / "run")
+    assert "artifacts" not in why(missing, around, key="evaluate")[1]
+    (tmp_path / "run/out").mkdir(parents=True)
+    (tmp_path / "run/out/model").touch()
+    assert 'artifacts = ["out/model"]' in why(missing, around, key="evaluate")[1]
+
+
+def test_a_script_without_its_mode_is_told_from_a_missing_program(tmp_path: Path) -> None:
+    (tmp_path / "bench.sh").touch(mode=0o644)
+    text, fix = why("bash: line 1: ./bench.sh: Permission denied\n", Around(tmp_path), 126)
+    assert "not executable in the last commit" in text
+    assert "`git update-index --chmod=+x bench.sh`" in fix
+    assert "Install it" in why("bash: line 1: ninja: command not found\n", Around(tmp_path), 127)[1]
+
+
+def test_where_no_cause_is_known_the_differences_are_told(tmp_path: Path) -> None:
+    assert "here it has no network" in why("something\n", Around(tmp_path), held="no network")[1]

@@ -21,7 +21,8 @@ def commands(network: str = "loopback", **measure: Any) -> Commands:
         scope=configs.Scope(("train.py",)),
         measure=configs.Measure(run="true", **measure),
     )
-    confinement: Any = SimpleNamespace(network=lambda role: network)
+    level = SimpleNamespace(holds=lambda protection: True)
+    confinement: Any = SimpleNamespace(network=lambda role: network, level=level)
     return Commands(config, "a-session", Path("/user"), Scratch(Path("/scratch")), confinement)
 
 

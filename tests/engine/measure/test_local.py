@@ -20,6 +20,7 @@ from autoresearch.engine.measure import Job, LocalSlot
 from autoresearch.engine.measure import local as measure
 from autoresearch.engine.process import descendants
 from autoresearch.engine.process import seen as processes
+from autoresearch.engine.sandbox.protection import Level
 from autoresearch.state.config import config as configs
 from autoresearch.state.journal.records import CRASH_CAUSES, Sample
 
@@ -75,6 +76,7 @@ class Unconfined:
 
     def __init__(self, network: str) -> None:
         self._network = network
+        self.level = Level("full", "a test")
 
     def spawn(self, role: str) -> Any:
         return process.spawn

@@ -53,20 +53,3 @@ def test_required_refuses_where_files_or_network_cannot_be_held() -> None:
     level.refuse_weak(replace(config, measure=replace(config.measure, network="on")), Kernel(3))
     with pytest.raises(SessionError, match="can write whatever"):
         level.refuse_weak(config, Kernel(0, True, True, True))
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "socket.gaierror: [Errno -3] Temporary failure in name resolution",
-        "curl: (6) Could not resolve host: example.org",
-        "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='example.org', port=443): Max retries exceeded",
-        "OSError: [Errno 101] Network is unreachable",
-        "dial tcp: lookup example.org: no such host",
-        "huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach",
-    ],
-)
-def test_a_missing_network_is_named(line: str) -> None:
-    assert 'measure.network = "on"' in level.network_hint(f"Traceback\n{line}", "loopback")
-    assert level.network_hint(line, "on") == ""
-    assert level.network_hint("ValueError: 3", "loopback") == ""

@@ -67,7 +67,10 @@ def test_a_command_may_not_name_what_a_clean_checkout_lacks(
     if not named:
         refuse_unseen_files(place, config)
         return
-    with pytest.raises(SessionError, match=rf"measure.run names {named}, which git does not track.*`git add {named}`"):
+    with pytest.raises(
+        SessionError,
+        match=rf"measure.run names {named}, which is in your folder but not in the last commit.*`git add {named}`",
+    ):
         refuse_unseen_files(place, config)
 
 
