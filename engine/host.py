@@ -122,7 +122,8 @@ class _Engine:
             recorder.warn(self._session.refused_lock, code="lock")
         session.show_to_people(self._place, self._session.folder)
         self._end_leftovers()
-        self._workspace.saved.make()  # what is not there yet could not be kept from the runs
+        # Now: what is not there yet could not be kept from the runs.
+        recorder.attempt("The saved state", self._workspace.saved.make)
         diverged = recover(self._workspace, recorder)
         if diverged is not None:
             return Ended(diverged, FAILED)
@@ -282,7 +283,8 @@ class _Engine:
         line = self._recorder.struck(ended.line)
         self._recorder.write(line)
         self._notebook.write()
-        self._workspace.save_state(f"{line.type}: {line.reason}")
+        said = f"{line.type}: {line.reason}"
+        self._recorder.attempt("The saved state", lambda: self._workspace.save_state(said))
         if len(self._recorder.history.rows) - self._rows_before >= TIDY_AFTER:
             self._workspace.tidy()
         self._recorder.phase("ended", reason=ended.line.reason, pausing="", experiment=None)

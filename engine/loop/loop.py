@@ -306,7 +306,8 @@ class Loop:
         reach("after:notebook")
         self._researcher.tell(line)
         if line.status == "keep":
-            self._workspace.save_state(f"#{line.run} {line.cause}: {line.description}")
+            said = f"#{line.run} {line.cause}: {line.description}"
+            self._recorder.attempt("The saved state", lambda: self._workspace.save_state(said))
 
 
 async def _prepare(workspace: Workspace, recorder: Recorder, slot: LocalSlot) -> None:

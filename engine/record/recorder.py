@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
+from autoresearch.engine.git import GitError
 from autoresearch.engine.secrets import NONE, Secrets
 from autoresearch.state.journal import History, Journal, records
 from autoresearch.state.journal.records import now_ms
@@ -113,5 +114,6 @@ class Recorder:
         """
         try:
             step()
-        except OSError as error:
-            self.warn(f"{what} cannot be used now ({error.strerror}); it is tried again.", code="files")
+        except (OSError, GitError) as error:
+            why = error.strerror if isinstance(error, OSError) else error.stderr.partition("\n")[0]
+            self.warn(f"{what} cannot be used now ({why}); it is tried again.", code="files")

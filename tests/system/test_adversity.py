@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from engines import check_agreement, lines, place, run, session
+from engines import check_agreement, lines, place, run, saved, session
 from repos import BENCH, TOML, git, make_repo, make_target, patch, snapshot, write
 
 from autoresearch.engine.workspace import trees_folder
@@ -436,17 +436,21 @@ def test_requests_that_are_no_requests_are_set_aside(tmp_path: Path) -> None:
     assert list(inbox.glob("*.json")) == []
 
 
-@pytest.mark.parametrize("what", ["live.json", "notebook"])
+@pytest.mark.parametrize("what", ["live.json", "notebook", "saved state"])
 def test_only_the_journal_ends_the_loop_when_it_cannot_be_written(what: str, tmp_path: Path) -> None:
-    """A view or a heartbeat that fails is warned of once and tried again."""
+    """A view, a heartbeat or a copy that fails is warned of once and tried again."""
     files = {"knob.py": KNOB, "bench.py": BENCH}
     repo = make_repo(tmp_path / "r", {"autoresearch.toml": QUICK, **files})
     source = patches(tmp_path, files, [{"knob.py": KNOB.replace("10.0", "11.0")}, {"knob.py": HONEST}])
     run(repo, "--replay", source, "--max-experiments", "1", expect=3)
-    opened = session(repo)
-    place = opened.live.with_suffix(".tmp") if what == "live.json" else opened.notebook_base
-    place.unlink(missing_ok=True)
-    place.mkdir()
+    opened, kept = session(repo), saved(repo)
+    if what == "saved state":
+        shutil.rmtree(kept.objects)
+        kept.objects.touch()
+    else:
+        place = opened.live.with_suffix(".tmp") if what == "live.json" else opened.notebook_base
+        place.unlink(missing_ok=True)
+        place.mkdir()
     run(repo, "--replay", source, expect=0)
     history = check_agreement(repo)
     assert [row.status for row in history.rows] == ["keep", "discard", "keep"]
