@@ -135,7 +135,7 @@ async def dry_run(
         return Report(tuple(found))
     disturbed = any(check.name == "session" for check in found)
     with own_trees(place) as session:
-        workspace = Workspace(place, session, config, warn=lambda text: tell(Finding("tree", "note", text)))
+        workspace = Workspace(place, session, config, warn=lambda text: tell(Finding("tree", "warn", text)))
         try:
             dry = _DryRun(place, config, workspace, tell)
             with contextlib.closing(dry), contextlib.suppress(_Over):
@@ -196,7 +196,11 @@ class _DryRun:
     async def _prepare(self) -> None:
         """`setup`, as a session does it."""
         tree, evaluate = self._workspace.measure, self._workspace.evaluate
-        tree.at(self._head)
+        try:
+            tree.at(self._head)
+        except SessionError as no:
+            self._tell(refusal("tree", no))
+            raise _Over from None
         if not self._config.measure.setup:
             return
         self._tell(Progress("setup"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autoresearch.engine.files import remove
 from autoresearch.engine.git import Entry, Git, GitError, UnreadableIndex, read_index
+from autoresearch.engine.workspace.filtered import checkout_failed
 
 _GIT_FLAGS = ("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "core.sparseCheckout=false")
 _UNFINISHED = ("MERGE_HEAD", "MERGE_MODE", "MERGE_MSG", "CHERRY_PICK_HEAD", "REVERT_HEAD", "SQUASH_MSG", "AUTO_MERGE")
@@ -94,7 +95,7 @@ class Admin:
             self.forget_index()
             code, _, err = self.git.attempt(*command)
         if code:
-            raise GitError(("read-tree",), code, err)
+            raise checkout_failed(GitError(("read-tree",), code, err))
         if self._read_head() != sha:
             if (self._common_dir / "reftable").is_dir():
                 self.git("update-ref", "--no-deref", "HEAD", sha)

@@ -18,6 +18,7 @@ from autoresearch.engine import files
 from autoresearch.engine.files import clear_way, remove, remove_below
 from autoresearch.engine.git import Entry
 from autoresearch.engine.workspace.admin import Admin
+from autoresearch.engine.workspace.filtered import pointers_left
 from autoresearch.engine.workspace.look import Found, Kept, Look, Seen, differing
 from autoresearch.engine.workspace.scope import Scope
 from autoresearch.engine.workspace.submodules import Submodules, links_of
@@ -51,6 +52,7 @@ class Tree:
         self._cache = tuple(place.below + path.strip("/") for path in cache)
         self._warn = warn
         self._submodules = Submodules(root, root.with_name(root.name + ".submodules"), place)
+        self._warned: set[str] = set()
         self._sha: str | None = None
         self._clean = False
         """The tree is known to be `_sha` and nothing else: no walk is needed before the next use."""
@@ -159,8 +161,11 @@ class Tree:
             index = self.admin.read_index(strict=True)
         self._read_index(index)
         if self.role == "measure":
-            for text in self._submodules.lacks:
-                self._warn(text)
+            lacks = [*self._submodules.lacks, pointers_left(self.root, self._index)]
+            for text in lacks:
+                if text and text not in self._warned:
+                    self._warn(text)
+                    self._warned.add(text)
             self._submodules.lacks = []
 
     def _read_index(self, index: dict[str, Entry]) -> None:

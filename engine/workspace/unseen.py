@@ -38,7 +38,7 @@ def why_unseen(place: Place, name: str) -> tuple[str, str] | None:
         return clause, f"If runs may read it, show it to them by [scope] {link}; do not commit it."
     if git.attempt("check-ignore", "-q", "--", inside)[0] == 0:
         clause = "which is in your folder, but git ignores it, so a clean checkout lacks it"
-        return clause, f"Show it to runs by [scope] {link}, or let measure.setup make it."
+        return clause, f"If it is built, let measure.build or measure.setup make it; else show it by [scope] {link}."
     staged = bool(git.attempt("ls-files", "-z", "--", f":(top,literal){inside}")[1])
     add = "Commit it" if staged else f"`git add {shlex.quote(name)}` and commit"
     clause = "which is in your folder but not in the last commit, so a clean checkout lacks it"

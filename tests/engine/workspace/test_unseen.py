@@ -33,7 +33,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         ("src/new.py", "not in the last commit", 'link = ["src/new.py"]'),
         ("data/deep/x.bin", "not in the last commit", 'link = ["data"]'),
         ("src/conf.py", "git ignores it", 'link = ["src/conf.py"]'),
-        ("build/out/model.so", "git ignores it", "or let measure.setup make it"),
+        ("build/out/model.so", "git ignores it", "let measure.build or measure.setup make it"),
         (".env", "usually hold keys", 'link = [".env"]; do not commit it'),
         ("src/server.pem", "usually hold keys", 'link = ["src/server.pem"]'),
     ],
