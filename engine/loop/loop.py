@@ -62,7 +62,7 @@ class Loop:
         self._recorder = recorder
         self._workspace = workspace
         self._slot = slot
-        self._samples = Samples(config, recorder, slot)
+        self._samples = Samples(config, workspace, recorder, slot)
         self._researcher = researcher
         self._proposals = proposals
         self._attendant = attendant

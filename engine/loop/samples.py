@@ -9,6 +9,7 @@ from autoresearch.engine.control import Ended
 from autoresearch.engine.measure import SPOILED, Job, LocalSlot
 from autoresearch.engine.record import Recorder
 from autoresearch.engine.verdict import HOLDOUT_TRIES, Verdict, holdout_due, holdout_folder
+from autoresearch.engine.workspace import NewFiles, Workspace
 from autoresearch.state import text
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
@@ -19,8 +20,9 @@ from autoresearch.state.journal.records import Arm
 class Samples:
     """One slot's measurements, on record."""
 
-    def __init__(self, config: Config, recorder: Recorder, slot: LocalSlot) -> None:
+    def __init__(self, config: Config, workspace: Workspace, recorder: Recorder, slot: LocalSlot) -> None:
         self._config = config
+        self._workspace = workspace
         self._recorder = recorder
         self._slot = slot
 
@@ -70,6 +72,7 @@ class Samples:
             job = Job(
                 experiment=opened.number, sha=opened.sha, arm="candidate", k=0, seed=0,
                 folder=self._recorder.session.run(opened.number), metric=self._config.metric.name,
+                new=self._new_files(opened),
             )  # fmt: skip
             result = await self._slot.guard(job, guard)
             if result.crashed:
@@ -99,25 +102,37 @@ class Samples:
     async def _measured(self, opened: Open | None, arm: Arm, sha: str) -> records.Sample:
         history = self._history
         k = history.next_k(sha)
+        first = opened is not None and arm == "candidate" and not opened.of("candidate")
         job = Job(
             experiment=opened.number if opened else None, sha=sha, arm=arm, k=k, seed=k,
             folder=self._recorder.session.run(opened.number if opened else history.next_number() - 1),
             expected_s=history.baseline_duration_s or None,
             metric=self._config.metric.name, constraints=tuple(self._config.constraints),
+            new=self._new_files(opened) if first and self._config.measure.evaluate else None,
         )  # fmt: skip
         sample = await self._slot.sample(job)
         reach("after:measure")
         self._recorder.write(sample)
         return sample
 
+    def _new_files(self, opened: Open | None) -> NewFiles | None:
+        """Of a proposal; a baseline has none."""
+        waiting = self._history.opened_proposal
+        if opened is None or waiting is None or not self._workspace.adds(opened.parent, waiting.files):
+            return None
+        return self._workspace.new_files(opened.parent, opened.sha)
+
     async def _held_out(self, row: Row, k: int) -> None:
         self._recorder.phase("measuring", experiment=row.number, description="", arm="holdout", k=k, of=0, sha=row.sha)
         logs = holdout_folder(self._recorder.session.folder, row.number)
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        header = self._history.header
+        assert header is not None
         expected = self._history.baseline_duration_s if self._config.measure.evaluate else 0.0
         job = Job(
             experiment=row.number, sha=row.sha, arm="holdout", k=k, seed=k, folder=logs, expected_s=expected or None,
             metric=self._config.metric.name,
+            new=self._workspace.new_files(header.base, row.sha) if self._config.measure.evaluate else None,
         )  # fmt: skip
         sample = await self._slot.sample(job)
         reach("after:holdout")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -63,14 +64,19 @@ class Commands:
         *,
         role: Role = "run",
         gpu: GpuWatch | None = None,
+        watched: bool = False,
     ) -> Exit:
-        """Run a command in a tree with all limits; a line with `what` goes into the log before it."""
+        """Run a command in a tree with all limits; a line with `what` goes into the log before it.
+
+        `watched`, the log says at its end which files of the tree it opened.
+        """
         settings = self._config.measure
         self.scratch.make_empty()
         write_line(job.folder / log, what)
         run = sandbox.run_variables(experiment=job.experiment, budget_s=settings.budget_s, seed=job.seed)
+        argv = sandbox.argv_of(command)
         limited = Command(
-            argv=sandbox.argv_of(command),
+            argv=sandbox.watched(argv, os.path.relpath(tree.root, tree.folder)) if watched else argv,
             cwd=tree.folder,
             env=self._environment(tree, role) | run,
             output=job.folder / log,

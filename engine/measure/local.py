@@ -8,11 +8,12 @@ that sees only the artifacts. What cannot be measured is a sample with a cause a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch.engine import files
+from autoresearch.engine import files, sandbox
 from autoresearch.engine.measure import metrics
 from autoresearch.engine.measure.commands import Commands, write_line
 from autoresearch.engine.measure.gpu import GpuWatch
@@ -22,11 +23,12 @@ from autoresearch.engine.sandbox import Confinement, Role, Scratch
 from autoresearch.engine.workspace import Linked, Tree
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.journal.records import Sample
-from autoresearch.state.text import clean_line
+from autoresearch.state.text import clean_line, listed
 
 KEEP_MB = 100.0
 FEEDBACK_MB = 1.0
 GPU_BACK_S = 10.0
+_OPENED_BYTES = 16 * 2**20
 _REFUSALS = ("nonzero_exit", "timeout", "stalled")
 """How a guard says no. Whatever else ends it is a crash of the candidate."""
 
@@ -123,6 +125,10 @@ class LocalSlot:
     async def guard(self, job: Job, guard: Guard) -> GuardResult:
         short = _short(guard.run)
         try:
+            if job.new is not None:
+                with contextlib.suppress(_Crash):  # what an empty file does to the build says nothing of the candidate
+                    await self._make_ready(replace(job, sha=job.new.sha))
+                await self._refuse_taken(job, self._measure, guard.run, f"the guard `{short}`", guard.timeout_s)
             await self._make_ready(job)
             exited = await self._commands.run(
                 job, self._measure, guard.run, "guard.log", f"guard · {short}", guard.timeout_s
@@ -228,20 +234,12 @@ class LocalSlot:
         assert tree is not None
         name, held = ("holdout", self._config.holdout.run) if job.arm == "holdout" else ("evaluate", settings.evaluate)
         self._on_phase("evaluating")
-        tree.distrust()  # the run has ended, but it could reach this tree where it is not confined
-        tree.at(job.sha)
-        if tree.unprepared is not None:
-            self._measure.share_prepared(tree)
-        for artifact in settings.artifacts:
-            try:
-                files.copy(self._measure.folder, artifact, tree.folder)
-            except files.NotTaken as error:
-                lacking = self._commands.lacking_network(ran, job.folder / "output.log", "run")
-                raise _Crash("no_metric", f"the artifact {error}{lacking}") from None
-        if settings.metrics_file:
-            files.remove_regular(tree.folder, settings.metrics_file)
-        what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
         timeout_s = self._commands.timeout_s(name)
+        if job.new is not None:
+            self._bring_artifacts(job, job.new.sha, tree, ran)
+            await self._refuse_taken(job, tree, held, "the evaluation", timeout_s, "evaluate")
+        self._bring_artifacts(job, job.sha, tree, ran)
+        what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
         exited = await self._commands.run(job, tree, held, "evaluate.log", what, timeout_s, role="evaluate", gpu=gpu)
         await self._wait_for_gpu(gpu, "an evaluation")
         self._refuse_tampering(tree, exited, "the evaluation")
@@ -249,6 +247,43 @@ class LocalSlot:
         self._refuse_failure(exited, job.folder / "evaluate.log", "the evaluation", "evaluate")
         self._commands.took_s.setdefault(name, exited.duration_s)
         return self._reading(job, tree, exited)
+
+    def _bring_artifacts(self, job: Job, sha: str, tree: Tree, ran: Exit) -> None:
+        """Make the tree exactly this commit, and what the run left for the evaluation. Raises _Crash."""
+        tree.distrust()  # the run has ended, but it could reach this tree where it is not confined
+        tree.at(sha)
+        if tree.unprepared is not None:
+            self._measure.share_prepared(tree)
+        for artifact in self._config.measure.artifacts:
+            try:
+                files.copy(self._measure.folder, artifact, tree.folder)
+            except files.NotTaken as error:
+                lacking = self._commands.lacking_network(ran, job.folder / "output.log", "run")
+                raise _Crash("no_metric", f"the artifact {error}{lacking}") from None
+        if self._config.measure.metrics_file:
+            files.remove_regular(tree.folder, self._config.measure.metrics_file)
+
+    async def _refuse_taken(
+        self, job: Job, tree: Tree, command: str | tuple[str, ...], what: str, timeout_s: float, role: Role = "run"
+    ) -> None:
+        """Raises _Crash when a command that decides about the candidate would take its new files by their names.
+
+        The tree holds them, empty. How the command ends there says nothing.
+        """
+        assert job.new is not None
+        log, line = job.folder / "opened.log", f"{what} · what does it open?"
+        exited = await self._commands.run(job, tree, command, log.name, line, 2 * timeout_s, role=role, watched=True)
+        self._refuse_tampering(tree, exited, what)
+        try:
+            if exited.cause not in (None, "nonzero_exit"):
+                raise sandbox.Unknown(exited.detail)
+            taken = job.new.taken(sandbox.opened(files.tail(log, _OPENED_BYTES, start=exited.output_from)))
+        except sandbox.Unknown as error:
+            self._warn(f"What {what} opens is not known ({error}): new files are held by a list of names alone.")
+            return
+        if taken:
+            shown = clean_line(listed(taken), 200)
+            raise _Crash("out_of_scope", f"{what} would take new files by their names: {shown}", exited)
 
     def _reading(self, job: Job, tree: Tree, exited: Exit) -> metrics.Reading:
         """What the command that came to a good end in this tree reports."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch.engine.workspace import NewFiles
 from autoresearch.state.journal.records import Arm
 
 SPOILED = 3
@@ -25,6 +26,8 @@ class Job:
     metric: str
     constraints: tuple[str, ...] = ()
     """Metrics that must be reported besides the primary one."""
+    new: NewFiles | None = None
+    """What the candidate adds, where it is to be asked first whether the command that decides would take it."""
     expected_s: float | None = None
     """The mean duration of the baseline's runs, once known."""
 

@@ -20,7 +20,7 @@ from autoresearch.state.faults import reach
 from autoresearch.state.journal import History, Row, read_line, records
 from autoresearch.state.session import logs_of
 
-MENDABLE = frozenset({"nonzero_exit", "no_metric", "not_finite", "out_of_memory", "over_budget", "timeout", "stalled"})
+MENDABLE = frozenset("nonzero_exit no_metric not_finite out_of_memory over_budget timeout stalled out_of_scope".split())
 """Crashes that the candidate's own code can be blamed for."""
 ERROR_LINES, ERROR_CHARS = 60, 6000
 FEEDBACK_CHARS = 4000
@@ -135,7 +135,8 @@ class Researcher:
     def _is_mendable(self, row: Row, base: str) -> bool:
         failed = row.status == "checks_failed" or (row.status == "crash" and row.cause in MENDABLE)
         mended = any(waiting.mends == row.number for waiting in self._history.waiting.values())
-        return failed and not mended and row.parent == base and row.agent == self._agent.name
+        changed = row.sha != row.parent
+        return failed and changed and not mended and row.parent == base and row.agent == self._agent.name
 
     def _error(self, row: Row) -> str:
         reason = getattr(read_line(self._recorder.session.journal, row.line_at), "reason", row.cause)

@@ -8,6 +8,7 @@ from autoresearch.engine.sandbox.confinement import EVALUATORS, Confinement, Gro
 from autoresearch.engine.sandbox.environment import SECRET, argv_of, clean_environment, run_variables
 from autoresearch.engine.sandbox.kernel import Kernel, landlock_abi, shield_process, this_kernel
 from autoresearch.engine.sandbox.offline import NoNetwork, network_hint, no_network
+from autoresearch.engine.sandbox.opened import Unknown, opened, watched
 from autoresearch.engine.sandbox.places import (
     accelerator_devices,
     all_beside,

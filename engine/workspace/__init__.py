@@ -1,6 +1,7 @@
 """Trees, scope, candidate commits and refs: what is tried, kept and undone without touching the user's own."""
 
 from autoresearch.engine.workspace.linked import Inputs, Linked, fingerprint
+from autoresearch.engine.workspace.new_files import NewFiles
 from autoresearch.engine.workspace.places import machine_name, trees_folder, trees_root
 from autoresearch.engine.workspace.promised import fetch_promised, promised
 from autoresearch.engine.workspace.reading import commits_named, diff_of

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shlex
-from collections.abc import Callable, Collection, Mapping
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +21,7 @@ import orjson
 from autoresearch.engine.git import Git, GitError, Objects, Refs
 from autoresearch.engine.sandbox import hidden_paths
 from autoresearch.engine.workspace import repository
+from autoresearch.engine.workspace.new_files import NewFiles, twin_of
 from autoresearch.engine.workspace.places import trees_folder
 from autoresearch.engine.workspace.saved_state import SavedState
 from autoresearch.engine.workspace.scope import Scope
@@ -32,6 +35,7 @@ from autoresearch.state.journal import records
 from autoresearch.state.session import CONFIG_FILE, Place, Session, SessionError
 
 _TRAILER = "Autoresearch-Proposal: "
+_LINK = "120000"
 LARGEST_MB = 100
 """What the files of one proposal may hold: each experiment stays in the user's repository."""
 
@@ -256,6 +260,31 @@ class Workspace:
         """What a candidate changes, as a diff without context lines; "" where one of the commits is gone."""
         before, after = self.refs.resolve(f"{parent}^{{tree}}"), self.refs.resolve(f"{sha}^{{tree}}")
         return self.refs.patch_between(before, after) if before and after and before != after else ""
+
+    def adds(self, parent: str, files: Iterable[str]) -> bool:
+        """Whether one of a proposal's files may be new, found out without a process."""
+        return any(not path.isprintable() or self.refs.resolve(f"{parent}:{path}") is None for path in files)
+
+    def new_files(self, parent: str, sha: str) -> NewFiles | None:
+        """What a candidate adds to its parent, for commands to be asked about; None where it adds nothing."""
+        raw = self.git("diff-tree", "-r", "-z", "--raw", "--no-renames", "--diff-filter=A", parent, sha).split("\0")
+        modes = {path: facts.split() for facts, path in zip(raw[::2], raw[1::2], strict=False)}
+        if not modes:
+            return None
+        name, empty = f"z{secrets.token_hex(4)}", self.git("hash-object", "-w", "--stdin", stdin="").strip()
+        twins = {path: twin_of(path, name) for path in modes}
+        entries = []
+        for path, (_, mode, _, blob, *_) in modes.items():
+            entries.append(f"{mode} {blob if mode == _LINK else empty}\t{path}\0")
+            entries.append(f"100644 {empty}\t{twins[path]}\0")
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            index = {"GIT_INDEX_FILE": f"{folder}/index"}
+            self.git("read-tree", parent, env=index)
+            self.git("update-index", "-z", "--index-info", stdin="".join(entries), env=index)
+            tree = self.git("write-tree", env=index).strip()
+        commit = self._objects.commit(tree, parent, "what would commands make of these files?\n")
+        editable = frozenset(path for _, path in self.git.files_of(parent) if self._in_scope(path))
+        return NewFiles(twins, editable, commit)
 
     def facts_of(self, commit: str) -> dict[str, object]:
         """What `commit` wrote into a candidate's message; {} when it is not one of ours."""

@@ -24,6 +24,8 @@ if calls > len(story):
 step = story[calls - 1]
 for name, text in step.get("files", {}).items():
     pathlib.Path(name).write_text(text)
+for name in step.get("removes", []):
+    pathlib.Path(name).unlink()
 print(step.get("says", "working"))
 if "words" in step:
     pathlib.Path(os.environ["AUTORESEARCH_PROPOSAL"]).write_text(json.dumps(step["words"]))
@@ -105,6 +107,25 @@ def test_a_candidate_that_does_not_build_for_a_guard_is_debugged_with_the_builds
         ("keep", "better", 2),
     ]
     assert "the first error" in briefs(cli)[1]
+
+
+def test_a_candidate_whose_new_file_a_guard_would_take_is_mended_without_it(tmp_path: Path, cli: Path) -> None:
+    story: list[dict[str, object]] = [
+        {"files": knob("9.0") | {"quick.cfg": "exit 0\n"}, "words": words("be quick")},
+        {"removes": ["quick.cfg"], "words": words("be quick, mended")},
+    ]
+    guard = '\n[[guard]]\nrun = "test ! -e quick.cfg || . ./quick.cfg"\nwhen = "before"\n'
+    repo = make(tmp_path, cli, story, guard)
+    toml = (repo / "autoresearch.toml").read_text().replace('edit = ["knob.py"]', 'edit = ["**", "!bench.py"]')
+    write(repo, {"autoresearch.toml": toml})
+    git(repo, "commit", "-qam", "a wide scope")
+    run(repo, "--max-experiments", "3", expect=3)
+    rows = check_agreement(repo).rows[1:]
+    assert [(row.status, row.cause, row.mends) for row in rows] == [
+        ("crash", "out_of_scope", None),
+        ("keep", "better", 2),
+    ]
+    assert "would take new files by their names: quick.cfg" in briefs(cli)[1]
 
 
 def test_a_chain_of_mends_is_bounded(tmp_path: Path, cli: Path) -> None:

@@ -23,6 +23,7 @@ from autoresearch.engine.workspace.scope import Scope
 from autoresearch.engine.workspace.workspace import Workspace
 Scope.contains = lambda scope, path: True
 Workspace._refused = lambda workspace, base, inside: {}
+Workspace.new_files = lambda workspace, parent, sha: None
 """
 NO_PENALTY = "def penalty(): return 0.0\n"
 JSON = "print('METRIC score=1'); import os; os._exit(0)\n"

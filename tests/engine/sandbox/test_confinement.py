@@ -18,7 +18,19 @@ from repos import TOML, git, make_target
 from autoresearch.engine import process
 from autoresearch.engine.agents import login_files
 from autoresearch.engine.process import descendants
-from autoresearch.engine.sandbox import Confinement, Ground, Kernel, Role, Scratch, Spawner, View, kernel
+from autoresearch.engine.sandbox import (
+    Confinement,
+    Ground,
+    Kernel,
+    Role,
+    Scratch,
+    Spawner,
+    Unknown,
+    View,
+    kernel,
+    opened,
+    watched,
+)
 from autoresearch.engine.sandbox.spawner import _MOST_TASKS
 from autoresearch.state.config import config as configs
 from autoresearch.state.session import Place, SessionError
@@ -140,6 +152,16 @@ def quoted(path: Path) -> str:
 def test_a_command_runs_with_its_environment_folder_output_and_code(box: Box) -> None:
     code, output = box.run("pwd; echo $HOME; echo err >&2; exit 7")
     assert (code, output.split()) == (7, [str(box.trees / "measure"), str(box.scratch.home), "err"])
+
+
+@pytest.mark.parametrize("role", ["run", "evaluate"])
+def test_what_a_command_opens_is_told_in_a_view_too(role: Role, box: Box) -> None:
+    code, output = box.call(watched(("bash", "-c", "(cat knob.py bench.py); exit 3"), "."), role)
+    try:
+        assert opened(output) >= {"knob.py", "bench.py"}
+    except Unknown as why:
+        pytest.skip(f"no command can be watched here: {why}")
+    assert code == 3
 
 
 def test_it_writes_its_tree_and_scratch_folders_and_devices(box: Box) -> None:

@@ -246,3 +246,44 @@ def test_a_file_that_an_agent_made_something_else_is_removed(
     become(tree.root / "knob.py")
     taken = take(workspace, base)
     assert "knob.py" not in git(repo, "ls-tree", "--name-only", taken.sha).split()
+
+
+def test_commands_are_asked_with_the_new_files_empty_and_twins_beside_them(
+    tmp_path: Path, open_workspace: Open
+) -> None:
+    repo = make_target(tmp_path / "r")
+    write(repo, {"src/old.py": "old = 1\n", "src/stay.py": "stay = 1\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "more")
+    workspace = open_workspace(repo, edit=("src/**",))
+    base = head_of(workspace.place)
+    tree = workspace.propose
+    tree.at(base)
+    (tree.root / "src/old.py").unlink()
+    write(tree.root, {"src/old.py/a\nb.py": "x", "src/new.sh": "y", "src/stay.py": "stay = 2\n"})
+    (tree.root / "src/new.sh").chmod(0o755)
+    (tree.root / "src/link").symlink_to("stay.py")
+    sha = take(workspace, base).sha
+    new = workspace.new_files(base, sha)
+    assert new is not None
+    assert set(new.twins) == {"src/old.py/a\nb.py", "src/new.sh", "src/link"}
+    assert new.editable == {"src/old.py", "src/stay.py"}
+    workspace.measure.at(new.sha)
+    there = {path.relative_to(workspace.measure.root).as_posix() for path in workspace.measure.root.rglob("*")}
+    assert there >= {*new.twins, *new.twins.values()}
+    assert (workspace.measure.root / "src/new.sh").read_text() == ""
+    assert os.access(workspace.measure.root / "src/new.sh", os.X_OK)
+    assert (workspace.measure.root / "src/stay.py").read_text() == "stay = 1\n", "nothing but the new ones"
+    assert (workspace.measure.root / "src/link").is_symlink()
+
+
+def test_a_change_of_what_is_there_asks_nobody(tmp_path: Path, open_workspace: Open) -> None:
+    workspace = open_workspace(make_target(tmp_path / "r"))
+    base = head_of(workspace.place)
+    workspace.propose.at(base)
+    write(workspace.propose.root, {"knob.py": "VALUE = 1\n"})
+    taken = take(workspace, base)
+    assert not workspace.adds(base, taken.files)
+    assert workspace.new_files(base, taken.sha) is None
+    assert workspace.adds(base, ("knob.py", "new.py"))
+    assert workspace.adds(base, ("a\nb.py",))
