@@ -24,6 +24,8 @@ from autoresearch.state.session import Place, Session, SessionError, is_name
 SAVED = ("autoresearch.jsonl", "autoresearch.md", "config.toml")
 """What a state commit holds."""
 PART = 1 << 20
+_DURABLE = ("-c", "core.fsync=pack,pack-metadata,loose-object,reference")
+"""For a pack in whose favour other objects go."""
 
 
 class SavedState:
@@ -126,10 +128,14 @@ class SavedState:
         self.make()
         if self.holds(commit):
             return
-        synced = ("-c", "core.fsync=pack,pack-metadata,loose-object,reference")
         where = str(self.objects / "pack" / "pack")
         theirs = alternate(self._place.common_dir / "objects")
-        self.git(*synced, "pack-objects", "--quiet", "--revs", where, stdin=f"{commit}\n", env=theirs)
+        self.git(*_DURABLE, "pack-objects", "--quiet", "--revs", where, stdin=f"{commit}\n", env=theirs)
+
+    def pack(self) -> None:
+        """Make what was saved small: most of it is the journal's last part again and again. Prunes nothing."""
+        if self.folder.is_dir():
+            self.git.attempt(*_DURABLE, "repack", "-a", "-d", "-k", "--quiet")
 
     def join(self, commit: str, identity: Mapping[str, str]) -> None:
         """Make a commit that is here part of what is saved: of two journals, the one that begins with the other."""

@@ -345,8 +345,8 @@ class Workspace:
 
     def tidy(self) -> None:
         """Pack what the session wrote, since automatic gc is off for our calls. Prunes nothing."""
-        for git in (self.git, self.saved.git):
-            git.attempt("maintenance", "run", "--quiet", "--task=loose-objects", "--task=pack-refs")
+        self.git.attempt("maintenance", "run", "--quiet", "--task=loose-objects", "--task=pack-refs")
+        self.saved.pack()
 
     def remove_stale_locks(self) -> list[Path]:
         """Lock files that a killed git of ours left behind: where trees and state are, and on our refs only."""

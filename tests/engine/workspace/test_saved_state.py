@@ -53,6 +53,8 @@ def test_a_long_journal_is_saved_in_parts_of_which_only_the_last_is_written_agai
     monkeypatch.setattr(saved.git, "raw", lambda *args, **more: (written.append(args), real(*args, **more))[1])
     workspace.save_state("a line")
     assert sum(args[:1] == ("hash-object",) for args in written) == 2, "notebook and config together, and the last part"
+    workspace.tidy()
+    assert git(saved.folder, "count-objects").startswith("0 objects"), "all of it is in one pack"
     whole = journal.read_bytes()
     shutil.rmtree(session.folder)
     again = restore_state(workspace.place, session.name)
