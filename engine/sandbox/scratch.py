@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.engine.files import clear_way, remove
+from autoresearch.engine.sandbox.places import holds_keys, key_places
 
 _LONGEST_TMP = 64
 """Python's multiprocessing makes sockets up to 34 characters below TMPDIR, and a socket's path has at most 107."""
+_MOST_LINKS = 1000
+_TOOLCHAINS = (
+    ".asdf .bun .cabal .cargo .conda .deno .dotnet .elan .fnm .gem .ghcup .gradle .ivy2 .julia .m2 .mamba .mix .nuget "
+    ".nvm .opam .pyenv .rbenv .rustup .sbt .sdkman .stack .virtualenvs .volta .yarn"
+).split()
+"""What else is hidden at home is settings and state, which programs write: of these a run has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +57,44 @@ class Scratch:
         return Path("/tmp") / f"autoresearch-{os.getuid()}-{name}"
 
     def make_empty(self, user_home: Path | None = None) -> None:
-        """HOME and TMPDIR as they are before each run: empty, but for links to the user's caches.
+        """HOME and TMPDIR as they are before each run: empty, but for links to what programs look for in the user's.
 
-        Some programs keep their data in `~/.cache/<name>` and ask no variable; the links let them read it.
+        That is data (`$HOME/corpus`), toolchains that ask no variable, and what lies in the user's `~/.cache`.
         """
+        source = user_home or Path.home()
         clear_way(self.root.parent, f"{self.root.name}/home")
-        for folder in (self.home, self.tmp):
+        for folder, wanted in (
+            (self.tmp, {}),
+            (self.home, _found_at_home(source) | {".cache": None}),
+            (self.home / ".cache", {path.name: path for path in _entries(source / ".cache")}),
+        ):
             _private(folder)
-            for entry in os.scandir(folder):
-                if folder != self.home or entry.name != ".cache":
-                    remove(Path(entry.path))
-        linked = self.home / ".cache"
-        if linked.is_symlink() or not linked.is_dir():
-            remove(linked)
-        linked.mkdir(exist_ok=True)
-        linked.chmod(0o700)
-        wanted = {}
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            wanted = {entry.name: entry.path for entry in os.scandir((user_home or Path.home()) / ".cache")}
-        for entry in os.scandir(linked):
-            if not (entry.is_symlink() and wanted.pop(entry.name, None) == os.readlink(entry.path)):  # noqa: PTH115
-                remove(Path(entry.path))
-        for name, path in wanted.items():
-            (linked / name).unlink(missing_ok=True)
-            (linked / name).symlink_to(path)
+            _make_links(folder, wanted)
+
+
+def _found_at_home(home: Path) -> dict[str, Path | None]:
+    closed = set(key_places({**os.environ, "HOME": str(home)}))
+    entries = {path.name: path for path in _entries(home) if not path.name.startswith(".")}
+    entries |= {name: home / name for name in _TOOLCHAINS if (home / name).exists()}
+    return {name: path for name, path in entries.items() if path not in closed and not holds_keys(name)}
+
+
+def _entries(folder: Path) -> list[Path]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        return list(itertools.islice(folder.iterdir(), _MOST_LINKS))
+    return []
+
+
+def _make_links(folder: Path, wanted: Mapping[str, Path | None]) -> None:
+    """Nothing is in `folder` but these links (None: what is there stays)."""
+    for entry in list(folder.iterdir()):
+        target = wanted.get(entry.name)
+        stays = entry.name in wanted and (target is None or (entry.is_symlink() and entry.readlink() == target))
+        if not stays:
+            remove(entry)
+    for name, target in wanted.items():
+        if target is not None and not (folder / name).is_symlink():
+            (folder / name).symlink_to(target)
 
 
 def _private(folder: Path) -> None:
