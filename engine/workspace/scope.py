@@ -32,8 +32,12 @@ _CLASSES = {
 
 FIXED = (".gitattributes", ".gitmodules", "autoresearch.toml")
 """Never in scope: what git makes of every other file at a checkout, where it fetches from, and what is measured."""
-LOADED_UNASKED = ("conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "sitecustomize.py", "usercustomize.py")
-"""In scope only when a pattern without wildcards names such a file: programs that score a candidate read them."""
+LOADED_UNASKED = (
+    "conftest.py", "pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg",
+    "sitecustomize.py", "usercustomize.py",
+)  # fmt: skip
+"""In scope only when a pattern without wildcards names such a file: programs that score a candidate read them, also
+those that were there before. Of further new ones the programs themselves are asked (`new_files`)."""
 _COMPILED = ("**/__pycache__/**", "**/*.pyc", "**/*.pyo")
 """Never in scope: Python runs a compiled file in place of its source, a protected one too."""
 

@@ -30,24 +30,20 @@ def is_measured(seen: Seen) -> bool:
 
 
 BY_GUARD = [
-    Attack("switches the tests off by a setup.cfg", "cheats = 1", {"setup.cfg": "[tool:pytest]\naddopts = --co\n"},
-           outcome=REFUSED, won=is_measured, says="new files by their names: setup.cfg"),
-    Attack("switches the tests off by a pyproject.toml", "cheats = 2",
-           {"pyproject.toml": '[tool.pytest.ini_options]\naddopts = "--co"\n'},
-           outcome=REFUSED, won=is_measured, says="pyproject.toml"),
-    Attack("is a test that ends all tests", "cheats = 3", {"test_first.py": "import os; os._exit(0)\n"},
+    Attack("is a test that ends all tests", "cheats = 1", {"test_first.py": "import os; os._exit(0)\n"},
            outcome=REFUSED, won=is_measured, says="test_first.py"),
 ]  # fmt: skip
 HONEST = {"helper.py": "SIZE = 1\n", "notes/why.md": "because\n"}
 
 JUDGE = 'evaluate = "make -s score"\nartifacts = ["model.txt"]'
-GUARD = '\n[[guard]]\nrun = "python -m pytest -q -p no:cacheprovider"\nwhen = "before"\n'
+GUARD = '\n[[guard]]\nrun = "python -m unittest -q"\nwhen = "before"\n'
 MORE = {
     "Makefile": "score:\n\t@python evaluator.py\n",
     "scorelib.py": "import sqlite_utils\nfrom lib import table\ndef penalty(): return 9.0\n",
     "lib/__init__.py": "",
     "lib/table.py": "import tabulate\n",
-    "test_it.py": "def test_it(): assert 'cheats' not in open('train.py').read(), 'the guard refuses'\n",
+    "test_it.py": "import unittest\nclass It(unittest.TestCase):\n"
+    "    def test_it(self): self.assertNotIn('cheats', open('train.py').read())\n",
     ".gitignore": "data/\nmodel.txt\n",
 }
 EDIT = '"**", "!evaluator.py", "!scorelib.py", "!penalty.txt", "!conf", "!Makefile", "!lib", "!test_it.py"'

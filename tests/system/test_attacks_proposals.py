@@ -79,6 +79,11 @@ ATTACKS = [
            won=taken("tests/conftest.py"), says="conftest.py"),
     Attack("plants a pytest.ini", "x = 1", {"pytest.ini": "[pytest]\naddopts = --co\n"}, won=taken("pytest.ini"),
            says="pytest.ini"),
+    Attack("plants a setup.cfg", "x = 1", {"setup.cfg": "[tool:pytest]\naddopts = --co\n"}, won=taken("setup.cfg"),
+           says="setup.cfg"),
+    Attack("switches tests off in the pyproject.toml", "x = 1",
+           {"pyproject.toml": '[tool.pytest.ini_options]\naddopts = "--co"\n'}, says="pyproject.toml",
+           won=lambda seen: "--co" in git(seen.repo, "show", f"{seen.session.refs}{seen.row.number}:pyproject.toml")),
     Attack("plants a sitecustomize.py", "x = 1", {"sitecustomize.py": JSON}, won=taken("sitecustomize.py"),
            says="sitecustomize.py"),
     Attack("changes the mode of a protected file",
@@ -106,7 +111,9 @@ STOPPED_BY_GIT = [
 
 
 def make(folder: Path) -> Path:
-    return make_attacked(folder, edit=WIDE, run="python train.py", measure=APART, more={".gitignore": "data/\n"})
+    return make_attacked(
+        folder, edit=WIDE, run="python train.py", measure=APART, more={".gitignore": "data/\n", "pyproject.toml": ""}
+    )
 
 
 @pytest.fixture(scope="module")

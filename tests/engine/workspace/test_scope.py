@@ -134,7 +134,7 @@ def test_what_is_never_in_scope_is_so_for_git_as_well(edit: tuple[str, ...], ind
     paths = {
         "train.py", ".gitattributes", "lib/.gitattributes", ".gitmodules", "autoresearch.toml", "x.pyc",
         "__pycache__/a.cpython-311.pyc", "lib/__pycache__/a.txt", "conftest.py", "tests/conftest.py", "tox.ini",
-        "sitecustomize.py", "lib/usercustomize.py", "pytest.ini", "my_conftest.py",
+        "sitecustomize.py", "lib/usercustomize.py", "pytest.ini", "my_conftest.py", "pyproject.toml", "lib/setup.cfg",
     }  # fmt: skip
     agree(index, edit, "", paths)
     scope = Scope(edit)
