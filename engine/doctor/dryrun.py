@@ -404,14 +404,17 @@ class _DryRun:
     def _fail(self, failure: Failure) -> None:
         run_tree, evaluate = self._workspace.measure.folder, self._workspace.evaluate
         apart = failure.key == "evaluate" and evaluate is not None
-        python = shutil.which("python", path=self._bench.environ()["PATH"]) or "python"
+        given = self._bench.environ()
+        python = shutil.which("python", path=given["PATH"]) or "python"
         around = Around(
+            self._place.folder,
             evaluate.folder if apart and evaluate is not None else run_tree,
             functools.partial(why_unseen, self._place),
             [each.path for each in submodules_of(self._place, self._head) if each.lack],
             run_tree if apart else None,
             python,
             has_venv=Path(python).is_relative_to(self._place.folder) or Path(python).is_relative_to(run_tree),
+            given=given,
         )
         self._tell(dryrun_words.explain(failure, self._config, around))
         raise _Over

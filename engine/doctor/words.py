@@ -10,7 +10,7 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,9 +33,11 @@ _COUNTED = 10_000
 
 _MISSING_FILE = re.compile(
     r"No such file or directory: '([^'\n]+)'|can't open file '([^'\n]+)'|Cannot find module '([^'\n]+)'|"
-    r"(?:^|[\s:'\"])([^\s:'\"]+): No such file or directory|cannot open (?:file )?[`'\"]?([^\s'\"`]+)",
+    r"(?:^|[\s:'\"])([^\s:'\"]+): No such file or directory|cannot open (?!shared object)(?:file )?[`'\"]?([^\s'\"`]+)",
     re.MULTILINE,
 )
+_SAID_LAST = 60
+"""Lines in which a cause is looked for: what was said long before did not end it."""
 _MISSING_MODULE = re.compile(r"No module named '?([\w.]+)'?")
 _NOT_ALLOWED = re.compile(
     r"(?:line \d+: )?([^\s:]+): (?:Permission denied|cannot execute|bad interpreter)", re.MULTILINE
@@ -68,6 +70,7 @@ class Failure:
 class Around:
     """Where the command ran, for finding what it missed."""
 
+    user_folder: Path
     tree: Path
     unseen: Callable[[str], tuple[str, str] | None] = lambda name: None
     """Why a file of the person's is not in a clean checkout, and the fix (`workspace.why_unseen`)."""
@@ -80,6 +83,8 @@ class Around:
     """Whether `python` is that of an environment beside the target."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     """The person's own environment."""
+    given: Collection[str] = ()
+    """The variables that measured commands have."""
 
 
 def explain(failure: Failure, config: Config, around: Around) -> Check:
@@ -96,9 +101,10 @@ def last_lines(output: str) -> tuple[str, ...]:
 def _why(failure: Failure, config: Config, around: Around) -> tuple[str, str]:
     command = f"`{clean_line(failure.command, 60)}`"
     if failure.cause in ("no_metric", "not_finite"):
-        return _no_metric(failure, config)
+        return _or_the_network(failure, *_no_metric(failure, config))
     if failure.cause == "timeout":
-        return f"{command} was not finished in its time ({failure.detail})", remedy(failure.cause)
+        text = f"{command} was not finished in its time ({failure.detail})"
+        return _or_the_network(failure, text, remedy(failure.cause))
     if failure.cause != "nonzero_exit":
         return f"{command} gave no value: {failure.detail}", remedy(failure.cause, failure.detail)
     missed = _missed(failure, config, around)
@@ -114,7 +120,26 @@ def _why(failure: Failure, config: Config, around: Around) -> tuple[str, str]:
         return text, failure.refused.fix
     said = failure.detail if failure.exit is None or failure.exit < 0 else f"exit code {failure.exit}"
     fix = f"Its own words say more. If it runs by hand in a fresh clone: here it has {failure.held}."
+    if around.empty:
+        fix = (
+            f"If it needs the submodule {around.empty[0]}, which is empty: {_update(around.empty[0])} fetches it. {fix}"
+        )
     return f"{command} failed in a clean checkout: {said}", fix
+
+
+def _or_the_network(failure: Failure, text: str, fix: str) -> tuple[str, str]:
+    """A program may catch the error of a missing network and go on."""
+    if failure.offline is None:
+        return text, fix
+    told = clean_line(failure.offline.line, 100)
+    return (
+        f"{text}; it missed the network on its way ({told})",
+        f'{fix} Or set measure.network = "{failure.offline.needs}".',
+    )
+
+
+def _update(submodule: str) -> str:
+    return f"`git submodule update --init --recursive {shlex.quote(submodule)}`"
 
 
 def remedy(cause: str, detail: str = "") -> str:
@@ -142,7 +167,8 @@ def _missed(failure: Failure, config: Config, around: Around) -> tuple[str, str]
     command = f"`{clean_line(failure.command, 60)}`"
     if failure.exit in (126, 127):
         return _not_started(failure, around)
-    for name in _names(failure.output):
+    output = "\n".join(failure.output.splitlines()[-_SAID_LAST:])
+    for name in _names(output, around.user_folder):
         inside = _below(name, around)
         if not inside or (around.tree / inside).exists():
             continue
@@ -151,12 +177,12 @@ def _missed(failure: Failure, config: Config, around: Around) -> tuple[str, str]
         if around.run_tree is not None and (around.run_tree / inside).exists():
             text = f"{failure.key} misses {inside}: it sees nothing of what the run wrote but measure.artifacts"
             return text, f'Name it under [measure]: artifacts = ["{inside}"].'
-    variable = _MISSING_VARIABLE.search(failure.output)
+    variable = _MISSING_VARIABLE.search(output)
     name = (variable[1] or variable[2]) if variable else ""
-    if name and name in around.environ:
+    if name in around.environ and name not in around.given:
         text = f"{command} wants the variable {name}, and measured runs get a clean environment"
         return text, f'Name it under [measure]: env = ["{name}"].'
-    module = _MISSING_MODULE.search(failure.output)
+    module = _MISSING_MODULE.search(output)
     return _no_module(module[1], failure, around) if module else None
 
 
@@ -183,22 +209,23 @@ def _no_module(module: str, failure: Failure, around: Around) -> tuple[str, str]
             return text, f'Put it there: {failure.key} = "PYTHONPATH={source} {clean_line(failure.command, 60)}".'
     text = f"{command} imports {module}, which {around.python} does not have"
     if around.empty:
-        update = f"`git submodule update --init --recursive {shlex.quote(around.empty[0])}`"
-        return (
-            f"{text}; the submodule {around.empty[0]} is empty",
-            f"If it is one of its modules: {update} fetches them.",
-        )
+        fix = f"If it is one of its modules: {_update(around.empty[0])} fetches them."
+        return f"{text}; the submodule {around.empty[0]} is empty", fix
     if around.has_venv:
         return text, "Install it there."
     return text, "Put the environment that has it beside autoresearch.toml as .venv and into scope.link."
 
 
-def _names(output: str) -> list[str]:
-    """Files and modules that the output says are missing, the last one first."""
-    found = [next(filter(None, match.groups())) for match in _MISSING_FILE.finditer(output)]
+def _names(output: str, user_folder: Path) -> list[str]:
+    """Files and modules that the output says are missing, the last one first; compiled ones as the person has them."""
+    found = []
+    for match in _MISSING_FILE.finditer(output):
+        name = next(filter(None, match.groups()))
+        found += [name, f"node_modules/{name}"] if match[3] else [name]
     for match in _MISSING_MODULE.finditer(output):
         path = match[1].replace(".", "/")
-        found += [path, f"{path}.py", f"src/{path}"]
+        compiled = [file for folder in (".", *SOURCE_FOLDERS) for file in user_folder.glob(f"{folder}/{path}.*.so")]
+        found += [path, f"{path}.py", f"src/{path}", *(str(file.relative_to(user_folder)) for file in compiled)]
     return found[::-1]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from autoresearch.engine.git import Git, Remote
 from autoresearch.engine.workspace.repository import own_settings
+from autoresearch.engine.workspace.submodules import submodules_of
 from autoresearch.state.session import Place, SessionError
 from autoresearch.state.text import numbers
 
@@ -17,7 +18,14 @@ _BY_HAND = "`git fetch --refetch --no-filter` fetches all of it"
 
 
 def fetch_promised(place: Place, commit: str) -> None:
-    """Raises SessionError when not all that `commit` needs is here or can be had."""
+    """Raises SessionError when not all that `commit` and its submodules need is here or can be had."""
+    _fetch(place, commit)
+    for each in submodules_of(place, commit):
+        if each.repository is not None:
+            _fetch(Place(place.top / each.path, each.repository, each.repository, ""), each.sha)
+
+
+def _fetch(place: Place, commit: str) -> None:
     missing = promised(place, commit)
     if not missing:
         return

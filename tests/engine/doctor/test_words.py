@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.engine.doctor.words import Around, Failure, candidates, explain, last_lines, noise_check, outlook
+from autoresearch.engine.sandbox import NoNetwork
 from autoresearch.engine.verdict import ENOUGH_INCUMBENT_RUNS, Noise, Settings, rule
 from autoresearch.state.config import config as configs
 
+NOWHERE = Path("/nowhere/user")
 CONFIG = configs.from_dict(
     {"name": "t", "metric": {"name": "loss"}, "scope": {"edit": ["a.py"]}, "measure": {"run": "python a.py"}}, "t.toml"
 )
@@ -74,7 +76,7 @@ def test_the_name_most_like_the_metric_comes_first_with_its_last_value(output: s
 
 @given(st.text(), st.sampled_from(["nonzero_exit", "no_metric", "timeout", "out_of_memory", "not_finite"]))
 def test_any_output_gives_one_sentence(output: str, cause: str) -> None:
-    around = Around(Path("/nowhere/tree"))
+    around = Around(NOWHERE, Path("/nowhere/tree"))
     failure = Failure("run", "python a.py", cause, "exit code 1", 1, output)
     found = explain(failure, CONFIG, around)
     assert found.state == "fail"
@@ -90,9 +92,9 @@ def test_a_package_of_the_checkout_that_is_not_found_is_put_on_the_path(
     (tmp_path / module).touch()
     output = "ModuleNotFoundError: No module named 'mine'\n"
     failure = Failure("run", "python a.py", "nonzero_exit", "exit code 1", 1, output)
-    found = explain(failure, CONFIG, Around(tmp_path))
+    found = explain(failure, CONFIG, Around(NOWHERE, tmp_path))
     assert f'run = "PYTHONPATH={source} python a.py"' in found.fix
-    missing = explain(failure, CONFIG, Around(tmp_path / "none"))
+    missing = explain(failure, CONFIG, Around(NOWHERE, tmp_path / "none"))
     assert "into scope.link" in missing.fix
 
 
@@ -105,20 +107,22 @@ def why(output: str, around: Around, code: int = 1, key: str = "run", **more: An
 
 def test_a_missing_module_has_the_fix_of_its_kind(tmp_path: Path) -> None:
     no_helper = "ModuleNotFoundError: No module named 'helper'\n"
-    assert why(no_helper, Around(tmp_path, has_venv=True))[1] == "Install it there."
-    text, fix = why(no_helper, Around(tmp_path, empty=["vendor/lib"]))
+    assert why(no_helper, Around(NOWHERE, tmp_path, has_venv=True))[1] == "Install it there."
+    text, fix = why(no_helper, Around(NOWHERE, tmp_path, empty=["vendor/lib"]))
     assert "the submodule vendor/lib is empty" in text
     assert "`git submodule update --init --recursive vendor/lib`" in fix
     (tmp_path / "pkg").mkdir()
     (tmp_path / "pkg/__init__.py").touch()
-    assert "PYTHONPATH" not in why("No module named 'pkg.gone'", Around(tmp_path))[1]
+    assert "PYTHONPATH" not in why("No module named 'pkg.gone'", Around(NOWHERE, tmp_path))[1]
 
 
 def test_a_file_is_named_by_what_git_says_of_it_and_one_of_the_run_by_its_artifact(tmp_path: Path) -> None:
     missing = "FileNotFoundError: [Errno 2] No such file or directory: 'out/model'\n"
-    around = Around(tmp_path / "evaluate", lambda name: (f"which git knows as {name}", "Do so."), tmp_path / "run")
+    around = Around(
+        NOWHERE, tmp_path / "evaluate", lambda name: (f"which git knows as {name}", "Do so."), tmp_path / "run"
+    )
     assert why(missing, around) == ("run needs out/model, which git knows as out/model", "Do so.")
-    around = Around(tmp_path / "evaluate", run_tree=tmp_path / "run")
+    around = Around(NOWHERE, tmp_path / "evaluate", run_tree=tmp_path / "run")
     assert "artifacts" not in why(missing, around, key="evaluate")[1]
     (tmp_path / "run/out").mkdir(parents=True)
     (tmp_path / "run/out/model").touch()
@@ -127,11 +131,47 @@ def test_a_file_is_named_by_what_git_says_of_it_and_one_of_the_run_by_its_artifa
 
 def test_a_script_without_its_mode_is_told_from_a_missing_program(tmp_path: Path) -> None:
     (tmp_path / "bench.sh").touch(mode=0o644)
-    text, fix = why("bash: line 1: ./bench.sh: Permission denied\n", Around(tmp_path), 126)
+    text, fix = why("bash: line 1: ./bench.sh: Permission denied\n", Around(NOWHERE, tmp_path), 126)
     assert "not executable in the last commit" in text
     assert "`git update-index --chmod=+x bench.sh`" in fix
-    assert "Install it" in why("bash: line 1: ninja: command not found\n", Around(tmp_path), 127)[1]
+    assert "Install it" in why("bash: line 1: ninja: command not found\n", Around(NOWHERE, tmp_path), 127)[1]
 
 
 def test_where_no_cause_is_known_the_differences_are_told(tmp_path: Path) -> None:
-    assert "here it has no network" in why("something\n", Around(tmp_path), held="no network")[1]
+    assert "here it has no network" in why("something\n", Around(NOWHERE, tmp_path), held="no network")[1]
+
+
+@pytest.mark.parametrize(
+    ("output", "file"),
+    [
+        ("Error: Cannot find module 'express'\nRequire stack:\n- bench.js\n", "node_modules/express"),
+        ("ModuleNotFoundError: No module named 'fast._core'\n", "src/fast/_core.cpython-311-x86_64-linux-gnu.so"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'data/x'\n" + "  at frame\n" * 30, "data/x"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'data/x'\n" + "step 1\n" * 100, ""),
+        ("error while loading shared libraries: libx.so: cannot open shared object file: No such file", ""),
+    ],
+)
+def test_what_is_missing_is_looked_for_where_the_person_has_it(output: str, file: str, tmp_path: Path) -> None:
+    for name in (file or "x", "shared"):
+        (tmp_path / "user" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "user" / name).touch()
+    unseen = {file: ("which git ignores", "Link it."), "shared": ("of another kind", "")}.get
+    text, _ = why(output, Around(tmp_path / "user", tmp_path / "tree", unseen))
+    assert (f"needs {file}, which git ignores" in text) == bool(file)
+    assert "shared" not in text
+
+
+def test_a_variable_that_runs_have_is_not_what_is_missing(tmp_path: Path) -> None:
+    around = Around(NOWHERE, tmp_path, environ={"LANG": "C", "MINE": "x"}, given={"LANG": "C"})
+    assert 'env = ["MINE"]' in why("KeyError: 'MINE'\n", around)[1]
+    assert "env = [" not in why("KeyError: 'LANG'\n", around)[1]
+
+
+@pytest.mark.parametrize("cause", ["timeout", "no_metric"])
+def test_a_network_that_was_missed_on_the_way_is_told_beside(cause: str, tmp_path: Path) -> None:
+    line = "warning: Could not resolve host: example.org"
+    offline = NoNetwork(line, "on", "the run has no network")
+    failure = Failure("run", "python a.py", cause, "took 30 s", None, f"{line}\nstep\n", offline)
+    found = explain(failure, CONFIG, Around(NOWHERE, tmp_path))
+    assert line in found.text
+    assert found.fix.endswith('Or set measure.network = "on".')
