@@ -29,6 +29,8 @@ _LEAST_DIFFERENT = 5
 _LARGEST = 64 * 1024
 """Bytes of a file of keys."""
 _MOST_FILES = 100
+_PUBLIC = (".pub", "known_hosts", "authorized_keys")
+"""Names of files that lie among keys and hold none."""
 _MOST_ENTRIES = 2000
 
 _NAME = rf"(?!tokeni[sz])(?:{SECRET.pattern}|auth(?:orization)?(?![\w.-])|pass(?:phrase)?(?![\w.-])|cookie|webhook)"
@@ -55,12 +57,7 @@ class Secrets:
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values = frozenset(value for value in values if _is_secret(value))
         forms = {form for value in self._values for form in _forms(value)}
-        self._pieces = frozenset(
-            piece
-            for form in forms
-            for at in range(len(form) - _PIECE + 1)
-            if len(set(piece := form[at : at + _PIECE])) >= _LEAST_DIFFERENT and not re.search(r"\s", piece)
-        )
+        self._pieces = frozenset(form[at : at + _PIECE] for form in forms for at in range(len(form) - _PIECE + 1))
         # The longest first: a secret may contain another.
         ordered = sorted(self._values, key=len, reverse=True)
         self._whole = re.compile("|".join(map(re.escape, ordered))) if ordered else None
@@ -75,8 +72,10 @@ class Secrets:
         if self._whole is None or len(text) < _SHORTEST:
             return text
         spans = [found.span() for found in self._whole.finditer(text)]
-        pieces, last = self._pieces, len(text) - _PIECE
-        spans += [(at, at + _PIECE) for at in range(last + 1) if text[at : at + _PIECE] in pieces]
+        pieces = self._pieces
+        for at in range(len(text) - _PIECE + 1):
+            if (piece := text[at : at + _PIECE]) in pieces and _tells(piece):
+                spans.append((at, at + _PIECE))
         said: list[str] = []
         done = 0
         for start, end in sorted(spans):
@@ -94,7 +93,8 @@ def known_secrets(place: Place, config: Config, environ: Mapping[str, str], logi
     found = list(in_environment(environ))
     for path in (*key_places(environ), *logins):
         for file in _files(path)[:_MOST_FILES]:
-            found += _in_text(_read(file), sure=not file.name.endswith("history"))
+            if not file.name.endswith(_PUBLIC):
+                found += _in_text(_read(file), sure=not file.name.endswith("history"))
     for folder in dict.fromkeys((place.top, place.folder)):
         for file in filter(_holds_keys, _files(folder)):
             found += _in_text(_read(file), sure=True)
@@ -138,8 +138,13 @@ def _in_text(text: str, *, sure: bool) -> Iterator[str]:
 
 
 def _is_secret(value: str) -> bool:
+    word = value.rstrip(".,;:!?")
     ordinary = value.isdigit() or value.startswith(("/", "~", "$")) or "://" in value
-    return len(value) >= _SHORTEST and not ordinary and not (value.isalpha() and value.islower())
+    return len(value) >= _SHORTEST and not ordinary and not (word.isalpha() and word.islower())
+
+
+def _tells(piece: str) -> bool:
+    return len(set(piece)) >= _LEAST_DIFFERENT and not re.search(r"\s", piece)
 
 
 def _forms(value: str) -> set[str]:
