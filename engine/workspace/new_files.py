@@ -11,7 +11,7 @@ the name.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -33,9 +33,15 @@ class NewFiles:
         What it opens anyhow stays the candidate's: new files where it opens any file, those in scope too; and a file
         that is called like one in scope beside it, as a test is among tests.
         """
-        held = [path for path in self.editable if path in opened]
+        # Also what is opened through a link to a folder.
+        reached = {*opened, *(str(folder) for path in opened for folder in PurePosixPath(path).parents)}
+        kin: dict[str, list[PurePosixPath]] = {}
+        for path in map(PurePosixPath, self.editable.intersection(opened)):
+            kin.setdefault(path.suffix, []).append(path)
         return [
-            path for path, twin in self.twins.items() if _is_in(path, opened) and not _belongs(path, twin, held, opened)
+            path
+            for path, twin in self.twins.items()
+            if path in reached and not _belongs(PurePosixPath(path), twin in opened, kin)
         ]
 
 
@@ -45,17 +51,10 @@ def twin_of(path: str, name: str) -> str:
     return str(pure.with_name(f"{name}{pure.suffix}"))
 
 
-def _is_in(path: str, opened: Collection[str]) -> bool:
-    """Itself, or through it where it is a link to a folder."""
-    return path in opened or any(each.startswith(f"{path}/") for each in opened)
-
-
-def _belongs(path: str, twin: str, held: Iterable[str], opened: Collection[str]) -> bool:
-    pure = PurePosixPath(path)
-    kin = [each for each in map(PurePosixPath, held) if each.suffix == pure.suffix]
-    if kin and twin in opened:
-        return True
-    return any(each.parent == pure.parent and _alike(each.stem, pure.stem) for each in kin)
+def _belongs(path: PurePosixPath, twin_opened: bool, kin: Mapping[str, Sequence[PurePosixPath]]) -> bool:
+    """`kin` are the files in scope that are opened, by their kind."""
+    own = kin.get(path.suffix, ())
+    return bool(own) and (twin_opened or any(p.parent == path.parent and _alike(p.stem, path.stem) for p in own))
 
 
 def _alike(one: str, other: str) -> bool:
