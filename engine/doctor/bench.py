@@ -128,7 +128,13 @@ class Bench:
         if not held.level.holds("writing"):
             return None
         hidden = sandbox.hidden_paths(self._config, self._place.folder)
-        return refused_path(output, held.gives, [*sandbox.key_places(os.environ), *hidden])
+        ours = [self._place.common_dir.resolve(), self._workspace.folder.resolve()]
+
+        def may_write(path: Path) -> bool:
+            """What cannot be given counts as given: naming it would not help."""
+            return held.gives(path) or any(path.resolve().is_relative_to(place) for place in ours)
+
+        return refused_path(output, may_write, [*sandbox.key_places(os.environ), *hidden])
 
     def output(self, key: str, name: str) -> str:
         """The last part of what a command wrote, with paths relative to its tree."""

@@ -10,7 +10,7 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +43,7 @@ _NOT_ALLOWED = re.compile(
     r"(?:line \d+: )?([^\s:]+): (?:Permission denied|cannot execute|bad interpreter)", re.MULTILINE
 )
 _MISSING_VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]{2,})'|\b([A-Z][A-Z0-9_]{2,}): unbound variable")
-_NOT_FOUND = re.compile(r"(?:line \d+: )?([^\s:]+): (?:command )?not found", re.MULTILINE)
+_NOT_FOUND = re.compile(r"(?:line \d+: )?([^\s:]+): (?:(?:command )?not found|No such file or directory)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Around:
     """Whether `python` is that of an environment beside the target."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     """The person's own environment."""
-    given: Collection[str] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
     """The variables that measured commands have."""
 
 
@@ -169,6 +169,9 @@ def _missed(failure: Failure, config: Config, around: Around) -> tuple[str, str]
         return _not_started(failure, around)
     output = "\n".join(failure.output.splitlines()[-_SAID_LAST:])
     for name in _names(output, around.user_folder):
+        if at_home := _at_home(name, around):
+            text = f"{failure.key} looks for {at_home} in your home folder, and runs have a home of their own"
+            return text, "Name it by its full path, or let what is needed of it be in the repository."
         inside = _below(name, around)
         if not inside or (around.tree / inside).exists():
             continue
@@ -196,6 +199,8 @@ def _not_started(failure: Failure, around: Around) -> tuple[str, str]:
     if file is not None and file.is_file() and not os.access(file, os.X_OK):
         text = f"{program} is not executable in the last commit"
         return text, f"`git update-index --chmod=+x {shlex.quote(inside)}` and commit, or name what runs it."
+    if file is not None and "/" in program and not file.exists():
+        return f"{program} is not in the last commit", "Commit it, or correct the command."
     text = f"{program} is not found or cannot be started where {failure.key} runs"
     return text, "Install it, name it by its full path, or put the environment that has it into scope.link."
 
@@ -227,6 +232,15 @@ def _names(output: str, user_folder: Path) -> list[str]:
         compiled = [file for folder in (".", *SOURCE_FOLDERS) for file in user_folder.glob(f"{folder}/{path}.*.so")]
         found += [path, f"{path}.py", f"src/{path}", *(str(file.relative_to(user_folder)) for file in compiled)]
     return found[::-1]
+
+
+def _at_home(name: str, around: Around) -> str:
+    """What the person has at home and a run misses in the home that it is given; "" for anything else."""
+    users, own = around.environ.get("HOME", ""), around.given.get("HOME", "")
+    if not (users and own) or users == own or not Path(name).is_relative_to(own):
+        return ""
+    inside = Path(name).relative_to(own)
+    return f"~/{inside}" if (Path(users) / inside).exists() else ""
 
 
 def _below(name: str, around: Around) -> str:

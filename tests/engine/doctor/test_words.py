@@ -135,6 +135,8 @@ def test_a_script_without_its_mode_is_told_from_a_missing_program(tmp_path: Path
     assert "not executable in the last commit" in text
     assert "`git update-index --chmod=+x bench.sh`" in fix
     assert "Install it" in why("bash: line 1: ninja: command not found\n", Around(NOWHERE, tmp_path), 127)[1]
+    lost = why("bench.sh: line 1: ./run.sh: No such file or directory\n", Around(NOWHERE, tmp_path), 127)
+    assert lost == ("./run.sh is not in the last commit", "Commit it, or correct the command.")
 
 
 def test_where_no_cause_is_known_the_differences_are_told(tmp_path: Path) -> None:
@@ -165,6 +167,17 @@ def test_a_variable_that_runs_have_is_not_what_is_missing(tmp_path: Path) -> Non
     around = Around(NOWHERE, tmp_path, environ={"LANG": "C", "MINE": "x"}, given={"LANG": "C"})
     assert 'env = ["MINE"]' in why("KeyError: 'MINE'\n", around)[1]
     assert "env = [" not in why("KeyError: 'LANG'\n", around)[1]
+
+
+def test_what_only_the_person_has_at_home_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home/.app").mkdir(parents=True)
+    (tmp_path / "home/.app/state").touch()
+    around = Around(NOWHERE, tmp_path, environ={"HOME": str(tmp_path / "home")}, given={"HOME": "/spare"})
+    assert (
+        "looks for ~/.app/state in your home folder"
+        in why("cat: /spare/.app/state: No such file or directory", around)[0]
+    )
+    assert "home" not in why("cat: /spare/.app/other: No such file or directory", around)[0]
 
 
 @pytest.mark.parametrize("cause", ["timeout", "no_metric"])
