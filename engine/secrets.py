@@ -28,6 +28,11 @@ _LEAST_DIFFERENT = 5
 """Characters of a piece. `------------` and `AAAAAAAAAAAA` tell nothing."""
 _LARGEST = 64 * 1024
 """Bytes of a file of keys."""
+_SETTINGS = (
+    ".gitconfig .config/git .profile .bash_profile .bashrc .zprofile .zshenv .zshrc .config/fish/config.fish .condarc "
+    ".pip/pip.conf .config/pip/pip.conf"
+).split()
+"""Files below HOME in which keys stand among other things."""
 _MOST_FILES = 100
 _PUBLIC = (".pub", "known_hosts", "authorized_keys")
 """Names of files that lie among keys and hold none."""
@@ -99,13 +104,12 @@ def known_secrets(place: Place, config: Config, environ: Mapping[str, str], logi
         for file in filter(_holds_keys, _files(folder)):
             found += _in_text(_read(file), sure=True)
     home = Path(environ.get("HOME") or Path.home())
-    configs = (
+    of_git = [
         place.common_dir / "config",
         place.git_dir / "config.worktree",
-        home / ".gitconfig",
-        home / ".config/git",
-    )
-    for path in (*configs, *hidden_paths(config, place.folder)):
+        *place.common_dir.glob("modules/*/config"),
+    ]
+    for path in (*of_git, *(home / name for name in _SETTINGS), *hidden_paths(config, place.folder)):
         for file in _files(path)[:_MOST_FILES]:
             found += _in_text(_read(file), sure=_holds_keys(file))
     return Secrets(found)

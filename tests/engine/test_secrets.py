@@ -90,11 +90,13 @@ def test_what_lies_in_files_of_keys_is_known(tmp_path: Path) -> None:
         ".cache/huggingface/token": "hf-Plain-Token-4",
         ".bash_history": "export API_KEY=History-Secret-5\ngit show 0123456789abcdef0123456789abcdef01234567\n",
         ".agent/auth.json": '{"refresh_token": "Agent-Secret-6", "id": "main-account"}',
+        ".bashrc": "alias ll='ls -l'\nexport OPENAI_API_KEY=Profile-Secret-12\n",
         ".gitconfig": "[credential]\n\thelper = store\n[user]\n\tname = Somebody Important\n",
     })  # fmt: skip
     write(repo, {
         ".env": "export API_KEY='Env-Secret-8'\nMODEL=fineweb-edu-sample-10BT\n",
         "part/.env.local": "PASSWORD: Part-Secret-9\n",
+        ".envrc": "export LICENSE_KEY=Envrc-Secret-13\n",
         ".env.example": "API_KEY=Example-Value-1\n",
         "held/labels.csv": "0012345678901234,Cat-and-Dog\n",
         "held/access.toml": 'token = "Hidden-Secret-10"\n',
@@ -104,7 +106,8 @@ def test_what_lies_in_files_of_keys_is_known(tmp_path: Path) -> None:
     known = known_secrets(find_place(repo), config, {"HOME": str(home)}, [home / ".agent"])
     secret = ["Netrc-Secret-1", "wJalrXUtnFEMI/K7MDENG", "Stored-Secret-2", "Pg-Secret-3", *PEM.splitlines(),
               "hf-Plain-Token-4", "History-Secret-5", "Agent-Secret-6", "Azure-Secret-7", "Env-Secret-8",
-              "Part-Secret-9", "Hidden-Secret-10", "Remote-Secret-11"]  # fmt: skip
+              "Part-Secret-9", "Hidden-Secret-10", "Remote-Secret-11", "Profile-Secret-12",
+              "Envrc-Secret-13"]  # fmt: skip
     assert [one for one in secret if known.scrub(f"it is {one}.") != "it is [redacted]."] == []
     plain = ["0123456789abcdef0123456789abcdef01234567", "machine api.example.org", "aws_secret_access_key",
              "eu-central-1", "main-account", "fineweb-edu-sample-10BT", "Somebody Important", "Example-Value-1",
