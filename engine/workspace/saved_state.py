@@ -223,7 +223,9 @@ def take_over_states(place: Place) -> None:
             if ref == saved.ref:
                 saved.join(commit, identity_of(place))
             reach("after:take-over")
-            git("update-ref", "--no-deref", "-d", ref, commit)
+            code, _, said = git.attempt("update-ref", "--no-deref", "-d", ref, commit)
+            if code and git.resolve(ref) == commit:  # else another command was at it too
+                raise GitError(("update-ref",), code, said)
         except GitError as error:
             raise SessionError(
                 f"What an earlier version saved of session {name} cannot be moved to {saved.folder} ({error.stderr}); "
