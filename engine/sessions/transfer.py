@@ -76,7 +76,9 @@ def push(place: Place, session: Session, remote: Remote) -> Moved:
     }
     journal = _journal(session)
     last = there.get(saved.ref) or (remote.state_beside(session.name) if there else None)
-    theirs = saved.journal(last and _fetched(saved, remote, last))
+    if last is not None:
+        last = _fetched(place, saved, remote, last)
+    theirs = saved.journal(last)
     _refuse_apart(session.name, remote.shown, journal, theirs, pushing=True)
     history = _history(journal)
     wanted, missing = _wanted(git, session, history)
@@ -98,13 +100,14 @@ def _journal(session: Session) -> bytes:
     return data[: data.rfind(b"\n") + 1]
 
 
-def _fetched(saved: workspace.SavedState, remote: Remote, state: str) -> str:
-    """A state commit of the remote, which is here then."""
+def _fetched(place: Place, saved: workspace.SavedState, remote: Remote, state: str) -> str:
+    """A state commit of the remote, here, or what stands for it."""
     saved.make()
-    if not saved.holds(state):
-        remote.fetch_state(state, saved.objects)
-        saved.copy(state)  # where an earlier version left some of it among the user's objects, git fetched none of that
-    return state
+    if saved.holds(state):
+        return state
+    remote.fetch_state(state, saved.objects)
+    # Git fetches nothing that an earlier version left among the user's objects.
+    return saved.copy(state, workspace.identity_of(place))
 
 
 def _wanted(git: Git, session: Session, history: History) -> tuple[dict[str, str], int]:
@@ -161,7 +164,7 @@ def pull(place: Place, remote: Remote, name: str | None) -> Moved:
     git, saved = Git(place.common_dir), workspace.SavedState(place, session.name)
     with session.lock() if session.journal.is_file() else contextlib.nullcontext():
         try:
-            return _pull(place, git, remote, session, _fetched(saved, remote, state), session.branch in there)
+            return _pull(place, git, remote, session, _fetched(place, saved, remote, state), session.branch in there)
         finally:
             if not (session.folder / _MARK).exists():  # else they are what the next call finishes it with
                 _drop_incoming(git, session)

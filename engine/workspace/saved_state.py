@@ -123,14 +123,20 @@ class SavedState:
         folder.rename(final.folder)
         return final
 
-    def copy(self, commit: str) -> None:
-        """Take a state commit over from the user's objects, where it is not here."""
+    def copy(self, commit: str, identity: Mapping[str, str]) -> str:
+        """Take a state commit over from the user's objects, where it is not here.
+
+        With its history; in a shallow clone, which may lack that, a commit of the same files stands for it.
+        """
         self.make()
         if self.holds(commit):
-            return
-        where = str(self.objects / "pack" / "pack")
+            return commit
         theirs = alternate(self._place.common_dir / "objects")
-        self.git(*_DURABLE, "pack-objects", "--quiet", "--revs", where, stdin=f"{commit}\n", env=theirs)
+        is_cut = self.git.attempt("rev-list", "--quiet", commit, "--", env=theirs)[0] != 0
+        wanted = self.git("rev-parse", f"{commit}^{{tree}}", env=theirs).strip() if is_cut else commit
+        where = str(self.objects / "pack" / "pack")
+        self.git(*_DURABLE, "pack-objects", "--quiet", "--revs", where, stdin=f"{wanted}\n", env=theirs)
+        return self._commit(wanted, [], "without its history", identity) if is_cut else commit
 
     def pack(self) -> None:
         """Make what was saved small: most of it is the journal's last part again and again. Prunes nothing."""
@@ -209,8 +215,8 @@ def restore_state(place: Place, name: str) -> Session | None:
 def take_over_states(place: Place) -> None:
     """Move what earlier versions saved among the user's objects, of all sessions: a run of any could read it there.
 
-    With its history; git removes its objects from the user's in time, as all that no ref names. May be killed anywhere:
-    a ref goes only when its commit is saved elsewhere, and the next call finds what is left.
+    Git removes its objects from the user's in time, as all that no ref names. May be killed anywhere: a ref goes only
+    when its commit is saved elsewhere, and the next call finds what is left.
     """
     git = Git(place.common_dir)
     for ref, commit in git.refs("refs/autoresearch/*/state", f"{INCOMING}*/state").items():
@@ -219,9 +225,9 @@ def take_over_states(place: Place) -> None:
             continue
         saved = SavedState(place, name)
         try:
-            saved.copy(commit)
-            if ref == saved.ref:
-                saved.join(commit, identity_of(place))
+            here = saved.copy(commit, identity_of(place))
+            if ref == saved.ref:  # else of a pull that was killed
+                saved.join(here, identity_of(place))
             reach("after:take-over")
             code, _, said = git.attempt("update-ref", "--no-deref", "-d", ref, commit)
             if code and git.resolve(ref) == commit:  # else another command was at it too

@@ -97,3 +97,17 @@ def test_of_two_states_the_one_that_is_ahead_is_restored_and_both_stay(
     assert saved.journal(saved.last) == longest
     said = git(saved.folder, "log", "--format=%s", saved.ref).split()
     assert {"first", "second"} <= set(said)
+
+
+def test_a_state_whose_history_is_cut_off_is_taken_over_without_it(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    saved, journal = workspace.saved, workspace.session.journal
+    workspace.save_state("first")
+    journal.write_bytes(journal.read_bytes() + b'{"type":"note","text":"more"}\n')
+    workspace.save_state("second")
+    git(repo, "fetch", "-q", "--depth", "1", f"file://{saved.folder}", f"{saved.ref}:{saved.ref}")
+    shutil.rmtree(saved.folder)
+    take_over_states(workspace.place)
+    assert git(repo, "for-each-ref", "refs/autoresearch") == ""
+    assert saved.journal(saved.last) == journal.read_bytes()
