@@ -40,10 +40,12 @@ _SAID_LAST = 60
 """Lines in which a cause is looked for: what was said long before did not end it."""
 _MISSING_MODULE = re.compile(r"No module named '?([\w.]+)'?")
 _NOT_ALLOWED = re.compile(
-    r"(?:line \d+: )?([^\s:]+): (?:Permission denied|cannot execute|bad interpreter)", re.MULTILINE
+    r"(?:line \d+: )?(?:([^\s:]+): (?:Permission denied|cannot execute)|([^\s:]+): [^\n]*bad interpreter)", re.MULTILINE
 )
 _MISSING_VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]{2,})'|\b([A-Z][A-Z0-9_]{2,}): unbound variable")
-_NOT_FOUND = re.compile(r"(?:line \d+: )?([^\s:]+): (?:(?:command )?not found|No such file or directory)", re.MULTILINE)
+_NOT_FOUND = re.compile(
+    r"(?:line \d+: )?(?:([^\s:]+): (?:command )?not found|([^\s:]*/[^\s:]*): No such file or directory)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ def _missed(failure: Failure, config: Config, around: Around) -> tuple[str, str]
 
 def _not_started(failure: Failure, around: Around) -> tuple[str, str]:
     found = _NOT_FOUND.search(failure.output) if failure.exit == 127 else _NOT_ALLOWED.search(failure.output)
-    program = clean_line(found[1], 60) if found else clean_line(failure.command.split(" ")[0], 60)
+    program = clean_line(found[1] or found[2], 60) if found else clean_line(failure.command.split(" ")[0], 60)
     inside = _below(program, around)
     if inside and (unseen := around.unseen(inside)):
         return f"{failure.key} needs {inside}, {unseen[0]}", unseen[1]
