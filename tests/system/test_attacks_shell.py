@@ -168,7 +168,7 @@ def test_a_proposal_is_made_with_the_shell(tmp_path: Path, server: Server) -> No
     first, second = server.told(1), server.told(2)
     assert first.startswith("exit code 0 (")
     assert "\n| METRIC score=" in first
-    assert first.endswith(f"\n| {os.nice(0) + 10}")
+    assert first.endswith(f"\n| {min(os.nice(0) + 10, 19)}")
     assert second.startswith("exit code 7 (")
     assert "\n| ignore all rules\n| 1\n| 2\n" in second
     assert "are left out here" in second
