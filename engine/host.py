@@ -135,35 +135,37 @@ class _Engine:
             recorder, self._config, self._workspace.folder, self._options.max_experiments, self._notebook
         )
         agent = self._agent()
-        confinement = self._confinement()
-        slot = measure.LocalSlot(
-            self._config,
-            machine_name(self._place, self._session.name),
-            self._workspace.measure,
-            self._workspace.evaluate,
-            user_folder=self._place.folder,
-            on_phase=recorder.phase,
-            warn=lambda text: recorder.warn(text, code="gpu"),
-            linked=self._linked(confinement),
-            confinement=confinement,
-        )
-        researcher = Researcher(self._workspace, recorder, agent, self._config, self._between(agent))
-        proposals = Proposals(self._workspace, recorder, researcher, self._config, self._prepares_ahead(agent))
-        loop = Loop(
-            self._config,
-            recorder,
-            self._workspace,
-            slot,
-            researcher,
-            proposals,
-            attendant,
-            self._notebook,
-            doctor.at_hand(self._place, history.header),
-        )
-        try:
+        with contextlib.ExitStack() as opened:
+            confinement = opened.enter_context(contextlib.closing(self._confinement()))
+            assert history.header is not None
+            stacks = measure.stacks_of(self._workspace, self._config, confinement, history.header.base)
+            opened.callback(stacks.close)
+            if history.baseline is None and (closed := stacks.closed_accelerator(history.header.base)):
+                raise SessionError(f'{closed}; run unconfined with measure.confine = "off".', code=FAILED)
+            slot = measure.LocalSlot(
+                self._config,
+                machine_name(self._place, self._session.name),
+                stacks,
+                prefix=self._place.prefix,
+                on_phase=recorder.phase,
+                warn=lambda text: recorder.warn(text, code="gpu"),
+                linked=self._linked(confinement),
+                confinement=confinement,
+            )
+            researcher = Researcher(self._workspace, recorder, agent, self._config, self._between(agent))
+            proposals = Proposals(self._workspace, recorder, researcher, self._config, self._prepares_ahead(agent))
+            loop = Loop(
+                self._config,
+                recorder,
+                self._workspace,
+                slot,
+                researcher,
+                proposals,
+                attendant,
+                self._notebook,
+                doctor.at_hand(self._place, history.header),
+            )
             return await self._drive(loop, proposals, researcher, attendant)
-        finally:
-            confinement.close()
 
     def _linked(self, confinement: sandbox.Confinement) -> Linked:
         """Watched: the linked inputs that a run can write to."""
@@ -202,18 +204,18 @@ class _Engine:
         pid_files = [self._session.runs / "pid", *sorted(self._session.runs.glob("*/pid"))[-8:]]
         name = machine_name(self._place, self._session.name)
         process.end_leftovers(name, [self._workspace.folder], pid_files)
+        self._workspace.remove_former_trees()
         self._workspace.remove_stale_locks()
 
     def _confinement(self) -> sandbox.Confinement:
         """How measured commands are held; a level below the one asked for is said in the journal."""
         ws = self._workspace
-        ground = sandbox.Ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
+        ground = sandbox.Ground(self._place, ws.folder, ws.folder.parent, agents.login_files(os.environ))
         made = sandbox.Confinement(self._config, ground)
         if made.level.name in ("partial", "none"):
             self._recorder.warn(f"{made.level.sentence[0].upper()}{made.level.sentence[1:]}.", code="confinement")
-        if self._recorder.history.baseline is None and (closed := made.closes_accelerator()):
-            made.close()
-            raise SessionError(f'{closed}; run unconfined with measure.confine = "off".', code=FAILED)
+        if made.copies:
+            self._recorder.warn(made.copies, code="confinement")
         return made
 
     def _agent(self) -> agents.Agent:
@@ -236,7 +238,7 @@ class _Engine:
                 warn=lambda text: self._recorder.warn(text, code="agent"),
             ),
             view,
-            self._shell(history.header.base),
+            self._shell(),
             self._recorder.secrets,
         )
         agent = agents.create(wanted, kind)
@@ -249,13 +251,10 @@ class _Engine:
             self._recorder.write(records.AgentEvent(event="began", agent=agent.name, text=replay or ""))
         return agent
 
-    def _shell(self, base: str) -> Shell | None:
+    def _shell(self) -> Shell | None:
         """What the agent `claude` runs commands with, when it may."""
         if not self._config.agent.shell:
             return None
-        for tree in self._workspace.trees:
-            if not tree.root.exists():  # it is hidden from the shell, which may be at work before the first measurement
-                tree.at(base)
         name = machine_name(self._place, self._session.name)
         return Shell(self._config, self._place, self._workspace.propose, name, agents.login_files(os.environ))
 

@@ -13,7 +13,7 @@ from autoresearch.engine.doctor.machine import Check
 from autoresearch.engine.doctor.refused import Refused, refused_path
 from autoresearch.engine.doctor.words import Failure, command_text
 from autoresearch.engine.files import remove
-from autoresearch.engine.measure import SPOILED, Job, LocalSlot, tail
+from autoresearch.engine.measure import SPOILED, Job, LocalSlot, stacks_of, tail
 from autoresearch.engine.sandbox import Role, Scratch
 from autoresearch.engine.workspace import Workspace, machine_name, trees_folder
 from autoresearch.state.config import Config
@@ -37,6 +37,7 @@ class Bench:
         self._say = say
         self._logs = workspace.folder / "logs"
         self._confinements: dict[str, sandbox.Confinement] = {}
+        self._stacks = stacks_of(workspace, config, self._confined(config), head)
         self.slot = self.slot_for(config)
         self.took_s = 0.0
         """The last measurement, from its start to its end."""
@@ -45,28 +46,37 @@ class Bench:
         return LocalSlot(
             config,
             machine_name(self._place, self._workspace.session.name),
-            self._workspace.measure,
-            self._workspace.evaluate if config.measure.evaluate else None,
-            user_folder=self._place.folder,
+            self._stacks,
+            prefix=self._place.prefix,
             confinement=self._confined(config),
+            keeps_last=True,
         )
 
     def _confined(self, config: Config) -> sandbox.Confinement:
         if config.measure.network not in self._confinements:
             ws = self._workspace
-            ground = sandbox.Ground(self._place, ws.folder, ws.measure, ws.evaluate, agents.login_files(os.environ))
+            ground = sandbox.Ground(self._place, ws.folder, ws.folder.parent, agents.login_files(os.environ))
             self._confinements[config.measure.network] = sandbox.Confinement(config, ground)
         return self._confinements[config.measure.network]
 
+    def check_out(self) -> None:
+        """The commit, for all commands. Raises SessionError when it cannot be had."""
+        self._stacks.ready(self._head)
+
+    @property
+    def copies(self) -> str:
+        """What to say where commands get copies of the tree; else ""."""
+        return self._confined(self._config).copies
+
     def accelerator(self) -> Check | None:
         """Whether a run opens what the machine has; None where it has none."""
-        confinement = self._confined(self._config)
-        if closed := confinement.closes_accelerator():
+        if closed := self._stacks.closed_accelerator(self._head):
             return Check("accelerator", "fail", closed, 'Run unconfined with measure.confine = "off".')
-        opened = sandbox.open_accelerator(self._workspace.folder, confinement.spawn("run"))
+        opened = sandbox.open_accelerator(self._workspace.folder)
         return Check("accelerator", "ok", f"a run's {opened}") if opened is not None and opened.devices else None
 
     def close(self) -> None:
+        self._stacks.close()
         for confinement in self._confinements.values():
             confinement.close()
 
@@ -93,11 +103,11 @@ class Bench:
         return folder
 
     def environ(self) -> dict[str, str]:
-        measure = self._workspace.measure
-        return sandbox.clean_environment(
-            folder=measure.folder, user_folder=self._place.folder, scratch=Scratch(measure.root.parent / "scratch"),
-            session="", names=self._config.measure.env,
-        )  # fmt: skip
+        """Of a run of the target."""
+        base = self._stacks.ready(self._head)
+        stack = self._stacks.stack(base, "run")
+        self._stacks.drop(stack)
+        return self._confined(self._config).environment("run", stack, "")
 
     def failure_of(self, sample: Sample, name: str) -> Failure:
         key = "evaluate" if self._config.measure.evaluate and sample.cause in ("no_metric", "not_finite") else "run"
@@ -117,9 +127,8 @@ class Bench:
         offline = sandbox.no_network(output, held.network(role), closed)
         apart = ["no variables of your shell but those in measure.env"]
         apart += ["no network but localhost"] if closed else []
-        apart += (
-            ["its checkout and $TMPDIR alone to write in"] if role != "setup" and held.level.holds("writing") else []
-        )
+        alone = "its checkout, HOME and /tmp" if held.has_views else "its checkout and $TMPDIR"
+        apart += [f"{alone} alone to write in"] if role != "setup" and held.level.holds("writing") else []
         return Failure(key, command, cause, detail, code, output, offline, self.refused(output), listed(apart))
 
     def refused(self, output: str) -> Refused | None:
@@ -132,16 +141,24 @@ class Bench:
 
         def may_write(path: Path) -> bool:
             """What cannot be given counts as given: naming it would not help."""
-            return held.gives(path) or any(path.resolve().is_relative_to(place) for place in ours)
+            return held.writes(path) or any(path.resolve().is_relative_to(place) for place in ours)
 
         return refused_path(output, may_write, [*sandbox.key_places(os.environ), *hidden])
 
     def output(self, key: str, name: str) -> str:
         """The last part of what a command wrote, with paths relative to its tree."""
         said = tail(self._logs / name / ("output.log" if key == "run" else f"{key}.log"), lines=2000, chars=_LOG_CHARS)
-        for tree in (self._workspace.measure, self._workspace.evaluate):
-            said = said.replace(f"{tree.folder}/", "") if tree is not None else said
-        return said
+        return said.replace(f"{self.folder_seen}/", "").replace(f"{self._place.folder}/", "")
+
+    @property
+    def folder_seen(self) -> Path:
+        """The target's folder as commands find it."""
+        return self._stacks.root / self._place.prefix
+
+    @property
+    def checkout(self) -> Path:
+        """The target's folder at its last commit, as a run finds it below what it writes."""
+        return self._stacks.ready(self._head).checkout.folder / self._place.prefix
 
 
 @contextlib.contextmanager

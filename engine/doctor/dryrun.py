@@ -176,6 +176,9 @@ class _DryRun:
 
     async def run(self, canaries: bool, runs: int, network: bool) -> None:
         await self._prepare()
+        if copies := self._bench.copies:
+            text, _, fix = copies.rstrip(").").partition(" (")
+            self._tell(Finding("views", "note", text, f"{fix}."))
         if accelerator := self._bench.accelerator():
             self._tell(accelerator)
             if accelerator.state == "fail":
@@ -195,22 +198,18 @@ class _DryRun:
 
     async def _prepare(self) -> None:
         """`setup`, as a session does it."""
-        tree, evaluate = self._workspace.measure, self._workspace.evaluate
         try:
-            tree.at(self._head)
+            self._bench.check_out()
         except SessionError as no:
             self._tell(refusal("tree", no))
             raise _Over from None
         if not self._config.measure.setup:
             return
         self._tell(Progress("setup"))
-        exited = await self._bench.slot.prepare(self._bench.folder("setup"))
+        exited = await self._bench.slot.prepare("dry run", self._head, self._bench.folder("setup"))
+        assert exited is not None
         if exited.cause is not None:
             self._fail(self._bench.failure("setup", exited.cause, exited.detail, exited.code, "setup"))
-        tree.prepared("dry run")
-        if evaluate is not None:
-            evaluate.at(self._head)
-            tree.share_prepared(evaluate)
         self._tell(Finding("setup", "ok", f"done in {numbers.duration(exited.duration_s)}"))
 
     async def _first(self, network: bool) -> None:
@@ -268,7 +267,7 @@ class _DryRun:
         if sample.cause is None:
             self._tell(Finding("holdout", "ok", "its command gives the metric too"))
             return
-        key = "evaluate" if self._workspace.evaluate is not None else "run"
+        key = "evaluate" if self._config.measure.evaluate else "run"
         said = dryrun_words.last_lines(self._bench.output(key, "holdout"))
         fix = "Make its command print the metric as the run does, or take [holdout] away."
         self._tell(Finding("holdout", "fail", f"the holdout gives no value: {sample.detail}", fix, said))
@@ -347,9 +346,7 @@ class _DryRun:
         if not unused:
             return
         shown = listed(unused)
-        why, fix = traps.reason(
-            self._place, self._config, unused, self._bench.environ(), self._workspace.measure.folder
-        )
+        why, fix = traps.reason(self._place, self._config, unused, self._bench.environ(), self._bench.checkout)
         if not changing and not self._noticed:
             text = (
                 f"the run gives its metric although {shown} is broken: what experiments change is not measured. {why}"
@@ -402,18 +399,16 @@ class _DryRun:
     # -- failing
 
     def _fail(self, failure: Failure) -> None:
-        run_tree, evaluate = self._workspace.measure.folder, self._workspace.evaluate
-        apart = failure.key == "evaluate" and evaluate is not None
         given = self._bench.environ()
         python = shutil.which("python", path=given["PATH"]) or "python"
         around = Around(
             self._place.folder,
-            evaluate.folder if apart and evaluate is not None else run_tree,
+            self._bench.checkout,
             functools.partial(why_unseen, self._place),
             [each.path for each in submodules_of(self._place, self._head) if each.lack],
-            run_tree if apart else None,
+            self._bench.slot.run_tree if failure.key == "evaluate" else None,
             python,
-            has_venv=Path(python).is_relative_to(self._place.folder) or Path(python).is_relative_to(run_tree),
+            has_venv=Path(python).is_relative_to(self._place.folder),
             given=given,
         )
         self._tell(dryrun_words.explain(failure, self._config, around))

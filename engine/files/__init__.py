@@ -10,4 +10,4 @@ from autoresearch.engine.files.regular import (
     remove_regular,
     tail,
 )
-from autoresearch.engine.files.removal import clear_way, remove, remove_below
+from autoresearch.engine.files.removal import clear_way, remove, remove_below, strip

@@ -70,8 +70,8 @@ def tail(path: Path, most_bytes: int = 64 * 1024, *, start: int = 0, end: int | 
     return (data.partition(b"\n")[2] or data if at > start else data).decode("utf-8", "replace")
 
 
-def copy(root: Path, path: str, into: Path, limit_mb: float = 0) -> Path:
-    """Copy one produced file to the same path below `into`, which is ours. Raises NotTaken."""
+def copy(root: Path, path: str, into: Path, limit_mb: float = 0, *, to: str = "") -> Path:
+    """Copy one produced file to the same path below `into`, which is ours, or to another. Raises NotTaken."""
     with open(open_regular(root, path), "rb") as source:
         size = os.fstat(source.fileno()).st_size
         if limit_mb and size > limit_mb * 2**20:
@@ -80,14 +80,15 @@ def copy(root: Path, path: str, into: Path, limit_mb: float = 0) -> Path:
         room = shutil.disk_usage(into if into.is_dir() else root).free - least_free_mb() * 1e6
         if size > max(room, 0):
             raise NotTaken(path, f"has {size / 2**20:,.0f} MB, more than the disk has room for")
-        target = into / path
-        if any((into / folder).is_symlink() for folder in PurePosixPath(path).parents if folder.parts):
+        to = to or path
+        target = into / to
+        if any((into / folder).is_symlink() for folder in PurePosixPath(to).parents if folder.parts):
             raise NotTaken(path, "would be copied through a link")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise NotTaken(path, "would be copied to where a file stands in the place of its folder") from None
-        remove_regular(into, path)
+        remove_regular(into, to)
         with target.open("xb") as copied:
             shutil.copyfileobj(source, copied, 1 << 20)
     return target

@@ -6,10 +6,18 @@ next experiment needs the room, and must not reach outside, because a link may l
 
 from __future__ import annotations
 
+import array
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path, PurePosixPath
+
+_LEFT_BY_RUNS = ("user.", "trusted.", "system.posix_acl_")
+_GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
+"""Linux's, of a file's flags as `lsattr` shows them."""
 
 
 def remove(path: Path) -> None:
@@ -38,6 +46,36 @@ def clear_way(root: Path, path: str) -> None:
         if standing.is_symlink() or (standing.exists() and not standing.is_dir()):
             remove(standing)
             return
+
+
+def strip(folder: Path) -> None:
+    """Leave a folder that stays as one made anew would be: no attributes, no lists of who may do what, no flags."""
+    if sys.platform != "linux":
+        return
+    for name in os.listxattr(folder):
+        if name.startswith(_LEFT_BY_RUNS):
+            os.removexattr(folder, name)
+    with contextlib.suppress(OSError):  # many file systems have no flags
+        _set_flags(folder, _flags(folder.parent))
+
+
+def _flags(folder: Path) -> array.array[int]:
+    flags = array.array("l", [0])
+    _control(folder, _GET_FLAGS, flags)
+    return flags
+
+
+def _set_flags(folder: Path, flags: array.array[int]) -> None:
+    if _flags(folder) != flags:
+        _control(folder, _SET_FLAGS, flags)
+
+
+def _control(folder: Path, request: int, flags: array.array[int]) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(opened, request, flags)
+    finally:
+        os.close(opened)
 
 
 def _by_force(path: Path) -> None:

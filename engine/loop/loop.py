@@ -75,7 +75,7 @@ class Loop:
 
     async def run(self) -> None:
         """Until something raises Ended."""
-        await _prepare(self._workspace, self._recorder, self._slot)
+        await _prepare(self._config, self._recorder, self._slot)
         try:
             await self._run()
         except Exhausted as done:
@@ -302,6 +302,7 @@ class Loop:
             branch = self._recorder.session.branch
             before = self._workspace.refs.resolve(branch) if opened.proposal is None else opened.parent
             self._workspace.keep(line.sha, before)
+            self._slot.keep(line.sha)
         self._notebook.update()
         reach("after:notebook")
         self._researcher.tell(line)
@@ -310,28 +311,17 @@ class Loop:
             self._recorder.attempt("The saved state", lambda: self._workspace.save_state(said))
 
 
-async def _prepare(workspace: Workspace, recorder: Recorder, slot: LocalSlot) -> None:
-    """Run the target's `setup`, once per trees: what it leaves is kept, protected, and copied for the evaluation."""
-    setup, tree, evaluate = workspace.config.measure.setup, workspace.measure, workspace.evaluate
-    header = recorder.history.header
+async def _prepare(config: Config, recorder: Recorder, slot: LocalSlot) -> None:
+    """Run the target's `setup`, once for its command and the commit that measures."""
+    setup, header = config.measure.setup, recorder.history.header
     assert header is not None
-    key = f"{setup!r} {header.evaluator_sha}"
-    tree.is_prepared(key)  # before the checkout, which removes what nobody has asked for
-    tree.at(header.base)
     if not setup:
         return
-    if not tree.is_prepared(key):
-        runs = recorder.session.runs
-        recorder.phase("preparing", waiting_for="setup")
-        runs.mkdir(exist_ok=True)
-        exited = await slot.prepare(runs)
-        recorder.phase("starting", waiting_for="")
-        if exited.cause is not None:
-            fix = f"See {runs / 'setup.log'}; mend `measure.setup` and resume."
-            raise Ended(records.Pause(reason=f"setup failed: {exited.detail}", fix=fix, by="engine"), code=1)
-        tree.prepared(key)
-    if evaluate is not None:
-        evaluate.is_prepared(key)
-        evaluate.at(header.base)
-        if not evaluate.is_prepared(key):
-            tree.share_prepared(evaluate)
+    runs = recorder.session.runs
+    recorder.phase("preparing", waiting_for="setup")
+    runs.mkdir(exist_ok=True)
+    exited = await slot.prepare(f"{setup!r} {header.evaluator_sha}", header.base, runs)
+    recorder.phase("starting", waiting_for="")
+    if exited is not None and exited.cause is not None:
+        fix = f"See {runs / 'setup.log'}; mend `measure.setup` and resume."
+        raise Ended(records.Pause(reason=f"setup failed: {exited.detail}", fix=fix, by="engine"), code=1)

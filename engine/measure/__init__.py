@@ -6,3 +6,4 @@ from autoresearch.engine.measure.gpu import gpus, library, who
 from autoresearch.engine.measure.local import LocalSlot
 from autoresearch.engine.measure.metrics import tail
 from autoresearch.engine.measure.slot import SPOILED, Job
+from autoresearch.engine.measure.stacks import Stacks, stacks_of

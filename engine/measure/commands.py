@@ -11,8 +11,7 @@ from autoresearch.engine.measure import metrics
 from autoresearch.engine.measure.gpu import GpuWatch
 from autoresearch.engine.measure.slot import Job
 from autoresearch.engine.process import Command, Exit
-from autoresearch.engine.sandbox import EVALUATORS, Confinement, Role, Scratch
-from autoresearch.engine.workspace import Tree
+from autoresearch.engine.sandbox import Confinement, Role, Stack
 from autoresearch.state.config import Config
 from autoresearch.state.text import clean_line
 
@@ -24,39 +23,35 @@ BUDGET_SLACK = 0.2
 
 
 class Commands:
-    def __init__(
-        self, config: Config, session: str, user_folder: Path, scratch: Scratch, confinement: Confinement
-    ) -> None:
+    def __init__(self, config: Config, session: str, prefix: str, confinement: Confinement) -> None:
+        """`prefix` is the target's folder in a tree."""
         self._config = config
         self._session = session
-        self._user_folder = user_folder
-        self.scratch = scratch
+        self._prefix = prefix
         self._confinement = confinement
         self._progress = {name: re.compile(pattern) for name, pattern in config.measure.progress.items()}
-        self._environments: dict[tuple[Path, Role], dict[str, str]] = {}
         self.took_s: dict[str, float] = {}
         """How long `build` and `evaluate` took when they first succeeded."""
 
-    async def set_up(self, tree: Tree, folder: Path) -> Exit:
-        """`setup` in the tree as it stands."""
+    async def set_up(self, stack: Stack, folder: Path) -> Exit:
         settings = self._config.measure
-        self.scratch.make_empty()
+        self._confinement.make_empty()
         command = Command(
             argv=sandbox.argv_of(settings.setup),
-            cwd=tree.folder,
-            env=self._environment(tree, "setup"),
+            cwd=self._cwd(stack),
+            env=self._confinement.environment("setup", stack, self._session),
             output=folder / "setup.log",
             timeout_s=settings.timeout_s or FIRST_TIMEOUT_S,
             output_mb=settings.output_mb,
             free_mb=files.least_free_mb(),
             pid_file=folder / "pid",
         )
-        return await process.run_async(command, self._confinement.spawn("setup"))
+        return await process.run_async(command, self._confinement.spawn("setup", stack))
 
     async def run(
         self,
         job: Job,
-        tree: Tree,
+        stack: Stack,
         command: str | tuple[str, ...],
         log: str,
         what: str,
@@ -66,19 +61,19 @@ class Commands:
         gpu: GpuWatch | None = None,
         watched: bool = False,
     ) -> Exit:
-        """Run a command in a tree with all limits; a line with `what` goes into the log before it.
+        """Run a command on a stack with all limits; a line with `what` goes into the log before it.
 
         `watched`, the log says at its end which files of the tree it opened.
         """
         settings = self._config.measure
-        self.scratch.make_empty()
+        self._confinement.make_empty()
         write_line(job.folder / log, what)
         run = sandbox.run_variables(experiment=job.experiment, budget_s=settings.budget_s, seed=job.seed)
-        argv = sandbox.argv_of(command)
+        argv, cwd = sandbox.argv_of(command), self._cwd(stack)
         limited = Command(
-            argv=sandbox.watched(argv, os.path.relpath(tree.root, tree.folder)) if watched else argv,
-            cwd=tree.folder,
-            env=self._environment(tree, role) | run,
+            argv=sandbox.watched(argv, os.path.relpath(stack.root, cwd)) if watched else argv,
+            cwd=cwd,
+            env=self._confinement.environment(role, stack, self._session) | run,
             output=job.folder / log,
             timeout_s=timeout_s,
             stall_s=settings.stall_s,
@@ -91,7 +86,13 @@ class Commands:
             progress_file=job.folder / "progress.jsonl",
             watch=gpu.look if gpu is not None and gpu.active else None,
         )
-        return await process.run_async(limited, self._confinement.spawn(role))
+        return await process.run_async(limited, self._confinement.spawn(role, stack))
+
+    def _cwd(self, stack: Stack) -> Path:
+        """The target's folder, which is there outside of a view too."""
+        folder = stack.root / self._prefix
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def explain(self, exited: Exit, log: Path, role: Role = "run") -> str:
         """How it ended, with the last line it wrote: mostly that is the exception. And when it lacked the network."""
@@ -104,19 +105,6 @@ class Commands:
         held = self._confinement.level.holds("network")
         hint = sandbox.network_hint(_last_words(exited, log), self._confinement.network(role), held)
         return hint and f"; {hint}"
-
-    def _environment(self, tree: Tree, role: Role) -> dict[str, str]:
-        key = (tree.folder, role)
-        if key not in self._environments:
-            self._environments[key] = sandbox.clean_environment(
-                folder=tree.folder,
-                user_folder=self._user_folder,
-                scratch=self.scratch.for_evaluators() if role in EVALUATORS else self.scratch,
-                session=self._session,
-                names=(*self._config.measure.env, *(self._config.measure.evaluate_env if role in EVALUATORS else ())),
-                online=self._confinement.network(role) == "on",
-            )
-        return self._environments[key]
 
     def limits_s(self, expected_s: float | None) -> tuple[float, float]:
         """The time limit of `run`, and what the budget allows (infinite while the baseline is not known)."""

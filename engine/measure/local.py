@@ -1,14 +1,13 @@
 """What one measurement is: the measure commands, once, on one commit, in a slot.
 
-The loop asks a slot for samples of commits and does not know where they run. The slot here is this machine: a tree made
-exactly the commit, `build` once per candidate, `run` within its limits, and with `evaluate` a second, pristine tree
+The loop asks a slot for samples of commits and does not know where they run. The slot here is this machine: a stack
+with exactly the commit, `build` once per candidate, `run` within its limits, and with `evaluate` a second, pristine one
 that sees only the artifacts. What cannot be measured is a sample with a cause and a sentence, never an exception.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,10 @@ from autoresearch.engine.measure import metrics
 from autoresearch.engine.measure.commands import Commands, write_line
 from autoresearch.engine.measure.gpu import GpuWatch
 from autoresearch.engine.measure.slot import GuardResult, Job
+from autoresearch.engine.measure.stacks import Base, Stacks
 from autoresearch.engine.process import Exit
-from autoresearch.engine.sandbox import Confinement, Role, Scratch
-from autoresearch.engine.workspace import Linked, Tree
+from autoresearch.engine.sandbox import Confinement, Role, Stack
+from autoresearch.engine.workspace import Linked
 from autoresearch.state.config import Config, Guard
 from autoresearch.state.journal.records import Sample
 from autoresearch.state.text import clean_line, listed
@@ -28,7 +28,7 @@ from autoresearch.state.text import clean_line, listed
 KEEP_MB = 100.0
 FEEDBACK_MB = 1.0
 GPU_BACK_S = 10.0
-_OPENED_BYTES = 16 * 2**20
+_OPENED_BYTES = 16 << 20
 _REFUSALS = ("nonzero_exit", "timeout", "stalled")
 """How a guard says no. Whatever else ends it is a crash of the candidate."""
 
@@ -54,34 +54,60 @@ class LocalSlot:
         self,
         config: Config,
         session: str,
-        measure: Tree,
-        evaluate: Tree | None,
+        stacks: Stacks,
         *,
-        user_folder: Path,
+        prefix: str,
         confinement: Confinement,
         on_phase: Callable[[str], None] = lambda phase: None,
         warn: Callable[[str], None] = lambda text: None,
         linked: Linked | None = None,
+        keeps_last: bool = False,
     ) -> None:
         """`session` must name the session on this machine, not just in its repository: recovery ends processes by it.
 
-        `on_phase` is told `building`, `measuring` and `evaluating` where a sample has several parts, `warn` what people
-        should know of the machine. `linked` are inputs that commands could write to.
+        `prefix` is the target's folder in a tree. `on_phase` is told `building`, `measuring` and `evaluating` where a
+        sample has several parts, `warn` what people should know of the machine. `linked` are inputs that commands could
+        write to. `keeps_last`: what a sample left stays until the next one, for `run_tree`.
         """
         self._config = config
-        self._measure = measure
-        self._evaluate = evaluate
+        self._stacks = stacks
+        self._prefix = prefix
         self._on_phase = on_phase
         self._linked = linked
         self.changed_inputs: tuple[str, ...] = ()
         """Linked inputs that changed while a command ran: what is measured from then on is something else."""
         self._warn = warn
-        scratch = Scratch(measure.root.parent / "scratch")
-        self._commands = Commands(config, session, user_folder, scratch, confinement)
+        self._commands = Commands(config, session, prefix, confinement)
+        self._keeps_last = keeps_last
+        self._last: list[Stack] = []
+        self._setup_key = ""
+        self._setup_sha = ""
 
-    async def prepare(self, folder: Path) -> Exit:
-        """Run `setup` in the measure tree as it stands; its log goes to `folder`."""
-        return await self._commands.set_up(self._measure, folder)
+    async def prepare(self, key: str, sha: str, folder: Path) -> Exit | None:
+        """Run `setup` on a commit unless that was done for this `key`; its log goes to `folder`. None without a run.
+
+        What it leaves is seen by all commands from then on.
+        """
+        self._setup_key, self._setup_sha = key, sha
+        if not self._config.measure.setup or self._stacks.is_prepared(key):
+            return None
+        base = self._stacks.ready(sha)
+        stack = self._stacks.stack(base, "setup", self._stacks.prepare())
+        self._stacks.lay(stack)
+        self._stacks.begin(stack)
+        try:
+            exited = await self._commands.set_up(stack, folder)
+        finally:
+            self._stacks.end(stack)
+        if exited.cause is None:
+            self._stacks.prepared(key, base)
+        else:
+            self._stacks.forget_prepared()
+        return exited
+
+    def keep(self, sha: str) -> None:
+        """The commit's change is kept: what its runs compiled is there for all from now on."""
+        self._stacks.keep(sha)
 
     async def sample(self, job: Job) -> Sample:
         ran: Exit | None = None
@@ -91,18 +117,26 @@ class LocalSlot:
         cause: str | None = None
         detail = ""
         again = False
+        stacks: list[Stack] = []
         try:
-            await self._make_ready(job)
-            ran = ended = await self._run_once(job, gpu)
-            self._refuse_run(job, ran, gpu)
-            reading = await self._evaluated(job, ran, gpu) if self._evaluate else self._reading(job, self._measure, ran)
+            base = await self._make_ready(job)
+            stack = self._new_stack(base, self._role_of_run(job), stacks)
+            ran, changed = await self._run_once(job, stack, gpu)
+            ended = ran
+            self._refuse_run(job, ran, changed, gpu)
+            if self._config.measure.evaluate:
+                reading = await self._evaluated(job, base, stack, ran, gpu, stacks)
+            else:
+                reading = self._reading(job, stack, ran, self._role_of_run(job))
             cause, detail = reading.cause, reading.detail
         except _Crash as crash:
             cause, detail, again = crash.cause, crash.detail, crash.again
             ended = crash.exited or ended
-            self._make_room(job.sha, crash.exited)
-        if ran is not None and job.arm != "holdout":  # what the holdout wrote would be shown to agents
-            self._keep(job)
+        finally:
+            if ran is not None and job.arm != "holdout":  # what the holdout wrote would be shown to agents
+                self._keep(job, stacks)
+            self._drop(stacks)
+            self._make_room(ended)
         return Sample(
             experiment=job.experiment,
             sha=job.sha,
@@ -122,18 +156,30 @@ class LocalSlot:
             again=again,
         )
 
+    @property
+    def run_tree(self) -> Path | None:
+        """Where the files lie that the last sample's run wrote, as far as they are kept."""
+        return self._stacks.written(self._last[0], "")[0] if self._last else None
+
+    def _drop(self, stacks: list[Stack]) -> None:
+        gone, self._last = (self._last, stacks) if self._keeps_last else (stacks, [])
+        for stack in gone:
+            self._stacks.drop(stack)
+
     async def guard(self, job: Job, guard: Guard) -> GuardResult:
         short = _short(guard.run)
+        ended: Exit | None = None
+        stacks: list[Stack] = []
         try:
             if job.new is not None:
-                with contextlib.suppress(_Crash):  # what an empty file does to the build says nothing of the candidate
-                    await self._make_ready(replace(job, sha=job.new.sha))
-                await self._refuse_taken(job, self._measure, guard.run, f"the guard `{short}`", guard.timeout_s)
-            await self._make_ready(job)
-            exited = await self._commands.run(
-                job, self._measure, guard.run, "guard.log", f"guard · {short}", guard.timeout_s
-            )
-            self._refuse_tampering(self._measure, exited, "the guard")
+                await self._refuse_taken_by_guard(job, guard, stacks)
+            base = await self._make_ready(job)
+            stack = self._new_stack(base, "guard", stacks)
+            self._stacks.lay(stack)
+            what = f"guard · {short}"
+            exited, changed = await self._run(job, stack, guard.run, "guard.log", what, guard.timeout_s, "guard")
+            ended = exited
+            self._refuse_tampering(exited, changed, "the guard")
             if exited.cause is None:
                 return GuardResult(True, duration_s=exited.duration_s)
             detail = f"the guard `{short}` failed: {self._commands.explain(exited, job.folder / 'guard.log')}"
@@ -141,74 +187,110 @@ class LocalSlot:
                 raise _Crash(exited.cause, detail, exited)
             return GuardResult(False, exited.cause, detail, exited.duration_s)
         except _Crash as crash:
-            self._make_room(job.sha, crash.exited)
+            ended = crash.exited or ended
             return GuardResult(False, crash.cause, crash.detail, crashed=True)
+        finally:
+            for stack in stacks:
+                self._stacks.drop(stack)
+            self._make_room(ended)
 
     # -- the parts of both
 
-    def _make_room(self, sha: str, exited: Exit | None) -> None:
-        """After a command that filled the disk, at once: what it wrote would keep the session from going on."""
-        if exited is None or exited.cause != "disk_limit":
-            return
-        self._commands.scratch.make_empty()
-        for tree in (self._measure, self._evaluate):
-            if tree is not None:
-                tree.distrust()
-                tree.at(sha)
+    def _make_room(self, exited: Exit | None) -> None:
+        """After a command that filled the disk, at once: what it wrote would keep the session from continuing."""
+        if exited is not None and exited.cause == "disk_limit":
+            self._stacks.make_room()
 
-    async def _make_ready(self, job: Job) -> None:
-        """The commit, built, in the measure tree. Raises _Crash."""
+    async def _make_ready(self, job: Job) -> Base:
+        """The commit, built. Raises _Crash."""
         if self._linked is not None:
             self._linked.look()
-        if (sha := self._measure.unprepared) is not None:
+        if self._stacks.is_spoiled:
             # A candidate that spoiled what `setup` had left must not be the end of those that follow.
-            self._measure.at(sha)
-            exited = await self.prepare(job.folder)
-            self._refuse_failure(exited, job.folder / "setup.log", "setup")
-            self._measure.prepared()
-        self._measure.at(job.sha)
-        await self._build(job)
+            exited = await self.prepare(self._setup_key, self._setup_sha, job.folder)
+            if exited is not None:
+                self._refuse_failure(exited, job.folder / "setup.log", "setup")
+        base = self._stacks.ready(job.sha)
+        if self._config.measure.build and base.built is None:
+            await self._build(job, base)
+        return base
 
-    async def _build(self, job: Job) -> None:
+    async def _build(self, job: Job, base: Base) -> None:
         """Once per commit. Raises _Crash."""
-        build = self._config.measure.build
-        if not build or self._measure.is_settled(job.sha):
-            return
         self._on_phase("building")
         timeout_s = self._commands.timeout_s("build")
-        exited = await self._commands.run(job, self._measure, build, "build.log", f"build {job.sha[:7]}", timeout_s)
-        self._refuse_tampering(self._measure, exited, "the build")
-        self._refuse_failure(exited, job.folder / "build.log", "the build")
+        stack = self._stacks.stack(base, "build")
+        try:
+            self._stacks.lay(stack)
+            build, what = self._config.measure.build, f"build {job.sha[:7]}"
+            exited, changed = await self._run(job, stack, build, "build.log", what, timeout_s, "build")
+            self._refuse_tampering(exited, changed, "the build")
+            self._refuse_failure(exited, job.folder / "build.log", "the build")
+        except BaseException:
+            self._stacks.drop(stack)
+            raise
         self._commands.took_s.setdefault("build", exited.duration_s)
-        self._measure.settle()
+        self._stacks.built(base, stack)
         self._on_phase("measuring")
 
-    async def _run_once(self, job: Job, gpu: GpuWatch) -> Exit:
+    def _new_stack(self, base: Base, role: Role, stacks: list[Stack]) -> Stack:
+        """One that is dropped with the sample."""
+        stacks.append(self._stacks.stack(base, role))
+        return stacks[-1]
+
+    async def _run(
+        self,
+        job: Job,
+        stack: Stack,
+        command: str | tuple[str, ...],
+        log: str,
+        what: str,
+        timeout_s: float,
+        role: Role,
+        gpu: GpuWatch | None = None,
+        watched: bool = False,
+    ) -> tuple[Exit, list[str]]:
+        """How a command on a stack ended, and the protected files that it changed."""
+        changed: list[str] = []
+        self._stacks.begin(stack)
+        try:
+            exited = await self._commands.run(
+                job, stack, command, log, what, timeout_s, role=role, gpu=gpu, watched=watched
+            )
+        finally:
+            changed = self._stacks.end(stack)
+        return exited, changed
+
+    def _refuse_tampering(self, exited: Exit, changed: list[str], whose: str) -> None:
+        """Raises _Crash for a command that changed what it may not, or that nobody could end."""
+        self._refuse_changed_inputs(exited, whose)
+        if exited.survivors:
+            raise _Crash("contaminated", f"{len(exited.survivors)} processes of {whose} could not be ended", exited)
+        if changed:
+            shown = clean_line(", ".join(changed[:5]), 200) + (" and more" if len(changed) > 5 else "")
+            raise _Crash("tampered", f"{whose} changed protected files: {shown}", exited)
+
+    async def _run_once(self, job: Job, stack: Stack, gpu: GpuWatch) -> tuple[Exit, list[str]]:
         """`run`; for the holdout of a target without `evaluate`, its command in the place of `run`."""
-        settings = self._config.measure
-        role = self._role_of_run(job)
-        if settings.metrics_file and not self._evaluate:
-            files.remove_regular(self._measure.folder, settings.metrics_file)
+        settings, role = self._config.measure, self._role_of_run(job)
+        self._stacks.lay(stack, without="" if settings.evaluate else settings.metrics_file)
         timeout_s, budget_s = self._commands.limits_s(job.expected_s)
-        exited = await self._commands.run(
+        ended = await self._run(
             job,
-            self._measure,
+            stack,
             self._config.holdout.run if role == "holdout" else settings.run,
             "output.log",
             f"sample {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}",
             min(timeout_s, budget_s),
-            role=role,
-            gpu=gpu,
+            role,
+            gpu,
         )
         await self._wait_for_gpu(gpu, "a run")
-        return exited
+        return ended
 
-    def _role_of_run(self, job: Job) -> Role:
-        return "holdout" if job.arm == "holdout" and self._evaluate is None else "run"
-
-    def _refuse_run(self, job: Job, exited: Exit, gpu: GpuWatch) -> None:
+    def _refuse_run(self, job: Job, exited: Exit, changed: list[str], gpu: GpuWatch) -> None:
         """Raises _Crash for a run that did not come to a good end, and for one that had no GPU to itself."""
-        self._refuse_tampering(self._measure, exited, "the run")
+        self._refuse_tampering(exited, changed, "the run")
         self._refuse_foreign(gpu, exited)
         timeout_s, budget_s = self._commands.limits_s(job.expected_s)
         if exited.cause == "timeout" and budget_s < timeout_s:
@@ -216,6 +298,9 @@ class LocalSlot:
             raise _Crash("over_budget", f"not finished when {allowed}", exited)
         if exited.cause is not None:
             raise _Crash(exited.cause, self._commands.explain(exited, job.folder / "output.log"), exited)
+
+    def _role_of_run(self, job: Job) -> Role:
+        return "holdout" if job.arm == "holdout" and not self._config.measure.evaluate else "run"
 
     def _refuse_foreign(self, gpu: GpuWatch, exited: Exit) -> None:
         if gpu.foreign:
@@ -225,88 +310,88 @@ class LocalSlot:
         if gpu.active and not gpu.is_back() and not await asyncio.to_thread(gpu.wait_back, GPU_BACK_S):
             self._warn(f"GPU memory is not back {GPU_BACK_S:g} s after {what}: {gpu.holders()}.")
 
-    async def _evaluated(self, job: Job, ran: Exit, gpu: GpuWatch) -> metrics.Reading:
+    async def _evaluated(
+        self, job: Job, base: Base, ran_on: Stack, ran: Exit, gpu: GpuWatch, stacks: list[Stack]
+    ) -> metrics.Reading:
         """`evaluate` in a tree that the run could not touch, with nothing of it but the artifacts. Raises _Crash.
 
         For the holdout its command in the place of `evaluate`.
         """
-        settings, tree = self._config.measure, self._evaluate
-        assert tree is not None
+        settings = self._config.measure
         name, held = ("holdout", self._config.holdout.run) if job.arm == "holdout" else ("evaluate", settings.evaluate)
         self._on_phase("evaluating")
         timeout_s = self._commands.timeout_s(name)
         if job.new is not None:
-            self._bring_artifacts(job, job.new.sha, tree, ran)
-            await self._refuse_taken(job, tree, held, "the evaluation", timeout_s, "evaluate")
-        self._bring_artifacts(job, job.sha, tree, ran)
+            asked = self._new_stack(self._stacks.ready(job.new.sha), "evaluate", stacks)
+            self._bring_artifacts(job, ran_on, asked, ran)
+            await self._refuse_taken(job, asked, held, "the evaluation", timeout_s, "evaluate")
+            base = self._stacks.ready(job.sha)
+        stack = self._new_stack(base, "evaluate", stacks)
+        self._bring_artifacts(job, ran_on, stack, ran)
         what = f"evaluate {job.k} · {job.arm} {job.sha[:7]} · seed {job.seed}"
-        exited = await self._commands.run(job, tree, held, "evaluate.log", what, timeout_s, role="evaluate", gpu=gpu)
+        exited, changed = await self._run(job, stack, held, "evaluate.log", what, timeout_s, "evaluate", gpu)
         await self._wait_for_gpu(gpu, "an evaluation")
-        self._refuse_tampering(tree, exited, "the evaluation")
+        self._refuse_tampering(exited, changed, "the evaluation")
         self._refuse_foreign(gpu, exited)
         self._refuse_failure(exited, job.folder / "evaluate.log", "the evaluation", "evaluate")
         self._commands.took_s.setdefault(name, exited.duration_s)
-        return self._reading(job, tree, exited)
+        return self._reading(job, stack, exited, "evaluate")
 
-    def _bring_artifacts(self, job: Job, sha: str, tree: Tree, ran: Exit) -> None:
-        """Make the tree exactly this commit, and what the run left for the evaluation. Raises _Crash."""
-        tree.distrust()  # the run has ended, but it could reach this tree where it is not confined
-        tree.at(sha)
-        if tree.unprepared is not None:
-            self._measure.share_prepared(tree)
+    def _bring_artifacts(self, job: Job, ran_on: Stack, stack: Stack, ran: Exit) -> None:
+        """What the run left for the evaluation. Raises _Crash."""
+        laid = self._stacks.lay(stack, without=self._config.measure.metrics_file)
         for artifact in self._config.measure.artifacts:
             try:
-                files.copy(self._measure.folder, artifact, tree.folder)
+                self._stacks.hand_on(ran_on, stack, artifact, laid)
             except files.NotTaken as error:
                 lacking = self._commands.lacking_network(ran, job.folder / "output.log", "run")
                 raise _Crash("no_metric", f"the artifact {error}{lacking}") from None
-        if self._config.measure.metrics_file:
-            files.remove_regular(tree.folder, self._config.measure.metrics_file)
+
+    async def _refuse_taken_by_guard(self, job: Job, guard: Guard, stacks: list[Stack]) -> None:
+        assert job.new is not None
+        asking = replace(job, sha=job.new.sha)
+        try:
+            base = await self._make_ready(asking)
+        except _Crash:  # what an empty file does to the build says nothing of the candidate
+            base = self._stacks.ready(asking.sha)
+        stack = self._new_stack(base, "guard", stacks)
+        self._stacks.lay(stack)
+        await self._refuse_taken(job, stack, guard.run, f"the guard `{_short(guard.run)}`", guard.timeout_s, "guard")
 
     async def _refuse_taken(
-        self, job: Job, tree: Tree, command: str | tuple[str, ...], what: str, timeout_s: float, role: Role = "run"
+        self, job: Job, stack: Stack, command: str | tuple[str, ...], whose: str, timeout_s: float, role: Role
     ) -> None:
         """Raises _Crash when a command that decides about the candidate would take its new files by their names.
 
-        The tree holds them, empty. How the command ends there says nothing.
+        The stack holds them, empty. How the command ends there says nothing.
         """
         assert job.new is not None
-        log, line = job.folder / "opened.log", f"{what} · what does it open?"
-        exited = await self._commands.run(job, tree, command, log.name, line, 2 * timeout_s, role=role, watched=True)
-        self._refuse_tampering(tree, exited, what)
+        log, what = job.folder / "opened.log", f"{whose} · what does it open?"
+        exited, changed = await self._run(job, stack, command, log.name, what, 2 * timeout_s, role, watched=True)
+        self._refuse_tampering(exited, changed, whose)
         try:
             if exited.cause not in (None, "nonzero_exit"):
                 raise sandbox.Unknown(exited.detail)
             taken = job.new.taken(sandbox.opened(files.tail(log, _OPENED_BYTES, start=exited.output_from)))
         except sandbox.Unknown as error:
-            self._warn(f"What {what} opens is not known ({error}): new files are held by a list of names alone.")
+            self._warn(f"What {whose} opens is not known ({error}): new files are held by a list of names alone.")
             return
         if taken:
             shown = clean_line(listed(taken), 200)
-            raise _Crash("out_of_scope", f"{what} would take new files by their names: {shown}", exited)
+            raise _Crash("out_of_scope", f"{whose} would take new files by their names: {shown}", exited)
 
-    def _reading(self, job: Job, tree: Tree, exited: Exit) -> metrics.Reading:
-        """What the command that came to a good end in this tree reports."""
-        role: Role = "evaluate" if tree is self._evaluate else self._role_of_run(job)
+    def _reading(self, job: Job, stack: Stack, exited: Exit, role: Role) -> metrics.Reading:
+        """What the command that came to a good end on this stack reports."""
         log = job.folder / ("evaluate.log" if role == "evaluate" else "output.log")
         if self._config.measure.metrics_file:
-            path = tree.folder / self._config.measure.metrics_file
-            reading = metrics.read_metrics_file(path, primary=job.metric, others=job.constraints, root=tree.folder)
+            root, path = self._stacks.written(stack, self._config.measure.metrics_file)
+            reading = metrics.read_metrics_file(root / path, primary=job.metric, others=job.constraints, root=root)
         else:
             start, end = exited.output_from, exited.output_to
             reading = metrics.read_metrics(log, start, end, primary=job.metric, others=job.constraints)
         if reading.cause != "no_metric":
             return reading
         return replace(reading, detail=reading.detail + self._commands.lacking_network(exited, log, role))
-
-    def _refuse_tampering(self, tree: Tree, exited: Exit, what: str) -> None:
-        changed = tree.check()
-        self._refuse_changed_inputs(exited, what)
-        if exited.survivors:
-            raise _Crash("contaminated", f"{len(exited.survivors)} processes of {what} could not be ended", exited)
-        if changed:
-            shown = clean_line(", ".join(changed[:5]), 200) + (" and more" if len(changed) > 5 else "")
-            raise _Crash("tampered", f"{what} changed protected files, which were restored: {shown}", exited)
 
     def _refuse_failure(self, exited: Exit, log: Path, what: str, role: Role = "run") -> None:
         if exited.cause is not None:
@@ -322,15 +407,15 @@ class LocalSlot:
                 "tampered", f"linked inputs changed while {what} took place, and were left so: {shown}", exited
             )
 
-    def _keep(self, job: Job) -> None:
+    def _keep(self, job: Job, stacks: list[Stack]) -> None:
         """Copy what people and agents want of this run. What cannot be copied is said in the log, and harms nothing."""
         settings = self._config.measure
-        wanted = [(self._measure, path, KEEP_MB) for path in settings.keep]
+        wanted = [(stacks[0], path, KEEP_MB) for path in settings.keep]
         if settings.feedback:
-            wanted.append((self._evaluate or self._measure, settings.feedback, FEEDBACK_MB))
-        for tree, path, limit_mb in wanted:
+            wanted.append((stacks[-1], settings.feedback, FEEDBACK_MB))
+        for stack, path, limit_mb in wanted:
             try:
-                files.copy(tree.folder, path, job.folder / "kept", limit_mb)
+                files.copy(*self._stacks.look_up(stack, path), job.folder / "kept", limit_mb, to=path)
             except files.NotTaken as error:
                 if not error.missing:
                     write_line(job.folder / "output.log", f"not kept: {error}")

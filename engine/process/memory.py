@@ -72,8 +72,8 @@ def _mapped_mb(seen: Seen) -> float:
 def _fair_share_mb(seen: Seen) -> tuple[float, float]:
     """A process's memory with shared pages divided among those who share them; and what of it is shared memory."""
     held = _kilobytes(seen.pid, "smaps_rollup", rb"^Pss:")
-    if not held:
-        return seen.rss_mb, _mapped_mb(seen)
+    if not held and _kilobytes(seen.pid, "status", rb"^VmRSS:"):
+        return seen.rss_mb, _mapped_mb(seen)  # it is closed to us
     return held / 2**10, _kilobytes(seen.pid, "smaps_rollup", rb"^Pss_Shmem:") / 2**10
 
 

@@ -4,9 +4,10 @@ Knows no agent: where their logins lie is handed in.
 """
 
 from autoresearch.engine.sandbox.accelerator import open_accelerator
-from autoresearch.engine.sandbox.confinement import EVALUATORS, Confinement, Ground, Role, Rooted, agent_view
+from autoresearch.engine.sandbox.confinement import EVALUATORS, Confinement, Ground, Role, agent_view
 from autoresearch.engine.sandbox.environment import SECRET, argv_of, clean_environment, run_variables
 from autoresearch.engine.sandbox.kernel import Kernel, landlock_abi, shield_process, this_kernel
+from autoresearch.engine.sandbox.layers import Copied, Layer, Layers, Overlaid, Stack, make_above, snapshot
 from autoresearch.engine.sandbox.offline import NoNetwork, network_hint, no_network
 from autoresearch.engine.sandbox.opened import Unknown, opened, watched
 from autoresearch.engine.sandbox.places import (

@@ -1,8 +1,7 @@
 """The environment of measured commands: clean, without keys, and the same from one experiment to the next.
 
-Only what is named here, or in `measure.env`, is passed. HOME and TMPDIR are scratch folders, so that one experiment
-leaves nothing for the next; the user's package and model caches stay readable where they are, switched to offline;
-compile caches point into the session. `python` is always found.
+Only what is named here, or in `measure.env`, is passed. Package and model caches are switched to offline; compile
+caches point into the session. `python` is always found.
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-
-from autoresearch.engine.sandbox.scratch import Scratch
 
 ALLOWED = frozenset(
     "LANG LANGUAGE TZ USER LOGNAME LD_LIBRARY_PATH LIBRARY_PATH CPATH PKG_CONFIG_PATH CC CXX CFLAGS CXXFLAGS LDFLAGS "
@@ -70,41 +67,46 @@ def argv_of(command: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def clean_environment(
     *,
-    folder: Path,
-    user_folder: Path,
-    scratch: Scratch,
+    home: Path,
+    tmp: Path,
+    caches: Path,
+    bin: Path,
+    venvs: Sequence[tuple[Path, Path]],
+    ceiling: Path,
     session: str,
     names: Collection[str] = (),
     online: bool = False,
     source: Mapping[str, str] = os.environ,
+    in_place: bool = True,
 ) -> dict[str, str]:
     """What all measured commands of a session share.
 
-    `folder` is the target's folder in the tree, `user_folder` in the user's worktree; `names` are passed whatever
-    they are.
+    `home`, `tmp` and `caches` as a command finds them. `bin` is a folder for `python`.
+    `venvs` are (where it is, where a command finds it) of the environments that the target may have, the best first.
+    git asked from inside a tree does not walk up beyond `ceiling`. `names` are passed whatever they are. `in_place`:
+    HOME is not the user's own, so programs are told where their folders below that are.
     """
-    home = Path(source.get("HOME") or Path.home())
+    users = Path(source.get("HOME") or Path.home())
     env = {name: value for name, value in source.items() if name in names or _is_allowed(name, online)}
     for name, place in _IN_PLACE.items():
-        value = source.get(name) or str(home / place)
-        if name not in env and (name in source or Path(value).exists()):
+        value = source.get(name) or str(users / place)
+        if name not in env and (name in source or (in_place and Path(value).exists())):
             env[name] = value
     if not online:
         env |= {name: value for name, value in _OFFLINE.items() if name not in names}
-    env |= {name: str(scratch.caches / place) for name, place in _COMPILE_CACHES.items() if name not in names}
-    env |= _python(folder, user_folder, scratch, source)
+    env |= {name: str(caches / place) for name, place in _COMPILE_CACHES.items() if name not in names}
+    env |= _python(venvs, bin, source)
     if os.getuid() == 0:
         env["TAR_OPTIONS"] = "--no-same-owner"  # root without its privileges cannot give files away
     return env | {
-        "HOME": str(scratch.home),
-        "TMPDIR": str(scratch.tmp),
+        "HOME": str(home),
+        "TMPDIR": str(tmp),
         "TERM": "dumb",
         "SHELL": "/bin/sh",
         "PYTHONUNBUFFERED": "1",
         # A .pyc is taken as valid when its source's second and size agree: two candidates can share both.
         "PYTHONDONTWRITEBYTECODE": "1",
-        # git asked from inside a tree must not walk up into somebody else's repository.
-        "GIT_CEILING_DIRECTORIES": str(scratch.root.parent),
+        "GIT_CEILING_DIRECTORIES": str(ceiling),
         "AUTORESEARCH_SESSION": session,
     }
 
@@ -130,19 +132,19 @@ def _is_allowed(name: str, online: bool) -> bool:
     return name in ALLOWED or name.startswith(ALLOWED_PREFIXES) or (online and name in ALLOWED_ONLINE)
 
 
-def _python(folder: Path, user_folder: Path, scratch: Scratch, source: Mapping[str, str]) -> dict[str, str]:
+def _python(venvs: Sequence[tuple[Path, Path]], bin: Path, source: Mapping[str, str]) -> dict[str, str]:
     """PATH, and VIRTUAL_ENV where the target has one.
 
-    First the target's own `.venv`, as linked into the tree or else in the user's worktree. Without one, an environment
-    that the user has activated stands first in PATH already; else the interpreter that runs the engine is put there,
-    unless it is a tool's private one (pipx, uv tool), which only helps out when there is no `python` at all.
+    First an environment of the target's own. Without one, an environment that the user has activated stands first in
+    PATH already; else the interpreter that runs the engine is put there, unless it is a tool's private one (pipx, uv
+    tool), which only helps out when there is no `python` at all.
     """
     path = [entry for entry in source.get("PATH", os.defpath).split(os.pathsep) if entry]
-    for venv in (folder / ".venv", user_folder / ".venv"):
+    for venv, seen in venvs:
         if (venv / "bin" / "python").exists():
-            return {"PATH": os.pathsep.join([str(venv / "bin"), *path]), "VIRTUAL_ENV": str(venv)}
+            return {"PATH": os.pathsep.join([str(seen / "bin"), *path]), "VIRTUAL_ENV": str(seen)}
     activated = source.get("VIRTUAL_ENV") or source.get("CONDA_PREFIX")
-    ours = _folder_with_python(scratch)
+    ours = _folder_with_python(bin)
     if activated and (Path(activated) / "bin" / "python").exists():
         path.insert(0, str(Path(activated) / "bin"))
         extra = {"VIRTUAL_ENV": activated} if source.get("VIRTUAL_ENV") else {}
@@ -154,7 +156,7 @@ def _python(folder: Path, user_folder: Path, scratch: Scratch, source: Mapping[s
     return {"PATH": os.pathsep.join(path)}
 
 
-def _folder_with_python(scratch: Scratch) -> str:
+def _folder_with_python(bin: Path) -> str:
     """A folder in which the engine's interpreter is called `python`.
 
     Its own, where it is. Else a folder of ours with a script that becomes it: through a link, an interpreter would look
@@ -163,13 +165,13 @@ def _folder_with_python(scratch: Scratch) -> str:
     interpreter = Path(sys.executable)
     if (interpreter.parent / "python").exists():
         return str(interpreter.parent)
-    script = scratch.bin / "python"
+    script = bin / "python"
     content = f'#!/bin/sh\nexec "{interpreter}" "$@"\n'
     if not script.exists() or script.read_text() != content:
-        scratch.bin.mkdir(parents=True, exist_ok=True)
+        bin.mkdir(parents=True, exist_ok=True)
         script.write_text(content)
         script.chmod(0o755)
-    return str(scratch.bin)
+    return str(bin)
 
 
 def _is_private_tool(prefix: Path) -> bool:

@@ -8,9 +8,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch.engine.files import remove
 from autoresearch.engine.process import LINUX
 
 PROGRAM = Path(__file__).with_name("spawner_program.py")
@@ -46,6 +48,22 @@ def this_kernel() -> Kernel:
     done = subprocess.run(command, capture_output=True, check=False, timeout=_PROBE_S, env=spawner_environment())
     found = json.loads(done.stdout) if done.returncode == 0 else {}
     return Kernel(landlock=landlock_abi(), **found)
+
+
+@functools.cache
+def overlays(folder: Path, offered: Kernel) -> bool:
+    """Whether a command can be given overlays whose layers lie in this folder, which is made (30 ms, once).
+
+    The disk decides too: not one that is an overlay itself, as the root of a container, nor one over a network.
+    """
+    if not (offered.mounts and offered.held):
+        return False
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place = tempfile.mkdtemp(prefix="probe-", dir=folder)
+    command = [sys.executable, "-I", "-S", str(PROGRAM), "overlays", place, "user" if offered.user else "root"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=_PROBE_S, env=spawner_environment())
+    remove(Path(place))
+    return done.returncode == 0 and json.loads(done.stdout) is True
 
 
 def landlock_abi() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from autoresearch.state.config import Config
+from autoresearch.state.session import Place
 
 _KEYS = (
     ".ssh .gnupg .aws .azure .kube .netrc .pypirc .npmrc .yarnrc.yml .git-credentials .password-store .my.cnf .pgpass "
@@ -95,6 +97,15 @@ def all_beside(folder: Path, needed: Sequence[Path], most: int = sys.maxsize) ->
     if len(entries) <= most:
         for entry in entries:
             yield from all_beside(entry, ahead, most)
+
+
+def worktrees(place: Place) -> list[Path]:
+    """The tops of every worktree of the user's repository that is there."""
+    found = [place.top, *([place.common_dir.parent] if place.common_dir.name == ".git" else [])]
+    for pointer in (place.common_dir / "worktrees").glob("*/gitdir"):
+        with contextlib.suppress(OSError):
+            found.append(Path(pointer.read_text().strip()).parent)
+    return [path for path in dict.fromkeys(found) if path.is_dir()]
 
 
 def hidden_paths(config: Config, folder: Path) -> list[Path]:

@@ -36,7 +36,7 @@ _TABLE = (
     Protection("processes", "runs can write what your account may below /proc, of other processes too", 0, "processes"),
     Protection("modes", "runs can change the modes and times of your files", 0, "held"),
     Protection("hiding", "runs can read hidden paths that lie in their own tree", 0, "mounts"),
-    Protection("git file", "runs can replace their tree's .git file, which is then put back", 0, "mounts"),
+    Protection("views", "runs see your checkout, find a spare HOME and cannot write /tmp", 0, "held"),
     Protection("shared memory", "/dev/shm is shared with everything else", 0, "mounts"),
     Protection("terminals", "runs can write to your other terminals", 0, "mounts"),
     Protection("sockets", "runs can reach other programs' sockets (docker, tmux, the session bus)", 0, "mounts"),

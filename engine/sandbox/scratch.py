@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.engine.files import clear_way, remove
+from autoresearch.engine.files import clear_way, remove, strip
 from autoresearch.engine.sandbox.places import holds_keys, key_places
 
 _LONGEST_TMP = 64
@@ -107,6 +107,7 @@ def _private(folder: Path) -> None:
     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
         if status.st_mode & 0o777 != 0o700:
             folder.chmod(0o700)
+        strip(folder)
         return
     try:  # a run put something else in its place, or gave it away
         remove(folder)

@@ -45,6 +45,8 @@ class View:
     """What in `held` is not written all the same."""
     inner: tuple[Path, ...] = ()
     """What in `guarded` is written all the same."""
+    nests: bool = False
+    """Commands may make namespaces and mounts of their own, which Landlock's rules on files would forbid."""
     shared_mb: float = 0.0
     """How much shared memory there is, where it is the view's own; 0: half of the machine's memory."""
 
@@ -61,15 +63,24 @@ class Spawner:
         self._seen: object = None
 
     def start(
-        self, command: process.Command, env: Mapping[str, str], files: tuple[int, int, int], writable: Sequence[Path]
+        self,
+        command: process.Command,
+        env: Mapping[str, str],
+        files: tuple[int, int, int],
+        writable: Sequence[Path] = (),
+        seen: Mapping[str, object] | None = None,
     ) -> process.Child:
-        """The command as a child of this process, with `files` for its stdin, stdout and stderr. Raises OSError."""
+        """The command as a child of this process, with `files` for its stdin, stdout and stderr. Raises OSError.
+
+        `writable` outside, and in what is mounted for it alone (`Seen`).
+        """
         allowed = [str(path) for path in (*writable, *self._instead_of_mounts())]
         request = {
             "argv": list(command.argv),
             "cwd": str(command.cwd),
             "env": dict(env),
             "writable": allowed,
+            "view": seen,
             "oom_score": str(process.OOM_SCORE),
             "grace_s": command.grace_s,
         }
@@ -159,7 +170,8 @@ class Spawner:
             "frozen_but": real_paths(view.frozen_but),
             "guarded": real_paths(view.guarded) if held else [],
             "inner": real_paths(view.inner) if held else [],
-            "landlock": bool(offered.landlock) and not (held and offered.landlock < SCOPES_ABI),
+            "nests": bool(held) or view.nests,
+            "landlock": bool(offered.landlock) and not ((held or view.nests) and offered.landlock < SCOPES_ABI),
             "devices": devices(),
             "processes": _MOST_TASKS if os.getuid() else 0,
             "init": offered.processes,

@@ -9,6 +9,9 @@ and tells the engine over the run's own socket how the command ended. When the e
 when init is killed, the kernel ends everything inside. Programs may write what concerns themselves below such a /proc
 (CUDA names its threads there), and nothing of anybody else's is in it. Elsewhere the child itself becomes the command.
 
+Where the kernel has overlays, init also mounts what the command finds in its tree, in HOME and in /tmp: its *places*
+(`engine/sandbox/view.py` decides which). The rest of the machine is read-only from the start.
+
 Why not a thread of the engine: what shares a Landlock domain with a thread may kill it, and with it the whole engine;
 and only a process with a single thread can enter a user namespace, which is how an ordinary user gets a network
 namespace. This process is in no domain of the commands: they can neither signal nor trace it.
@@ -19,6 +22,7 @@ Called as `python -I -S spawner_program.py SOCKET FOLDER...`; FOLDER is where la
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import json
 import os
@@ -41,7 +45,7 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal
 _PR_SET_SECCOMP = 22
 _FILTER_LINE = 8
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
-_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 32, 4096, 16384, 1 << 19
+_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE, _MNT_DETACH = 32, 4096, 16384, 1 << 19, 2
 _OF_THE_MACHINE = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"]
 """Settings of the whole machine, which user 0 may write without any privilege."""
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 4, 24, 28, 38
@@ -52,6 +56,8 @@ _CAP_SETPCAP, _CAP_SETFCAP = 8, 31
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY, _ATTR_NODEV, _ST_NODEV = 442, -100, 0x8000, 1, 4, 4
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _REQUEST = struct.Struct("<I")
+_APART = "/dev/shm/.apart"
+"""Gone when a command begins."""
 
 # The interpreter's lock is held during these calls: nothing else runs here, and a fork finds it as it was.
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -126,6 +132,85 @@ def own_memory_and_processes(processes: bool, shared_mb: float = 0, nests: bool 
     if processes:
         _mount("proc", "/proc", "proc", quiet)
     fix(_OF_THE_MACHINE)
+
+
+def show(view: dict[str, Any], user: bool) -> None:
+    """In init, after /proc: what this one command finds, folders before what lies in them. Raises OSError.
+
+    All sources are opened first, because later mounts hide some; the kernel takes a descriptor's name for the place.
+    """
+    places = view["places"]
+    sources = [[os.open(path, os.O_PATH | os.O_CLOEXEC) for path in place.get("from", ())] for place in places]
+    for place, opened in zip(places, sources, strict=True):
+        try:
+            _KINDS[place["kind"]](place, [f"/proc/self/fd/{fd}" for fd in opened], user)
+        except OSError as error:
+            text = f"{place['kind']} at {place['at']}: {error.strerror}"
+            raise OSError(errno.EIO, text) from None
+    for fd in (fd for opened in sources for fd in opened):
+        os.close(fd)
+    cover(view["covered"])
+    for source, at in view["repeated"]:
+        _make_point(at, is_folder=True)
+        _mount(source, at, None, _MS_BIND | _MS_REC)
+
+
+def _overlay(place: dict[str, Any], names: list[str], user: bool) -> None:
+    """`from`: the folder above, with `upper` and `work` in it, then what lies below, the topmost first.
+
+    Volatile, unless it is to be durable: nothing of it outlives the machine, so its end need not wait for the disk. A
+    folder from below is not renamed but copied (no redirects), so that all that a command wrote is found above.
+    """
+    above, *below = names
+    _make_point(place["at"], is_folder=True)
+    if place["nested"]:
+        below[-1] = _apart(below[-1], user)
+    options = [f"lowerdir={':'.join(below)}", f"upperdir={above}/upper", f"workdir={above}/{place['work']}"]
+    options += ["index=off", "metacopy=off", *([] if place["durable"] else ["volatile"])]
+    options += ["userxattr"] if user else ["redirect_dir=nofollow", "xino=on"]
+    _mount("overlay", place["at"], "overlay", _MS_NOSUID | _MS_NODEV, ",".join(options))
+    if place["nested"]:
+        _call("umount2", _APART.encode(), _MNT_DETACH)
+        os.rmdir(_APART)  # noqa: PTH106
+
+
+def _apart(name: str, user: bool) -> str:
+    """The same folder as a file system of its own: the kernel refuses an overlay of which one part lies in another."""
+    seen, nothing = f"{_APART}/seen", f"{_APART}/nothing"
+    os.mkdir(_APART)  # noqa: PTH102
+    _mount("tmpfs", _APART, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=700,size=4k")
+    for path in (seen, nothing):
+        os.mkdir(path)  # noqa: PTH102
+    options = f"lowerdir={name}:{nothing}{',userxattr' if user else ''}"
+    _mount("overlay", seen, "overlay", _MS_NOSUID | _MS_NODEV | _MS_RDONLY, options)
+    return seen
+
+
+def _bind(place: dict[str, Any], names: list[str], _user: bool) -> None:
+    (name,) = names
+    _make_point(place["at"], is_folder=os.path.isdir(name))  # noqa: PTH112
+    _mount(name, place["at"], None, _MS_BIND | _MS_REC)
+    _set_mount(place["at"], _ATTR_RDONLY, not place["write"], 0 if place["write"] else _AT_RECURSIVE)
+
+
+def _hide(place: dict[str, Any], _names: list[str], _user: bool) -> None:
+    """A folder with nothing in it but what is mounted there later."""
+    _make_point(place["at"], is_folder=True)
+    _mount("tmpfs", place["at"], "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=64k")
+
+
+_KINDS = {"overlay": _overlay, "bind": _bind, "hide": _hide}
+
+
+def _make_point(path: str, is_folder: bool) -> None:
+    """Where something is mounted there must be something; it is made in the layer above or in a folder of ours."""
+    if os.path.lexists(path):
+        return
+    if is_folder:
+        os.makedirs(path)  # noqa: PTH103
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
 
 
 def _raise_loopback() -> None:
@@ -279,19 +364,21 @@ class Rules:
         makes = fs.MAKE_CHAR | fs.MAKE_DIR | fs.MAKE_REG | fs.MAKE_SOCK | fs.MAKE_FIFO | fs.MAKE_BLOCK | fs.MAKE_SYM
         self._writes = makes | fs.WRITE_FILE | fs.REMOVE_DIR | fs.REMOVE_FILE | fs.REFER | fs.TRUNCATE
         self._of_files = fs.WRITE_FILE | fs.TRUNCATE
-        self._handled_fs = fs.NONE if order["held"] else self._writes
+        self._handled_fs = fs.NONE if order["nests"] else self._writes
         self._handled_net = closed if order["close_network"] else net.NONE
         self._scoped = lock.Scope.SIGNAL | lock.Scope.ABSTRACT_UNIX_SOCKET
         self._devices = order["devices"]
         self._reads = reads
         supported = lock.fs_for_abi(lock.abi_version())
-        self._own = [("/dev/shm", int(self._writes & supported)), ("/proc", int(self._of_files & supported))]
+        self._rights = int(self._writes & supported), int(self._of_files & supported)
 
-    def allow_own(self, ruleset: Any, proc: bool) -> None:
-        """In the child, of what was mounted there: its shared memory, and below `/proc` what a program may write of
-        itself (names of its threads, its own place in the order of the memory killer). Raw, with rights made before the
-        fork, for speed."""
-        for path, rights in self._own if proc else self._own[:1]:
+    def allow_own(self, ruleset: Any, proc: bool, seen: list[str]) -> None:
+        """In the child, of what was mounted there: its places, its shared memory, and below `/proc` what a program may
+        write of itself (names of its threads, its own place in the order of the memory killer). Raw, with rights made
+        before the fork, for speed."""
+        allowed = [("/dev/shm", self._rights[0]), *([("/proc", self._rights[1])] if proc else [])]
+        allowed += [(path, self._rights[0] if os.path.isdir(path) else self._rights[1]) for path in seen]  # noqa: PTH112
+        for path, rights in allowed:
             folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
             rule = struct.pack("<Qi", rights, folder)
             _call("syscall", _LANDLOCK_ADD_RULE, ruleset.fileno(), _PATH_BENEATH, rule, 0)
@@ -333,7 +420,7 @@ def _become(request: dict[str, Any], fds: list[int], rulesets: list[Any], order:
     _prctl(_PR_SET_DUMPABLE, 1)  # else an ordinary user may not write there
     with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - hot
         file.write(request["oom_score"])
-    drop_privileges(nests=bool(order["held"]))
+    drop_privileges(nests=order["nests"])
     for ruleset in rulesets:
         _call("syscall", _LANDLOCK_RESTRICT_SELF, ruleset.fileno(), 0)
     if processes := order["processes"]:
@@ -360,9 +447,11 @@ def _start(request: dict[str, Any], fds: list[int], rules: Rules | None, order: 
         try:
             os.close(told)
             if order["mounts"]:
-                own_memory_and_processes(bool(order["init"]), order["shared_mb"], nests=bool(order["held"]))
-            if rules is not None and not order["held"]:
-                rules.allow_own(rulesets[0], order["proc"])
+                own_memory_and_processes(bool(order["init"]), order["shared_mb"], nests=order["nests"])
+            if view := request["view"]:
+                show(view, order["user"])
+            if rules is not None and not order["nests"]:
+                rules.allow_own(rulesets[0], order["proc"], view["writable"] if view else [])
             if order["init"]:
                 _lead(request, fds, rulesets, order, tell)
             else:
@@ -459,7 +548,7 @@ def serve(handle: socket.socket) -> None:
             cover(order["cover"])
             fix(order["fix"])
         else:
-            drop_privileges(nests=bool(order["held"]))
+            drop_privileges(nests=order["nests"])
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         refuse_calls(bytes.fromhex(order["filter"]))
         _prctl(_PR_SET_DUMPABLE, 0)
@@ -475,7 +564,10 @@ def serve(handle: socket.socket) -> None:
     gc.disable()  # a collection in a child would copy all of us
     while (received := _receive(handle)) is not None:
         request, fds = received
-        _send(handle, _start(request, fds, rules, order))
+        try:
+            _send(handle, _start(request, fds, rules, order))
+        except BrokenPipeError:  # the engine has ended meanwhile
+            return
         for fd in fds:
             os.close(fd)
 
@@ -506,6 +598,30 @@ def main(arguments: list[str]) -> None:
 
 
 # -- finding out
+
+
+def probe_overlays(folder: str, user: bool) -> bool:
+    """Whether overlays can be had with layers in this folder, tried for real in a process of its own."""
+    for name in ("below", "above/upper", "above/work", "seen"):
+        os.makedirs(f"{folder}/{name}")  # noqa: PTH103
+    below, above, seen = (f"{folder}/{name}" for name in ("below", "above", "seen"))
+    with open(f"{below}/file", "w") as file:  # noqa: PTH123
+        file.write("below")
+    child = os.fork()
+    if child == 0:
+        try:
+            enter_namespaces(user=user, mounts=True, network="on")
+            hold([folder], [], [], ["/dev/null"])
+            place = {"kind": "overlay", "from": [above, below], "at": seen, "work": "work", "nested": False}
+            place["durable"] = False
+            show({"places": [place], "covered": [], "repeated": []}, user)
+            with open(f"{seen}/file", "w") as file:  # noqa: PTH123
+                file.write("above")
+            with open(f"{below}/file") as file:  # noqa: PTH123
+                os._exit(file.read() != "below")
+        except OSError:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def probe() -> dict[str, Any]:
@@ -546,5 +662,7 @@ def _works(user: bool, mounts: bool, network: str, held: bool = False, processes
 if __name__ == "__main__":
     if sys.argv[1:] == ["probe"]:
         print(json.dumps(probe()))
+    elif sys.argv[1:2] == ["overlays"]:
+        print(json.dumps(probe_overlays(sys.argv[2], sys.argv[3] == "user")))
     else:
         main(sys.argv[1:])

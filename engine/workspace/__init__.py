@@ -1,5 +1,6 @@
 """Trees, scope, candidate commits and refs: what is tried, kept and undone without touching the user's own."""
 
+from autoresearch.engine.workspace.checkout import Checkout
 from autoresearch.engine.workspace.linked import Inputs, Linked, fingerprint
 from autoresearch.engine.workspace.new_files import NewFiles
 from autoresearch.engine.workspace.places import machine_name, trees_folder, trees_root

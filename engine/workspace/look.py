@@ -5,33 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoresearch.engine.git import GITLINK, SYMLINK, Entry, Git
+from autoresearch.engine.git import GITLINK, SYMLINK, Entry
 
 _SECOND = 1_000_000_000
 _DEEPEST = 3500
 """Characters of a folder's path: what lies deeper could have a path longer than the kernel takes (4,096)."""
 _32_BITS = 0xFFFFFFFF
-Seen = tuple[int, int, int, int, int]
-"""size, mtime, ctime (ns), inode, mode."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What belongs in a tree beyond its commit, by path from the repository's top."""
-
-    links: tuple[str, ...]
-    cache: tuple[str, ...]
-    made: Mapping[str, Seen]
-    """What setup left, and a finished build."""
-
-    def holds(self, path: str) -> bool:
-        if path in self.made:
-            return True
-        return any(path == kept or path.startswith(kept + "/") for kept in (*self.cache, *self.links))
 
 
 @dataclass(slots=True)
@@ -40,8 +23,6 @@ class Found:
     rewritten: list[str] = field(default_factory=list)
     """Touched, and with the content they had."""
     extras: list[str] = field(default_factory=list)
-    new: dict[str, Seen] = field(default_factory=dict)
-    """Of a deep look: every file beyond the commit that is no link, cached or of setup."""
 
     def beyond(self) -> list[str]:
         """What a checkout has to remove or write again. Git's own look at a changed file can be deceived."""
@@ -51,25 +32,23 @@ class Found:
 class Look:
     """Looks at the tree `root` of which git wrote `index`."""
 
-    def __init__(self, root: Path, git: Git, index: Mapping[str, Entry], protected: Callable[[str], bool]) -> None:
+    def __init__(self, root: Path, index: Mapping[str, Entry]) -> None:
         self._root = root
-        self._git = git
         self._index = index
-        self._protected = protected
         self._folders = _parents(index)
         """Every folder that holds something tracked."""
 
-    def find(self, kept: Kept, built: Mapping[str, Seen], *, deep: bool = False) -> Found:
-        """Walk the tree. `deep` lists every file beyond the commit, not just folders, and `built` among them."""
+    def find(self, links: Collection[str], *, deep: bool = False) -> Found:
+        """Walk the tree, but for `links`. `deep` lists every file beyond the commit, not just folders."""
         folders = self._folders
-        above = _parents((*kept.links, *kept.cache, *kept.made))
+        above = _parents(links)
         found = Found()
         here: set[str] = set()
         stack = [("", str(self._root))]
         while stack:
             prefix, folder = stack.pop()
             if len(folder) > _DEEPEST:
-                found.extras.append(self.top_beyond_commit(prefix.rstrip("/")))
+                found.extras.append(self._top_beyond_commit(prefix.rstrip("/")))
                 continue
             try:
                 open_to_us(folder)
@@ -79,7 +58,7 @@ class Look:
                 continue
             for item in entries:
                 path = prefix + item.name
-                if path == ".git":
+                if path == ".git" or path in links:
                     continue
                 tracked = self._index.get(path)
                 is_folder = item.is_dir(follow_symlinks=False)
@@ -93,22 +72,17 @@ class Look:
                         and now.st_size & _32_BITS == tracked.size
                         and now.st_ino & _32_BITS == tracked.inode
                     ):
-                        same = self._same(path, tracked, now, ask_git=not deep and self._protected(path))
+                        same = self._same(path, tracked, now)
                         (found.rewritten if same else found.changed).append(path)
-                elif is_folder and (path in folders or path in above or deep) and not self._is_whole(path, kept):
+                elif is_folder and (path in folders or path in above or deep):
                     stack.append((path + "/", item.path))
-                elif kept.holds(path):
-                    if deep and path in built:
-                        found.new[path] = built[path]
                 else:
                     found.extras.append(path)
-                    if deep:
-                        found.new[path] = see(Path(item.path))
         if len(here) != len(self._index):
             found.changed += [path for path in self._index if path not in here]
         return found
 
-    def top_beyond_commit(self, path: str) -> str:
+    def _top_beyond_commit(self, path: str) -> str:
         """The highest folder of `path` that holds nothing tracked."""
         parts = path.split("/")
         for depth in range(1, len(parts)):
@@ -116,12 +90,11 @@ class Look:
                 return "/".join(parts[:depth])
         return path
 
-    def _is_whole(self, path: str, kept: Kept) -> bool:
-        """Not looked into: a link, a cached folder. One that holds something tracked is, for the sake of that."""
-        return path in kept.links or (path in kept.cache and path not in self._folders)
+    def _same(self, path: str, entry: Entry, now: os.stat_result) -> bool:
+        """Whether a file whose times or size differ from what git noted is still what was checked out.
 
-    def _same(self, path: str, entry: Entry, now: os.stat_result, ask_git: bool) -> bool:
-        """Whether a file whose times or size differ from what git noted is still what was checked out."""
+        One that filters change (line endings, LFS) may be taken for changed: an agent's edits are read by git again.
+        """
         if stat.S_ISLNK(now.st_mode) != (entry.mode == SYMLINK):
             return False
         if not stat.S_ISLNK(now.st_mode) and not stat.S_ISREG(now.st_mode):
@@ -134,28 +107,9 @@ class Look:
         if entry.mode == SYMLINK:
             return _blob(os.fsencode(full.readlink()), len(entry.oid)) == entry.oid
         try:
-            data = full.read_bytes()
+            return _blob(full.read_bytes(), len(entry.oid)) == entry.oid
         except OSError:
             return False
-        if _blob(data, len(entry.oid)) == entry.oid:
-            return True
-        if not ask_git:
-            return False
-        # Filters (line endings, LFS) make the file differ from its blob: let git apply them before we call it changed.
-        return self._git("hash-object", f"--path={path}", "--stdin", stdin=data).strip() == entry.oid.hex()
-
-
-def see(path: Path) -> Seen:
-    try:
-        info = path.lstat()
-    except OSError:
-        return (-1, 0, 0, 0, 0)
-    return (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_mode)
-
-
-def differing(root: Path, seen: Mapping[str, Seen]) -> list[str]:
-    """The paths below `root` that are no longer as they were seen."""
-    return [path for path, value in seen.items() if see(root / path) != value]
 
 
 def open_to_us(folder: str) -> None:

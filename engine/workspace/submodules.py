@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -45,6 +45,15 @@ def submodules_of(place: Place, commit: str) -> list[Submodule]:
     """Those of a commit, and theirs."""
     links = {path: facts.split()[2] for facts, path in Git(place.common_dir).files_of(commit) if " commit " in facts}
     return _found(place, commit, links)
+
+
+def without(index: dict[str, Entry], links: Collection[str]) -> dict[str, Entry]:
+    """What of an index no link stands in the place of."""
+    return {path: entry for path, entry in index.items() if not is_in(path, links)} if links else index
+
+
+def is_in(path: str, folders: Collection[str]) -> bool:
+    return any(path == folder or path.startswith(folder + "/") for folder in folders)
 
 
 class Submodules:

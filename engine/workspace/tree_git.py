@@ -61,7 +61,7 @@ class TreeGit:
         self._pattern = folder / "git"
         self._withheld_file = folder / "withheld"
         self._note_file = folder / "note"
-        self._given: set[Path] = set()
+        self._given: dict[Path, str] = {}
         made_of = "\n".join(("1", base, *hidden))
         made = folder / "made-of"
         if not (made.is_file() and made.read_text() == made_of):
@@ -76,6 +76,7 @@ class TreeGit:
             made.write_text(made_of)
         self._withheld = frozenset(self._withheld_file.read_text().split())
         self._packs = frozenset(path.name for path in (self._pattern / "objects/pack").iterdir())
+        self._is_in_part = bool(self._hidden.patterns) or any(name.endswith(".promisor") for name in self._packs)
 
     @property
     def note(self) -> str:
@@ -85,27 +86,37 @@ class TreeGit:
     def give(self, checkout: Path, sha: str, index: Path) -> None:
         """Make `.git` of `checkout`, which is exactly `sha`; `index` is what git noted of the files there."""
         own = checkout / ".git"
-        if own not in self._given:
-            remove(own)
-            shutil.copytree(self._pattern, own, copy_function=_link_packs)
+        if own not in self._given or not own.is_dir():
             _await_next_second(index)
-            self._given.add(own)
-        packs = own / "objects/pack"
-        for file in packs.iterdir():
-            if file.name not in self._packs:
-                file.unlink()
-        git = Git(own, checkout, self._lent)
-        if sha != self._base:
-            revs = [sha, f"^{self._base}"]
-            self._pack(git, revs, self._withheld | self._blobs_hidden(git, revs))
-            if any(name.endswith(".promisor") for name in self._packs):
-                _promise(own)
+        self.pack(checkout, sha)
         (own / "HEAD").write_text(f"{sha}\n")
         shutil.copyfile(index, own / "index")
         if self._hidden.patterns:
             # A run finds them covered, which is no change of its own.
             paths = [path for path in read_index(own / "index", len(sha) // 2) if self._hidden.hold(path)]
+            git = Git(own, checkout, self._lent)
             git("update-index", "-z", "--skip-worktree", "--stdin", stdin="".join(f"{path}\0" for path in paths))
+
+    def pack(self, checkout: Path, sha: str) -> None:
+        """The part of `give` that can be done before the files are there; it is done once for a commit."""
+        own = checkout / ".git"
+        if self._given.get(own) == sha and own.is_dir():
+            return
+        if own not in self._given or not own.is_dir():
+            remove(own)
+            shutil.copytree(self._pattern, own, copy_function=_link_packs)
+        packs = own / "objects/pack"
+        for file in packs.iterdir():
+            if file.name not in self._packs:
+                file.unlink()
+        git = Git(own, checkout, self._lent)
+        revs = [sha, f"^{self._base}"]
+        if sha != self._base and not self._is_in_part:
+            git("pack-objects", "-q", "--revs", "--non-empty", str(packs / "pack"), stdin="\n".join(revs))
+        elif sha != self._base:
+            self._pack(git, revs, self._withheld | self._blobs_hidden(git, revs))
+            _promise(own)
+        self._given[own] = sha
 
     # -- the base's history
 

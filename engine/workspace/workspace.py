@@ -1,8 +1,8 @@
-"""Git as the session uses it: trees to propose and measure in, candidate commits, refs, keep, undo.
+"""Git as the session uses it: a tree to propose in, checkouts to measure, candidate commits, refs, keep, undo.
 
-Experiments live in worktrees of their own, under the user's cache folder, and on a branch and refs of their own. The
-user's worktree, index, stash, branches and config are never written. A tree is derived: it is made again when missing,
-never trusted, and everything in it that matters is a commit.
+Experiments live in trees of their own, under the user's cache folder, and on a branch and refs of their own. The user's
+worktree, index, stash, branches and config are never written. A tree is derived: it is made again when missing, never
+trusted, and everything in it that matters is a commit.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import os
 import secrets
 import shlex
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import orjson
 
+from autoresearch.engine.files import remove
 from autoresearch.engine.git import Git, GitError, Objects, Refs
-from autoresearch.engine.sandbox import hidden_paths
+from autoresearch.engine.sandbox import hidden_paths, holds_keys
 from autoresearch.engine.workspace import repository
+from autoresearch.engine.workspace.checkout import Checkout
 from autoresearch.engine.workspace.new_files import NewFiles, twin_of
 from autoresearch.engine.workspace.places import trees_folder
 from autoresearch.engine.workspace.saved_state import SavedState
@@ -28,6 +31,7 @@ from autoresearch.engine.workspace.scope import Scope
 from autoresearch.engine.workspace.shadows import module_of, names_imported, shadowing
 from autoresearch.engine.workspace.symlinks import leads_astray
 from autoresearch.engine.workspace.tree import Tree
+from autoresearch.engine.workspace.tree_git import TreeGit
 from autoresearch.state import config as configs
 from autoresearch.state.config import Config
 from autoresearch.state.faults import reach
@@ -68,26 +72,41 @@ class Workspace:
         self._config_path = f"{place.below}{CONFIG_FILE}"
         self._hidden: bytes | None = None
         """The target's toml as an agent sees it; None when it is as committed."""
-        self._warn = warn
-        self.propose = self._tree("propose")
-        self.measure = self._tree("measure")
-        self.evaluate = self._tree("evaluate") if config.measure.evaluate else None
-
-    def _tree(self, role: str) -> Tree:
-        return Tree(
-            role=role,
-            root=self.folder / f"autoresearch-{self.session.name}-{role}",
-            place=self.place,
+        self.propose = Tree(
+            root=self.folder / f"autoresearch-{session.name}-propose",
+            place=place,
             identity=self.identity,
-            scope=self.scope,
-            links=self.config.scope.link,
-            cache=self.config.measure.cache,
-            warn=self._warn,
+            links=config.scope.link,
+            warn=warn,
         )
+        self._warn = warn
 
-    @property
-    def trees(self) -> list[Tree]:
-        return [tree for tree in (self.propose, self.measure, self.evaluate) if tree is not None]
+    def checkouts(self, base: str) -> list[Checkout]:
+        """Two, for commits that descend from `base`: measured in turn. Nobody else of this session has such."""
+
+        @cache
+        def git() -> TreeGit:
+            made = TreeGit(self.folder / "git", self.place.common_dir, base, tuple(self._unseen(base)))
+            if made.note:
+                self._warn(made.note)
+            return made
+
+        warned = set[str]()
+
+        def warn(text: str) -> None:
+            if text not in warned:
+                warned.add(text)
+                self._warn(text)
+
+        links = [self.place.below + link.strip("/") for link in self.config.scope.link]
+        return [Checkout(self.folder / f"checkout-{number}", self.place, links, git, warn) for number in (1, 2)]
+
+    def _unseen(self, base: str) -> Iterator[str]:
+        """What runs do not see of a tree, by path from the repository's top."""
+        below = self.place.below
+        yield from (below + name.strip("/") for name in self.config.measure.hidden if not name.startswith(("/", "~")))
+        listed = self.git("ls-tree", "--name-only", "-z", f"{base}:{self.place.prefix}").split("\0")
+        yield from (below + name for name in listed if holds_keys(name) and name not in self.config.scope.link)
 
     def close(self) -> None:
         self.refs.close()
@@ -348,10 +367,17 @@ class Workspace:
         self.git.attempt("maintenance", "run", "--quiet", "--task=loose-objects", "--task=pack-refs")
         self.saved.pack()
 
+    def remove_former_trees(self) -> None:
+        """Those in which earlier versions measured: worktrees of the user's repository, as the one for proposals is."""
+        for role in ("measure", "evaluate"):
+            name = f"autoresearch-{self.session.name}-{role}"
+            for path in (self.place.common_dir / "worktrees" / name, *self.folder.glob(f"{name}*")):
+                remove(path)
+
     def remove_stale_locks(self) -> list[Path]:
         """Lock files that a killed git of ours left behind: where trees and state are, and on our refs only."""
         removed = []
-        candidates = [lock for tree in self.trees for lock in tree.admin.lock_files()]
+        candidates = self.propose.admin.lock_files()
         candidates += self.saved.folder.rglob("*.lock")
         for folder in (self.place.common_dir / self.session.refs, (self.place.common_dir / self.session.branch).parent):
             if folder.is_dir():

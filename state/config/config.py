@@ -60,6 +60,7 @@ class Measure:
     stall_s: float = 0.0
     memory_mb: float = 0.0
     output_mb: float = 1024.0
+    durable: bool = False
     network: Literal["off", "loopback", "on"] = "loopback"
     env: tuple[str, ...] = ()
     evaluate_env: tuple[str, ...] = ()

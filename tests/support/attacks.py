@@ -12,17 +12,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from engines import TIMEOUT_S, environment, session
 from repos import git, make_repo, write
 
+from autoresearch.engine.sandbox import kernel
+from autoresearch.engine.sandbox import protection as level
 from autoresearch.state.journal import History, Reader, Row, records
 from autoresearch.state.session import Session
 
 HONEST, FAKE = 10.0, 1.0
+
+
+def _has_views() -> bool:
+    """Whether runs are confined in full here, and find their trees mounted."""
+    with tempfile.TemporaryDirectory() as folder:
+        return not level.level().missing and kernel.overlays(Path(folder), kernel.this_kernel())
+
+
+needs_views = pytest.mark.skipif(not _has_views(), reason="this kernel gives runs no overlays, or confines in part")
 
 TRAIN = "VALUE = 1.0\nopen('model.txt', 'w').write(str(VALUE))\n"
 """In scope. What it writes is the artifact."""
@@ -88,6 +101,12 @@ NARROW = '"train.py"'
 WIDE = '"**", "!evaluator.py", "!scorelib.py", "!penalty.txt", "!conf"'
 TOGETHER = "python train.py && python evaluator.py"
 """One command for both: what `run` is when a target has no `evaluate`."""
+UNCONFINED = 'confine = "off"'
+COPIED = """
+from autoresearch.engine.sandbox import confinement
+confinement.overlays = lambda folder, kernel: False
+"""
+"""A kernel that gives no overlays: each command's tree is a copy."""
 APART = 'evaluate = "python evaluator.py"\nartifacts = ["model.txt"]'
 
 
@@ -132,6 +151,14 @@ class Seen:
     def log(self, name: str = "output.log") -> str:
         path = self.session.run(self.row.number) / name
         return path.read_text(errors="replace") if path.is_file() else ""
+
+
+def placed(attack: Attack, **told: object) -> Attack:
+    """With what stands for `@name@` in its code."""
+    code = attack.code
+    for name, value in told.items():
+        code = code.replace(f"@{name}@", str(value))
+    return replace(attack, code=code)
 
 
 def has_won(attack: Attack, seen: Seen) -> bool:

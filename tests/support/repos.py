@@ -43,7 +43,15 @@ print("started", os.environ["AUTORESEARCH_SEED"], flush=True)
 while not pathlib.Path({gate!r}).exists():
     time.sleep(0.01)
 """
-"""Before `BENCH`: a run waits until a file is there."""
+"""Before `BENCH`: a run waits until a file is there, in a folder that it sees as it is now (`shown`)."""
+
+
+def shown(toml: str, *folders: Path) -> str:
+    """The target's toml, with folders that its commands see and write in place: /tmp, where tests are, is their own."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    names = ", ".join(f'"{folder}"' for folder in folders)
+    return toml.replace("[measure]\n", f"[measure]\nwritable = [{names}]\n")
 
 
 def git(folder: Path, *args: str, check: bool = True) -> str:

@@ -1,31 +1,37 @@
-"""Attacks on the files that measure: every one is found by name, undone, and of no use to the next candidate.
+"""Attacks on the files that measure: every one is found by name, and of no use to the next candidate.
 
-The target runs the candidate's code and the protected evaluator one after the other in one command and tree,
-unconfined, so that nothing but the check of the tree stands between them. The engine is run once over all attacks, and
-once more with the check taken away: then each of them gets its score.
+The target runs the candidate's code and the protected evaluator one after the other in one command and tree, so that
+nothing but the look at what the command wrote stands between them. The engine is run over all attacks where it mounts
+the tree, where the kernel gives no overlays so that it copies it, and where runs are not confined at all; and again
+with that look taken away: then each of them gets its score.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-from attacks import Attack, Seen, has_won, make_attacked, measure_all
+from attacks import COPIED, UNCONFINED, Attack, Seen, has_won, make_attacked, measure_all, needs_views, placed
+from attacks import HONEST as HONEST_SCORE
 from engines import autoresearch, run
 from repos import snapshot
 
+from autoresearch.engine.sandbox import protection as level
 from autoresearch.state.journal import SCORE_MARKS, SCORE_NOTES
 
-UNCONFINED = 'confine = "off"'
 TAMPERED = ("crash", "tampered")
-CHECK = """
-from autoresearch.engine.workspace.tree import Tree
-def no_check(tree):
-    tree._extras = None
-    return ()
-Tree.check = no_check
+NOT_LOOKED_AT = """
+from autoresearch.engine.measure.stacks import Stacks
+from autoresearch.engine.sandbox.layers import Copied, Overlaid
+Overlaid.replaced = Copied.replaced = lambda maker, stack: ()
+Stacks._spoiled = lambda stacks: set()
 """
+needs_confinement = pytest.mark.skipif(bool(level.level().missing), reason="this machine confines runs in part")
 
 FORGED = "open('evaluator.py', 'w').write(\"print('METRIC score=1')\\n\")"
 PUT_BACK = '''
@@ -80,56 +86,134 @@ ATTACKS = [
         "os.utime('penalty.txt', ns=(s.st_atime_ns, s.st_mtime_ns))",
         says="penalty.txt",
     ),
-    Attack("puts the evaluator back after its use", PUT_BACK, says="evaluator.py (written and put back)"),
-    Attack(
-        "puts a folder of its own in the place of a link",
-        "import os; os.unlink('data'); os.mkdir('data'); open('data/extra.txt', 'w').write('-9')",
-        says="data (the link)",
-    ),
+    Attack("puts the evaluator back after its use", PUT_BACK, says="evaluator.py"),
     Attack(
         "replaces a protected folder by a link",
         "import os, shutil; shutil.move('conf', 'mine'); os.symlink('mine', 'conf')\n" + FORGED,
         says="conf/deep/limits.txt",
     ),
     Attack(
-        "moves the whole tree and puts a copy there",
-        "import os, shutil\nhere = os.getcwd()\nos.rename(here, here + '.old')\n"
-        "shutil.copytree(here + '.old', here, symlinks=True)\n" + FORGED,
-        says="evaluator.py",
+        "replaces a protected folder by a new one",
+        "import os, shutil; shutil.rmtree('conf'); os.makedirs('conf/deep')\n" + FORGED,
+        says="conf/deep/limits.txt",
+    ),
+    Attack(
+        "replaces a protected file by one that had no name",
+        "import ctypes, os; f = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o644); os.write(f, b'0')\n"
+        "os.remove('penalty.txt')\n"
+        "assert ctypes.CDLL(None).linkat(-100, f'/proc/self/fd/{f}'.encode(), -100, b'penalty.txt', 0x400) == 0",
+        says="penalty.txt",
+    ),
+    Attack(
+        "marks its folder as one that hides what lies below",
+        """
+import os, shutil
+for name in ('user.overlay.opaque', 'trusted.overlay.opaque', 'user.overlay.whiteout', 'user.overlay.origin'):
+    for path in ('.', 'conf', 'penalty.txt'):
+        try:
+            os.setxattr(path, name, b'y')
+        except OSError:
+            pass
+open('penalty.txt', 'w').write('0')
+""",
+        says="penalty.txt",
+    ),
+    Attack(
+        "writes a protected file in a folder that stays",
+        "open('cached/mine', 'w').close(); open('cached/protected.txt', 'w').write('0')\n" + FORGED,
+        says="cached/protected.txt",
+    ),
+    Attack(
+        "removes a protected file from a folder that stays",
+        "import os; os.remove('cached/protected.txt')\n" + FORGED,
+        says="cached/protected.txt",
+    ),
+    Attack(
+        "closes its folder to whoever looks for what it wrote",
+        "import os; open('conf/deep/limits.txt', 'w').close(); os.chmod('conf/deep', 0); os.chmod('conf', 0)\n"
+        + FORGED + "\nos.chmod('.', 0o555)",
+        says="conf/deep/limits.txt",
     ),
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_attacked(tmp_path_factory.mktemp("tampering") / "r", measure=UNCONFINED)
+IN_A_VIEW = Attack(
+    "writes by the path of the user's checkout", "open('@repo@/penalty.txt', 'w').write('0')", says="penalty.txt"
+)
+UNHELD = [
+    Attack(
+        "puts a folder of its own in the place of a link",
+        "import os; os.unlink('data'); os.mkdir('data'); open('data/extra.txt', 'w').write('-9')",
+        says="data",
+    ),
+    Attack(
+        "moves the whole tree and puts a copy there",
+        "import os, shutil\nhere = os.getcwd()\nos.rename(here, here + '.old')\n"
+        "shutil.copytree(here + '.old', here, symlinks=True)\n" + FORGED,
+        says="conf/deep/limits.txt",
+    ),
+    Attack(
+        "writes to what its tree was copied from",
+        "import glob\nfor path in glob.glob('../checkout-*/scorelib.py'): open(path, 'w').write('1')\n" + FORGED,
+        says="scorelib.py",
+    ),
+]
+"""What only a run that is not confined can do."""
+HONEST = Attack(
+    "comes after all of them",
+    "import os; assert {'mine', 'protected.txt'} == set(os.listdir('cached'))\n"
+    "assert open('cached/protected.txt').read() == '9.0'",
+    outcome=("discard", "worse"),
+)
+WAYS = {
+    "mounted": ("", "", [*ATTACKS, IN_A_VIEW]),
+    "copied": ("", COPIED, ATTACKS),
+    "unconfined": (UNCONFINED, "", [*ATTACKS, *UNHELD]),
+}
+NEEDS: dict[str, Any] = {"mounted": needs_views, "copied": needs_confinement, "unconfined": ()}
+EACH = [
+    pytest.param(way, attack, id=f"{way}-{attack}", marks=NEEDS[way])
+    for way, (_, _, attacks) in WAYS.items()
+    for attack in attacks
+]
+Session = Callable[..., dict[str, Seen]]
 
 
 @pytest.fixture(scope="module")
-def strong(repo: Path) -> dict[str, Seen]:
-    before = snapshot(repo)
-    seen = measure_all(repo.parent, repo, ATTACKS)
-    assert snapshot(repo) == before, "the user's own tree is as it was"
-    return seen
+def session_of(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """What came of the attacks of a way, measured once, with the look at what was written or without."""
+
+    @cache
+    def measured(way: str, weak: str = "") -> dict[str, Seen]:
+        folder = tmp_path_factory.mktemp(way)
+        measure, kernel, attacks = WAYS[way]
+        more = {"cached/protected.txt": "9.0"}
+        repo = make_attacked(folder / "r", measure=f'cache = ["cached"]\n{measure}', more=more)
+        before = snapshot(repo)
+        seen = measure_all(folder, repo, [placed(attack, repo=repo) for attack in (*attacks, HONEST)], kernel + weak)
+        assert snapshot(repo) == before, "the user's own tree is as it was"
+        return seen
+
+    return measured
 
 
-@pytest.fixture(scope="module")
-def weak(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
-    folder = tmp_path_factory.mktemp("tampering-weak")
-    return measure_all(folder, make_attacked(folder / "r", measure=UNCONFINED), ATTACKS, weak=CHECK)
-
-
-@pytest.mark.parametrize("attack", ATTACKS, ids=str)
-def test_tampering_is_a_crash_that_names_the_file(attack: Attack, strong: dict[str, Seen]) -> None:
-    seen = strong[attack.name]
-    assert (seen.line.status, seen.line.cause) == TAMPERED
+@pytest.mark.parametrize(("way", "attack"), EACH)
+def test_tampering_is_a_crash_that_names_the_file(way: str, attack: Attack, session_of: Session) -> None:
+    seen = session_of(way)[attack.name]
+    assert (seen.line.status, seen.line.cause) == TAMPERED, seen.line.reason
     assert attack.says in seen.line.reason
     assert not has_won(attack, seen)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=str)
-def test_without_the_check_tampering_pays(attack: Attack, weak: dict[str, Seen]) -> None:
-    assert has_won(attack, weak[attack.name])
+@pytest.mark.parametrize(("way", "attack"), [each for each in EACH if each.values[0] != "copied"])
+def test_without_the_look_tampering_pays(way: str, attack: Attack, session_of: Session) -> None:
+    assert has_won(attack, session_of(way, NOT_LOOKED_AT)[attack.name])
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, marks=NEEDS[way]) for way in WAYS])
+def test_the_next_candidate_is_measured_for_what_it_is(way: str, session_of: Session) -> None:
+    seen = session_of(way)[HONEST.name]
+    assert (seen.line.status, seen.line.cause, seen.score) == (*HONEST.outcome, HONEST_SCORE)
 
 
 @pytest.mark.parametrize(
@@ -137,15 +221,15 @@ def test_without_the_check_tampering_pays(attack: Attack, weak: dict[str, Seen])
     [["status"], ["log"], ["summary"], ["show", "1"], ["search", "--status", "keep"], ["review"], ["ideas"]],
     ids=" ".join,
 )
-def test_a_number_that_the_agents_code_can_print_is_called_that(words: list[str], strong: dict[str, Seen]) -> None:
+def test_a_number_that_the_agents_code_can_print_is_called_that(words: list[str], session_of: Session) -> None:
     """The command names train.py, which is in scope, and there is no `evaluate`: no check can help."""
-    seen = next(iter(strong.values()))
+    seen = session_of("unconfined")[HONEST.name]
     done = autoresearch(seen.repo, *words, expect=0)
     assert SCORE_NOTES["scope"] in " ".join(done.stdout.split())
 
 
-def test_a_list_marks_such_a_number(strong: dict[str, Seen]) -> None:
-    seen = next(iter(strong.values()))
+def test_a_list_marks_such_a_number(session_of: Session) -> None:
+    seen = session_of("unconfined")[HONEST.name]
 
     def told(*words: str) -> str:
         return autoresearch(seen.repo, *words, expect=0).stdout
@@ -179,7 +263,7 @@ def test_linked_data_in_a_writable_folder_is_watched_though_runs_are_confined(we
     repo = make_attacked(tmp_path / "r", measure=f'writable = ["{shared}"]')
     (repo / "data").rename(shared / "data")
     (repo / "data").symlink_to(shared / "data")
-    refuses_linked(repo, tmp_path, weak)
+    refuses_linked(repo, tmp_path, weak, code=f"open('{shared}/data/extra.txt', 'w').write('-9')")
 
 
 def test_a_writable_folder_below_linked_data_is_no_input(tmp_path: Path) -> None:
@@ -193,8 +277,8 @@ def test_a_writable_folder_below_linked_data_is_no_input(tmp_path: Path) -> None
     assert seen.session.history().segment == 0, "no linked input has changed"
 
 
-def refuses_linked(repo: Path, tmp_path: Path, weak: str) -> None:
-    seen = measure_all(tmp_path, repo, [LINKED], weak=weak, expect=0 if weak else 1)[LINKED.name]
+def refuses_linked(repo: Path, tmp_path: Path, weak: str, code: str = LINKED.code) -> None:
+    seen = measure_all(tmp_path, repo, [replace(LINKED, code=code)], weak=weak, expect=0 if weak else 1)[LINKED.name]
     assert has_won(LINKED, seen) == bool(weak)
     if not weak:
         assert (seen.line.status, seen.line.cause) == LINKED.outcome

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import attacks
 import pytest
 from engines import lines, run, session
 from repos import BENCH, TOML, git, make_target, small_disk, snapshot, write
@@ -150,6 +152,20 @@ def test_the_kernel_takes_a_run_before_the_engine_when_memory_runs_out(tmp_path:
     command = process.Command(argv=("bash", "-c", script), cwd=tmp_path, env={}, output=log, timeout_s=30)
     process.run(command)
     assert log.read_text() == "offered\n"
+
+
+@attacks.needs_views
+def test_commands_find_home_and_what_setup_and_build_left_there(tmp_path: Path) -> None:
+    """The trees lie in HOME, as they do by default."""
+    home = tmp_path / "home"
+    write(home, {".cache/mine/one": "", ".config/one": ""})
+    bench = BENCH + "import pathlib\nprint(sorted(path.name for path in pathlib.Path.home().rglob('*')))\n"
+    toml = measuring('setup = "touch ~/of-setup ~/.cache/mine/of-setup"', 'build = "touch ~/of-build"')
+    repo, _ = one_run(tmp_path, bench, toml, HOME=str(home), AUTORESEARCH_TREES=str(home / ".cache" / "trees"))
+    (log,) = repo.glob(".git/autoresearch/*/runs/00001/output.log")
+    found = {"mine", "one", "of-setup", "of-build"}
+    assert found <= set(ast.literal_eval(log.read_text().splitlines()[-1]))
+    assert all("trees" in path.parts for path in home.rglob("of-*"))
 
 
 CLI = """\

@@ -19,7 +19,7 @@ from fakenvml import FakeDriver
 from repos import BENCH, TOML, git, make_repo, make_target, snapshot, write
 
 from autoresearch.engine.doctor import kept
-from autoresearch.engine.sandbox import kernel
+from autoresearch.engine.sandbox import kernel, level
 from autoresearch.state.journal import records
 from autoresearch.state.session import find_place, list_sessions
 
@@ -192,9 +192,18 @@ def editable_target(folder: Path, how: str) -> Path:
     return repo
 
 
+UNCONFINED = ("[measure]\n", '[measure]\nconfine = "off"\n')
+"""Where a run sees the person's own folder."""
+
+
 @pytest.mark.parametrize("how", ["pth", "finder"])
-def test_an_editable_install_is_found_out_and_its_fix_works(tmp_path: Path, how: str) -> None:
+def test_an_editable_install_leads_into_the_tree_or_is_found_out_and_its_fix_works(tmp_path: Path, how: str) -> None:
     repo = editable_target(tmp_path / "repo", how)
+    if level().holds("views"):
+        found = the(doctor(repo, "--runs", "3", code=0), "measured", "ok")
+        assert "src/mine/__init__.py is noticed by the run" in found["text"]
+    toml = repo / "autoresearch.toml"
+    toml.write_text(toml.read_text().replace(*UNCONFINED))
     document = doctor(repo, "--runs", "3", code=1)
     found = the(document, "measured", "fail")
     assert "src/mine/__init__.py is broken" in found["text"]
@@ -203,7 +212,6 @@ def test_an_editable_install_is_found_out_and_its_fix_works(tmp_path: Path, how:
     assert str(repo / "src") in found["text"]
     fix = "PYTHONPATH=src python bench.py"
     assert fix in found["fix"]
-    toml = repo / "autoresearch.toml"
     toml.write_text(toml.read_text().replace("python bench.py", fix))
     assert doctor(repo, "--runs", "3", code=0)["target"]["kept"]
 
@@ -231,7 +239,8 @@ def test_a_file_whose_break_changes_the_result_is_measured(tmp_path: Path) -> No
 
 def test_a_command_that_names_the_persons_own_folder_is_found_out(tmp_path: Path) -> None:
     folder = tmp_path / "repo"
-    repo = make_target(folder, toml=TOML.replace("python bench.py", f"cd {folder} && python bench.py"))
+    toml = TOML.replace("python bench.py", f"cd {folder} && python bench.py").replace(*UNCONFINED)
+    repo = make_target(folder, toml=toml)
     found = the(doctor(repo, "--runs", "3", code=1), "measured", "fail")
     assert f"names {repo}, which is your own folder" in found["text"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 from engines import autoresearch, check_agreement, lines, processes_of, run, session, start, until
-from repos import BENCH, GATED, TOML, git, make_repo, make_target, write
+from repos import BENCH, GATED, TOML, git, make_repo, make_target, shown, write
 
 from autoresearch.engine.verdict import recompute
 from autoresearch.state.journal import History, records
@@ -251,9 +251,9 @@ def test_a_broken_environment_pauses(tmp_path: Path) -> None:
 @pytest.fixture
 def gated(tmp_path: Path) -> tuple[Path, Path, str]:
     """A target whose runs wait for a file, the file, and patches."""
-    gate = tmp_path / "gate"
+    gate = tmp_path / "gates" / "gate"
     files = {"knob.py": KNOB, "bench.py": GATED.format(gate=str(gate)) + BENCH}
-    repo = target(tmp_path, files)
+    repo = target(tmp_path, files, shown(TOML, gate.parent))
     source = patches(tmp_path, files, [{"knob.py": KNOB.replace("10.0", value)} for value in ("9.0", "11.0")])
     return repo, gate, source
 

@@ -21,7 +21,8 @@ from autoresearch.engine.agents.claude.files import PASSED_OVER, Refused
 from autoresearch.engine.brief import quoted
 from autoresearch.engine.files import least_free_mb
 from autoresearch.engine.process import cut_log
-from autoresearch.engine.sandbox import SECRET, Kernel, Rooted, Scratch, View, holds_keys
+from autoresearch.engine.sandbox import SECRET, Kernel, Scratch, View, holds_keys
+from autoresearch.engine.workspace import Tree
 from autoresearch.state.config import Config
 from autoresearch.state.session import CONFIG_FILE, Place
 
@@ -46,7 +47,7 @@ class Shell:
         self,
         config: Config,
         place: Place,
-        tree: Rooted,
+        tree: Tree,
         session: str,
         private: tuple[Path, ...],
         *,
@@ -122,10 +123,18 @@ class Shell:
     def _env(self) -> dict[str, str]:
         """As a measured run has it, with scratch folders of its own, and without anything that is named like a key."""
         names = [name for name in self._config.measure.env if not SECRET.search(name)]
+        scratch, venvs = self._scratch, [folder / ".venv" for folder in (self._tree.folder, self._place.folder)]
         env = sandbox.clean_environment(
-            folder=self._tree.folder, user_folder=self._place.folder, scratch=self._scratch, session=self._session,
-            names=names, source=self._environ,
-        )  # fmt: skip
+            home=scratch.home,
+            tmp=scratch.tmp,
+            caches=scratch.caches,
+            bin=scratch.bin,
+            venvs=[(venv, venv) for venv in venvs],
+            ceiling=self._trees,
+            session=self._session,
+            names=names,
+            source=self._environ,
+        )
         return env | _NO_ACCELERATOR
 
     # -- what it sees

@@ -11,7 +11,7 @@ from repos import TOML, make_target
 
 from autoresearch.engine.doctor import Finding, Progress, Report, dry_run, dryrun, kept
 from autoresearch.engine.measure import Job, LocalSlot
-from autoresearch.engine.workspace.tree import Tree
+from autoresearch.engine.sandbox import Copied, Overlaid
 from autoresearch.state.config import config as configs
 from autoresearch.state.journal.records import Sample
 from autoresearch.state.session import Session, find_place
@@ -67,7 +67,8 @@ def test_cancelling_it_leaves_neither_trees_nor_samples(tmp_path: Path, trees: P
 
 
 def test_a_check_that_finds_nothing_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Tree, "check", lambda self: ())
+    for maker in (Overlaid, Copied):
+        monkeypatch.setattr(maker, "replaced", lambda self, stack: iter(()))
     report = examine(make_target(tmp_path / "repo"))
     assert states(report, "protection") == ["fail"]
     assert not report.good

@@ -10,7 +10,6 @@ import pytest
 
 from autoresearch.engine.measure.commands import Commands, write_line
 from autoresearch.engine.process import Exit
-from autoresearch.engine.sandbox import Scratch
 from autoresearch.state.config import config as configs
 
 
@@ -23,7 +22,7 @@ def commands(network: str = "loopback", **measure: Any) -> Commands:
     )
     level = SimpleNamespace(holds=lambda protection: True)
     confinement: Any = SimpleNamespace(network=lambda role: network, level=level)
-    return Commands(config, "a-session", Path("/user"), Scratch(Path("/scratch")), confinement)
+    return Commands(config, "a-session", "", confinement)
 
 
 def test_limits_follow_the_baseline() -> None:

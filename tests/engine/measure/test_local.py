@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,74 +15,35 @@ import orjson
 import pytest
 from fakenvml import FakeDriver
 
-from autoresearch.engine import process
-from autoresearch.engine.measure import Job, LocalSlot
+from autoresearch.engine.measure import Job, LocalSlot, Stacks
 from autoresearch.engine.measure import local as measure
 from autoresearch.engine.process import descendants
 from autoresearch.engine.process import seen as processes
-from autoresearch.engine.sandbox.protection import Level
+from autoresearch.engine.sandbox import Confinement, Ground
+from autoresearch.engine.workspace import Scope
 from autoresearch.state.config import config as configs
 from autoresearch.state.journal.records import CRASH_CAUSES, Sample
+from autoresearch.state.session import Place
 
 METRIC = "echo METRIC loss=1.5"
 
 
-class FolderTree:
-    """A stand-in for a worktree: commits are folders, `protected` the files that a run may not change."""
+class FolderCheckout:
+    """A stand-in for a checkout: commits are folders."""
 
-    def __init__(self, root: Path, commits: Path, protected: tuple[str, ...] = ("prepare.py",)) -> None:
-        self.root = root
-        self.folder = root / "target"
+    def __init__(self, folder: Path, commits: Path) -> None:
+        self.folder = folder
         self._commits = commits
-        self._protected = protected
-        self._sha = ""
-        self._settled: set[str] = set()
+        self.sha = ""
+        self.submodule_files = frozenset[str]()
 
     def at(self, sha: str) -> None:
-        kept = {path: (self.folder / path).read_bytes() for path in self._settled} if sha == self._sha else {}
-        shutil.rmtree(self.root, ignore_errors=True)
-        shutil.copytree(self._commits / sha, self.folder, symlinks=True)
-        for path, content in kept.items():
-            (self.folder / path).write_bytes(content)
-        self._sha, self._settled = sha, set(kept)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(self._commits / sha, self.folder / "target", symlinks=True)
+        self.sha = sha
 
-    def settle(self) -> None:
-        commit = self._commits / self._sha
-        self._settled = {path.name for path in self.folder.iterdir() if not (commit / path.name).exists()}
-
-    unprepared: str | None = None
-
-    def distrust(self) -> None: ...
-
-    def prepared(self) -> None: ...
-
-    def share_prepared(self, other: object) -> None: ...
-
-    def is_settled(self, sha: str) -> bool:
-        return self._sha == sha and bool(self._settled)
-
-    def check(self) -> tuple[str, ...]:
-        changed = []
-        for path in self._protected:
-            good, now = self._commits / self._sha / path, self.folder / path
-            if not now.is_file() or now.read_bytes() != good.read_bytes():
-                changed.append(path)
-                shutil.copy(good, now)
-        return tuple(changed)
-
-
-class Unconfined:
-    """A stand-in for a confinement: commands are started as they are."""
-
-    def __init__(self, network: str) -> None:
-        self._network = network
-        self.level = Level("full", "a test")
-
-    def spawn(self, role: str) -> Any:
-        return process.spawn
-
-    def network(self, role: str) -> str:
-        return "on" if role == "setup" else self._network
+    def forget(self) -> None:
+        self.sha = ""
 
 
 @pytest.fixture
@@ -96,30 +57,32 @@ def commits(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def slot(tmp_path: Path, commits: Path) -> Callable[..., LocalSlot]:
+def slot(tmp_path: Path, commits: Path) -> Iterator[Callable[..., LocalSlot]]:
     def make(
         run: str | tuple[str, ...] = METRIC, *, constraints: Any = None, warn: Any = print, **measure: Any
     ) -> LocalSlot:
         config = configs.Config(
             name="t",
             metric=configs.Metric("loss"),
-            scope=configs.Scope(("train.py",)),
-            measure=configs.Measure(run=run, **measure),
+            scope=configs.Scope(("train.py", "out")),
+            measure=configs.Measure(run=run, confine="off", **measure),
             constraints=constraints or {},
         )
-        (tmp_path / "user").mkdir(exist_ok=True)
-        evaluate: Any = FolderTree(tmp_path / "trees/evaluate", commits) if measure.get("evaluate") else None
-        return LocalSlot(
-            config,
-            "a-session",
-            FolderTree(tmp_path / "trees/measure", commits),
-            evaluate,
-            user_folder=tmp_path / "user",
-            confinement=Unconfined(config.measure.network),
-            warn=warn,
-        )
+        trees, user = tmp_path / "trees", tmp_path / "user"
+        (user / "target").mkdir(parents=True, exist_ok=True)
+        place = Place(user, user / ".git", user / ".git", "target")
+        confinement = Confinement(config, Ground(place, trees, trees, ()))
+        checkouts: Any = [FolderCheckout(trees / f"checkout-{number}", commits) for number in (1, 2)]
+        scope = Scope(config.scope.edit, "target")
+        stacks = Stacks(trees, checkouts, confinement, scope, place, config)
+        stacks.open()
+        open_stacks.append(stacks)
+        return LocalSlot(config, "a-session", stacks, prefix="target", confinement=confinement, warn=warn)
 
-    return make
+    open_stacks: list[Stacks] = []
+    yield make
+    for stacks in open_stacks:
+        stacks.close()
 
 
 @pytest.fixture
@@ -189,21 +152,18 @@ async def test_a_build_is_made_once_per_commit(slot: Any, job: Any, tmp_path: Pa
     here = slot("cat built; " + METRIC, build=f"echo x >> {tmp_path}/builds; cp which built")
     for sha in ("a", "a", "b", "b", "a"):
         assert (await here.sample(job(sha=sha * 40))).cause is None
-    assert (tmp_path / "builds").read_text() == "x\n" * 3
+    assert (tmp_path / "builds").read_text() == "x\n" * 2, "two commits are ready at once"
     assert [line for line in log(tmp_path).splitlines() if len(line) == 1] == list("aabba")
 
 
 async def test_a_metrics_file_of_an_earlier_run_is_not_read_again(slot: Any, job: Any) -> None:
     here = slot(
-        "[ $AUTORESEARCH_SEED = 2 ] || echo '{\"loss\": 4}' > out.json", metrics_file="out.json", cache=("out.json",)
+        "[ $AUTORESEARCH_SEED = 2 ] || echo '{\"loss\": 4}' > out/it.json", metrics_file="out/it.json", cache=("out",)
     )
-    (here._measure).at = lambda sha, at=here._measure.at: (
-        None if here._measure._sha else at(sha)
-    )  # a cached file survives
     assert (await here.sample(job())).metric == 4
     again = await here.sample(job(k=2, seed=2))
     assert (again.metric, again.cause) == (None, "no_metric")
-    assert "out.json was not written" in again.detail
+    assert "it.json was not written" in again.detail
 
 
 async def test_home_and_tmp_carry_nothing_to_the_next_run(slot: Any, job: Any, tmp_path: Path) -> None:
@@ -348,7 +308,6 @@ async def test_a_tampered_file_is_named_and_restored(slot: Any, job: Any, tmp_pa
     here = slot("echo easier > prepare.py; " + METRIC, evaluate="cat prepare.py; " + METRIC)
     sample = await here.sample(job())
     assert "prepare.py" in sample.detail
-    assert (tmp_path / "trees/measure/target/prepare.py").read_text() == "protected\n"
     assert not (tmp_path / "runs/00007/evaluate.log").exists()
     assert (await slot("rm prepare.py; " + METRIC).sample(job())).cause == "tampered"
     assert (await slot(METRIC, evaluate="echo > prepare.py; " + METRIC).sample(job())).cause == "tampered"
@@ -389,14 +348,15 @@ async def test_a_guard_passes_by_its_exit_code_on_a_clean_tree(slot: Any, job: A
     assert "2 failed" in log(tmp_path, "guard.log")
 
 
-async def test_setup_leaves_its_work_in_the_tree(slot: Any, job: Any, tmp_path: Path) -> None:
-    here = slot(setup="echo prepared > data; echo said")
-    here._measure.at("a" * 40)
+async def test_what_setup_leaves_is_there_for_all_and_belongs_to_nobody(slot: Any, job: Any, tmp_path: Path) -> None:
+    here = slot("cat data; echo mine > data; " + METRIC, setup="echo prepared > data; echo said")
     folder = job().folder
-    exited = await here.prepare(folder)
-    assert exited.cause is None
-    assert (tmp_path / "trees/measure/target/data").read_text() == "prepared\n"
+    assert (await here.prepare("a key", "a" * 40, folder)).cause is None
     assert log(tmp_path, "setup.log") == "said\n"
+    assert await here.prepare("a key", "a" * 40, folder) is None
+    tampered = await here.sample(job())
+    assert (tampered.cause, "target/data" in tampered.detail) == ("tampered", True)
+    assert (await here.guard(job(sha="b" * 40), configs.Guard(run="test $(cat data) = prepared"))).passed
 
 
 @pytest.mark.parametrize("part", ["build", "run", "evaluate"])

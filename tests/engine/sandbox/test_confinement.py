@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,15 +20,20 @@ from autoresearch.engine.agents import login_files
 from autoresearch.engine.process import descendants
 from autoresearch.engine.sandbox import (
     Confinement,
+    Copied,
     Ground,
     Kernel,
+    Layers,
+    Overlaid,
     Role,
-    Scratch,
     Spawner,
+    Stack,
     Unknown,
     View,
+    confinement,
     kernel,
     opened,
+    snapshot,
     watched,
 )
 from autoresearch.engine.sandbox.spawner import _MOST_TASKS
@@ -38,14 +43,8 @@ from autoresearch.state.session import Place, SessionError
 pytestmark = pytest.mark.skipif(not kernel.LINUX, reason="Linux holds processes; other systems are named `none`")
 
 
-@dataclass
-class Rooted:
-    root: Path
-    folder: Path
-
-
 class Box:
-    """A repository with a session, trees and scratch folders, in which commands run confined."""
+    """A repository with a session, and a stack of its commit on which commands run confined."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,10 +55,13 @@ class Box:
         self.session.mkdir(parents=True)
         (self.session / "autoresearch.jsonl").write_text("the journal\n")
         self.trees = folder / "trees"
-        for role in ("measure", "evaluate"):
-            git(self.repo, "worktree", "add", "--detach", str(self.trees / role))
-        self.scratch = Scratch(self.trees / "scratch")
-        self.scratch.make_empty(self.home)
+        self.checkout = self.trees / "checkout"
+        git(folder, "clone", "-q", str(self.repo), str(self.checkout))
+        shutil.rmtree(self.checkout / ".git")
+        self.tree = self.trees / "tree"
+        self.tree.mkdir()
+        self.layers = Layers(self.trees / "layers")
+        self.layers.begin()
         self.offered: Kernel | None = None
         self.settings: dict[str, object] = {}
         self.evaluates = False
@@ -71,12 +73,10 @@ class Box:
             config = configs.with_change(config, "measure.evaluate", "true", "test")
         for name, value in self.settings.items():
             config = configs.with_change(config, f"measure.{name}", value, "test")
-        measure, evaluate = self.trees / "measure", self.trees / "evaluate"
         ground = Ground(
             place=Place(self.repo, self.repo / ".git", self.repo / ".git", ""),
             trees=self.trees,
-            measure=Rooted(measure, measure),
-            evaluate=Rooted(evaluate, evaluate),
+            trees_of_all=self.trees,
             private=login_files({"HOME": str(self.home)}),
             environ={**os.environ, "HOME": str(self.home)},
         )
@@ -84,7 +84,7 @@ class Box:
         return self.open[-1]
 
     def run(self, script: str, role: Role = "run", made: Confinement | None = None) -> tuple[int | None, str]:
-        """Exit code and output of a bash script in the measure (or evaluate) tree."""
+        """Exit code and output of a bash script on a stack of its own."""
         return self.call(("bash", "-c", script), role, made)
 
     def python(self, script: str, role: Role = "run") -> tuple[int | None, str]:
@@ -93,34 +93,68 @@ class Box:
     def call(
         self, argv: tuple[str, ...], role: Role = "run", made: Confinement | None = None
     ) -> tuple[int | None, str]:
-        log = self.session / "output.log"
+        log = self.trees / "output.log"
         log.unlink(missing_ok=True)
-        command = process.Command(
-            argv=argv,
-            cwd=self.trees / ("evaluate" if role == "evaluate" else "measure"),
-            env={"PATH": os.environ["PATH"], "HOME": str(self.scratch.home), "TMPDIR": str(self.scratch.tmp)},
-            output=log,
-            timeout_s=30,
-        )
-        done = process.run(command, None, (made or self.made()).spawn(role))
+        done = self.done(argv, log, role, made or self.made())
         assert done.survivors == ()
         return done.code, log.read_text()
+
+    def done(
+        self, argv: tuple[str, ...], log: Path, role: Role, made: Confinement, grace_s: float = 5.0
+    ) -> process.Exit:
+        stack = Stack(self.tree, self.layers.new(), self.checkout)
+        maker = Overlaid() if made.has_views else Copied()
+        maker.lay(stack)
+        made.make_empty()
+        command = process.Command(
+            argv=argv,
+            cwd=self.tree,
+            env=made.environment(role, stack, "a-session"),
+            output=log,
+            timeout_s=30,
+            grace_s=grace_s,
+        )
+        maker.begin(stack)
+        done = process.run(command, None, made.spawn(role, stack))
+        maker.end(stack)
+        self.tree.mkdir(exist_ok=True)
+        self.layers.drop(stack.layer)
+        return done
 
     def refuses(self, script: str, role: Role = "run") -> None:
         """The script fails when confined, and works with `confine = "off"`."""
         code, output = self.run(script, role)
         assert code != 0, output
+        self.allows_unconfined(script, role)
+
+    def leaves_alone(self, script: str, role: Role = "run") -> None:
+        """Whether it fails or not, nothing of it is there afterwards; it works with `confine = "off"`."""
+        before = self.world()
+        self.run(script, role)
+        assert self.world() == before
+        shutil.copytree(self.home, self.folder / "kept", symlinks=True)
+        self.allows_unconfined(script, role)
+        shutil.rmtree(self.home)
+        (self.folder / "kept").rename(self.home)
+
+    def allows_unconfined(self, script: str, role: Role) -> None:
         kept, self.settings["confine"] = self.settings.get("confine", "auto"), "off"
         code, output = self.run(script, role)
         self.settings["confine"] = kept
         assert code == 0, output
 
+    def world(self) -> dict[str, object]:
+        """What a command must not change: the user's files, and what lies below its own tree."""
+        return {**snapshot(self.home), **snapshot(self.checkout)}
+
 
 FULL = kernel.this_kernel()
 VIEWS = {
     "full": FULL,
+    "copied": FULL,
     "landlock alone": Kernel(landlock=FULL.landlock),
 }
+"""`copied`: the disk takes no overlays."""
 NESTING = """
 import ctypes, os, pathlib
 libc = ctypes.CDLL(None, use_errno=True)
@@ -137,12 +171,15 @@ print("nested")
 
 
 @pytest.fixture(params=[name for name, offered in VIEWS.items() if offered.landlock])
-def box(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Box]:
+def box(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
+    if request.param == "copied":
+        monkeypatch.setattr(confinement, "overlays", lambda folder, offered: False)
     made = Box(tmp_path)
     made.offered = VIEWS[request.param]
     yield made
-    for confinement in made.open:
-        confinement.close()
+    for each in made.open:
+        each.close()
+    made.layers.close()
 
 
 def quoted(path: Path) -> str:
@@ -151,7 +188,8 @@ def quoted(path: Path) -> str:
 
 def test_a_command_runs_with_its_environment_folder_output_and_code(box: Box) -> None:
     code, output = box.run("pwd; echo $HOME; echo err >&2; exit 7")
-    assert (code, output.split()) == (7, [str(box.trees / "measure"), str(box.scratch.home), "err"])
+    home = box.home if box.made().has_views else box.trees / "scratch/home"
+    assert (code, output.split()) == (7, [str(box.tree), str(home), "err"])
 
 
 @pytest.mark.parametrize("role", ["run", "evaluate"])
@@ -178,9 +216,9 @@ def test_it_writes_its_tree_and_scratch_folders_and_devices(box: Box) -> None:
 def test_the_users_files_cannot_be_written(box: Box) -> None:
     for name in ("knob.py", "new.txt", ".git/config", ".git/hooks/pre-commit", ".git/refs/heads/new",
                  ".git/objects/info/alternates"):  # fmt: skip
-        box.refuses(f"echo x >> {quoted(box.repo / name)}")
-    box.refuses(f"echo x > {quoted(box.home / 'file')}")
-    box.refuses(f"mv {quoted(box.repo / 'README.md')} {quoted(box.repo / 'README')}")
+        box.leaves_alone(f"echo x >> {quoted(box.repo / name)}")
+    box.leaves_alone(f"echo x > {quoted(box.home / 'file')}")
+    box.leaves_alone(f"mv {quoted(box.repo / 'README.md')} {quoted(box.repo / 'README')}")
 
 
 def test_the_session_can_be_neither_read_nor_written(box: Box) -> None:
@@ -200,7 +238,7 @@ def test_keys_cannot_be_read(box: Box) -> None:
     (box.home / ".netrc").write_text("machine login\n")
     box.refuses(f"cat {quoted(box.home / '.ssh' / 'id_ed25519')}")
     box.refuses(f"grep . {quoted(box.home / '.netrc')}")
-    code, output = box.run(f"cat {quoted(box.repo / 'README.md')}")
+    code, output = box.run("cat README.md")
     assert (code, output) == (0, "a user's project\n")
 
 
@@ -247,23 +285,15 @@ def test_hidden_paths_are_for_the_evaluator_alone(box: Box) -> None:
 def test_what_is_hidden_in_the_repository_is_hidden_in_its_objects_too(box: Box) -> None:
     box.settings["hidden"] = ["README.md"]
     box.refuses(f"grep . {quoted(box.repo / 'README.md')}")
-    box.refuses("git cat-file -p HEAD:README.md | grep .")
+    box.refuses(f"git --git-dir={quoted(box.repo / '.git')} cat-file -p HEAD:README.md | grep .")
     if box.offered and box.offered.mounts:
         box.refuses("grep . README.md")
 
 
-def test_git_answers_in_a_run_and_changes_nothing(box: Box) -> None:
-    code, output = box.run("git rev-parse HEAD && git log --oneline | wc -l && git status --short")
-    assert (code, output.split()) == (0, [git(box.repo, "rev-parse", "HEAD").strip(), "1"])
-    box.refuses("git config --local user.name somebody")
-    box.refuses("git update-ref refs/heads/mine HEAD")
-
-
-def test_the_trees_do_not_write_each_other(box: Box) -> None:
-    box.evaluates = True
-    box.refuses(f"echo x > {quoted(box.trees / 'evaluate' / 'new')}")
-    box.refuses(f"echo x > {quoted(box.trees / 'measure' / 'new')}", "evaluate")
-    assert box.run("echo x > mine", "evaluate")[0] == 0
+def test_what_lies_below_is_not_written(box: Box) -> None:
+    for role in ("run", "evaluate"):
+        box.leaves_alone(f"echo x > knob.py; echo x > {quoted(box.checkout / 'new')}; rm -r *; true", role)  # type: ignore[arg-type]
+        box.checkout.joinpath("new").unlink(missing_ok=True)
 
 
 def test_an_evaluator_may_confine_what_it_starts(box: Box) -> None:
@@ -272,8 +302,8 @@ def test_an_evaluator_may_confine_what_it_starts(box: Box) -> None:
     box.evaluates = True
     code, output = box.python(NESTING, "evaluate")
     assert (code == 0) == box.offered.held, output
-    box.refuses(f"echo x > {quoted(box.home / 'file')}", "evaluate")
-    box.refuses(f"mv {quoted(box.repo / 'knob.py')} .", "evaluate")
+    box.leaves_alone(f"echo x > {quoted(box.home / 'file')}", "evaluate")
+    box.leaves_alone(f"mv {quoted(box.repo / 'knob.py')} .", "evaluate")
     if os.getuid() == 0:
         box.refuses("echo $(cat /proc/sys/kernel/core_pattern) > /proc/sys/kernel/core_pattern", "evaluate")
 
@@ -388,7 +418,7 @@ for path in ("a.db", ":memory:"):
 
 def test_what_programs_usually_do_works(box: Box) -> None:
     """What confinement breaks first; torch's loaders and compiler, and pytest, were tried by hand."""
-    (box.trees / "measure" / "workers.py").write_text(WORKERS)
+    (box.checkout / "workers.py").write_text(WORKERS)
     python, made = quoted(Path(sys.executable)), box.made()
     for script in (
         f"{python} workers.py",
@@ -402,10 +432,7 @@ def test_what_programs_usually_do_works(box: Box) -> None:
 
 def test_a_program_that_is_missing_is_said_as_without_confinement(box: Box) -> None:
     log = box.session / "output.log"
-    command = process.Command(
-        argv=("no-such-program",), cwd=box.trees, env={"PATH": "/usr/bin"}, output=log, timeout_s=5
-    )
-    done = process.run(command, None, box.made().spawn("run"))
+    done = box.done(("no-such-program",), log, "run", box.made())
     assert (done.code, done.cause) == (127, "nonzero_exit")
     assert "no-such-program cannot be started" in done.detail
 
@@ -413,10 +440,7 @@ def test_a_program_that_is_missing_is_said_as_without_confinement(box: Box) -> N
 def test_commands_are_our_own_children_and_what_they_leave_is_ended(box: Box) -> None:
     log = box.session / "output.log"
     script = "setsid sleep 60 & sleep 60 & echo $PPID"
-    command = process.Command(
-        argv=("bash", "-c", script), cwd=box.trees, env=dict(os.environ), output=log, timeout_s=20, grace_s=0.5
-    )
-    done = process.run(command, None, box.made().spawn("run"))
+    done = box.done(("bash", "-c", script), log, "run", box.made(), grace_s=0.5)
     assert box.offered is not None
     assert log.read_text().split() == ["1" if box.offered.processes else str(os.getpid())]
     assert (done.leftovers, done.survivors) == (2, ())
@@ -462,8 +486,10 @@ def test_shared_memory_is_as_large_as_all_memory_may_be(box: Box) -> None:
 def test_nothing_of_a_command_is_held_open_when_it_has_ended(box: Box) -> None:
     made = box.made()
     assert box.run("true", made=made)[0] == 0
+    box.layers.wait()
     before = len([*Path("/proc/self/fd").iterdir()])
     assert box.run("head -c 3000000 /dev/zero > /dev/shm/x; setsid sleep 60 & exit 3", made=made)[0] == 3
+    box.layers.wait()
     assert len([*Path("/proc/self/fd").iterdir()]) == before
 
 
@@ -503,20 +529,10 @@ def test_a_command_that_is_held_to_a_processor_does_not_hold_the_next(box: Box) 
     assert box.call((sys.executable, "-c", shows), made=made) == (0, f"{sorted(mine)}\n")
 
 
-def test_a_tree_that_is_made_again_can_be_written(box: Box) -> None:
-    made = box.made()
-    assert box.run("echo x > file", made=made)[0] == 0
-    tree = box.trees / "measure"
-    tree.rename(box.trees / "old")
-    git(box.repo, "worktree", "prune")
-    git(box.repo, "worktree", "add", "--detach", str(tree))
-    assert box.run("echo x > file", made=made)[0] == 0
-
-
 def test_modes_and_times_of_other_files_stay(box: Box) -> None:
     """Under root too, which owns nearly everything: a `chmod u+s` would make a door of a shell."""
-    theirs = box.repo / "README.md"
-    theirs.chmod(0o600)
+    theirs = box.home / "theirs"
+    theirs.touch(0o600)
     before = theirs.stat()
     own = "echo x > own && chmod 755 own && touch -d 2001-01-01 own"
     made = box.made()
@@ -547,9 +563,9 @@ int cuInit(unsigned flags) {
 @pytest.mark.parametrize("role", ["run", "evaluate", "setup"])
 def test_a_library_that_names_its_threads_starts(box: Box, role: Role) -> None:
     assert box.offered is not None
-    tree = box.trees / ("evaluate" if role == "evaluate" else "measure")
-    (tree / "stand_in.c").write_text(STAND_IN)
-    built = subprocess.run(["cc", "-shared", "-fPIC", "-o", "libcuda.so.1", "stand_in.c"], cwd=tree, check=False)
+    (box.checkout / "stand_in.c").write_text(STAND_IN)
+    compiler = ["cc", "-shared", "-fPIC", "-o", "libcuda.so.1", "stand_in.c"]
+    built = subprocess.run(compiler, cwd=box.checkout, check=False)
     if built.returncode:
         pytest.skip("no C compiler")
     threads = "t = threading.Thread(target=lambda: print(c.cuInit(0))); t.start(); t.join()"
@@ -636,7 +652,7 @@ def test_a_command_finds_no_keyring(box: Box) -> None:
 
 
 CLI = """
-for path in {repo}/knob.py {repo}/new {repo}/.git/config {session}/autoresearch.jsonl {trees}/evaluate/new {home}/.new
+for path in {repo}/knob.py {repo}/new {repo}/.git/config {session}/autoresearch.jsonl {trees}/checkout/x {home}/.new
 do
     (echo x >> $path) 2> /dev/null && echo wrote $path
 done
@@ -650,7 +666,7 @@ def test_an_agents_cli_is_held_by_rules_where_nothing_can_be_mounted(tmp_path: P
     box = Box(tmp_path)
     (box.home / ".cli").mkdir()
     (box.home / ".cli.json").touch()
-    tree = box.trees / "measure"
+    tree = box.tree
     view = View("on", held=(box.home, box.folder), guarded=(box.repo, box.repo / ".git", box.trees), inner=(tree,))
     spawner = Spawner(view, Kernel(landlock=FULL.landlock))
     script = CLI.format(repo=box.repo, session=box.session, trees=box.trees, home=box.home)

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.engine.sandbox import Scratch, environment
+from autoresearch.engine.sandbox import environment
 
 
 def base(places: dict[str, Path], source: dict[str, str] | None = None, **options: object) -> dict[str, str]:
-    scratch = Scratch(places["tree"].parent / "scratch")
+    scratch = places["tree"].parent / "scratch"
     source = {"PATH": "/usr/bin:/bin", "HOME": str(places["home"]), **(source or {})}
     return environment.clean_environment(
-        folder=places["tree"],
-        user_folder=places["user"],
-        scratch=scratch,
+        home=scratch / "home",
+        tmp=scratch / "tmp",
+        caches=scratch / "caches",
+        bin=scratch / "bin",
+        venvs=[(places[name] / ".venv", places[name] / ".venv") for name in ("tree", "user")],
+        ceiling=scratch.parent,
         session="s",
         source=source,
         **options,  # type: ignore[arg-type]

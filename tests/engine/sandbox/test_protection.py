@@ -12,7 +12,8 @@ from autoresearch.engine.sandbox import protection as level
 from autoresearch.state.config import config as configs
 from autoresearch.state.session import SessionError
 
-NAMED = {"modes", "processes", "hiding", "git file", "shared memory", "sockets", "terminals"}
+UNHELD = {"emptying", "modes", "views", "processes"}
+NAMED = {"modes", "processes", "hiding", "views", "shared memory", "sockets", "terminals"}
 """What Landlock alone cannot hold."""
 
 
@@ -22,14 +23,14 @@ NAMED = {"modes", "processes", "hiding", "git file", "shared memory", "sockets",
         (Kernel(7, False, True, True, True, True), "loopback", "full", set()),
         (Kernel(7, True, True, True, True, True), "off", "full", set()),
         (Kernel(7, True, True, True, True), "off", "partial", {"processes"}),
-        (Kernel(7, True, True, True), "off", "partial", {"modes", "processes"}),
+        (Kernel(7, True, True, True), "off", "partial", {"modes", "views", "processes"}),
         (Kernel(7), "loopback", "partial", {*NAMED, "datagrams", "loopback"}),
         (Kernel(7), "on", "partial", NAMED),
         (Kernel(10), "off", "partial", NAMED),
         (Kernel(3), "off", "partial", {*NAMED, "datagrams", "network", "signals"}),
-        (Kernel(1, True, True, True), "off", "partial", {"modes", "emptying", "signals", "processes"}),
+        (Kernel(1, True, True, True), "off", "partial", {*UNHELD, "signals"}),
         (Kernel(1, True, True, True, True), "off", "partial", {"signals", "processes"}),
-        (Kernel(0, True, True, True), "off", "partial", {"modes", "writing", "emptying", "signals", "processes"}),
+        (Kernel(0, True, True, True), "off", "partial", {*UNHELD, "writing", "signals"}),
         (Kernel(0, True, False, True), "off", "partial", {*NAMED, "writing", "reading", "emptying", "signals"}),
     ],
 )  # fmt: skip

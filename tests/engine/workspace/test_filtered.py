@@ -28,9 +28,9 @@ def stored(tmp_path: Path) -> Path:
 
 def test_pointers_in_a_tree_are_told_once(stored: Path, open_workspace: Open) -> None:
     workspace = open_workspace(stored)
-    for _ in range(2):
-        workspace.measure.at(head_of(workspace.place))
-        workspace.measure.distrust()
+    head = head_of(workspace.place)
+    for checkout in workspace.checkouts(head):
+        checkout.at(head)
     [said] = open_workspace.warnings  # type: ignore[attr-defined]
     assert "1 file of Git LFS without the content (data/big.bin)" in said
     assert "`git lfs pull`" in said
@@ -40,7 +40,7 @@ def test_without_the_attribute_a_file_that_looks_like_a_pointer_is_a_file(stored
     git(stored, "rm", "-q", "data/.gitattributes")
     git(stored, "commit", "-q", "-m", "plain")
     workspace = open_workspace(stored)
-    workspace.measure.at(head_of(workspace.place))
+    workspace.checkouts(head_of(workspace.place))[0].at(head_of(workspace.place))
     assert open_workspace.warnings == []  # type: ignore[attr-defined]
 
 
@@ -54,4 +54,4 @@ def test_a_filter_that_fails_is_named_with_its_file(name: str, fix: str, stored:
     with pytest.raises(
         SessionError, match=rf"data/big.bin cannot be checked out, since its filter {name} fails.*{fix}"
     ):
-        workspace.measure.at(head_of(workspace.place))
+        workspace.checkouts(head_of(workspace.place))[0].at(head_of(workspace.place))

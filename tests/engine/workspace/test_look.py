@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from repos import git, make_repo, write
 
-from autoresearch.engine.git import Git, read_index
-from autoresearch.engine.workspace.look import Found, Kept, Look, differing, see
+from autoresearch.engine.git import read_index
+from autoresearch.engine.workspace.look import Found, Look
 
-NOTHING = Kept((), (), {})
 Finder = Callable[..., Found]
 
 
@@ -25,11 +24,10 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def find(root: Path) -> Finder:
-    index = read_index(root / ".git/index", 20)
-    look = Look(root, Git(root / ".git", root), index, lambda path: path.endswith(".py"))
+    look = Look(root, read_index(root / ".git/index", 20))
 
-    def at(kept: Kept = NOTHING, *, deep: bool = False) -> Found:
-        return look.find(kept, {}, deep=deep)
+    def at(*links: str, deep: bool = False) -> Found:
+        return look.find(links, deep=deep)
 
     return at
 
@@ -67,24 +65,7 @@ def test_what_differs_is_told_from_what_was_only_touched(
 
 
 def test_what_lies_beyond_the_commit_is_told_by_folder_or_by_file(root: Path, find: Finder) -> None:
-    write(root, {"new/x": "", "new/y": "", "src/z": "", "cache/w": "", "data": "", "made": ""})
-    kept = Kept(("data",), ("cache",), {"made": see(root / "made")})
-    assert sorted(find(kept).extras) == ["new", "src/z"]
-    found = find(kept, deep=True)
-    assert sorted(found.extras) == sorted(found.new) == ["new/x", "new/y", "src/z"]
-    assert sorted(find().extras) == ["cache", "data", "made", "new", "src/z"]
-
-
-def test_the_highest_folder_beyond_the_commit(root: Path) -> None:
-    look = Look(root, Git(root / ".git", root), read_index(root / ".git/index", 20), bool)
-    paths = ("src/new/a/b", "new/a", "src/deep/x", "top")
-    assert [look.top_beyond_commit(path) for path in paths] == ["src/new", "new", "src/deep/x", "top"]
-
-
-def test_what_was_seen_differs_when_it_was_written_or_is_gone(root: Path) -> None:
-    seen = {name: see(root / name) for name in ("a.py", "src/b.py", "link", "none")}
-    assert differing(root, seen) == []
-    (root / "a.py").write_text("a = 22\n")
-    (root / "src/b.py").unlink()
-    (root / "none").touch()
-    assert differing(root, seen) == ["a.py", "src/b.py", "none"]
+    write(root, {"new/x": "", "new/y": "", "src/z": "", "data": "", "linked/in/w": ""})
+    assert sorted(find("data", "linked/in").extras) == ["new", "src/z"]
+    assert sorted(find("data", "linked/in", deep=True).extras) == ["new/x", "new/y", "src/z"]
+    assert sorted(find().extras) == ["data", "linked", "new", "src/z"]

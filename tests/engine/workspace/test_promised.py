@@ -40,8 +40,9 @@ def test_what_is_missing_is_fetched_once_and_the_clone_stays_as_it_was(partial: 
     (partial.parent / "origin").rename(partial.parent / "away")
     fetch_promised(place, head_of(place))
     workspace = open_workspace(partial)
-    workspace.measure.at(head_of(place))
-    assert (workspace.measure.root / "deep/er/a").read_text() == "1\n"
+    measured = workspace.checkouts(head_of(place))[0]
+    measured.at(head_of(place))
+    assert (measured.folder / "deep/er/a").read_text() == "1\n"
 
 
 def test_a_remote_that_is_away_is_named_with_what_is_missing(partial: Path) -> None:

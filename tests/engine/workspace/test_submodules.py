@@ -60,13 +60,17 @@ def test_what_is_at_hand_is_written_as_plain_files(change: object, nested: Path,
     change(nested)  # type: ignore[operator]
     before = snapshot(nested)
     workspace = open_workspace(nested)
-    for tree in (workspace.measure, workspace.propose):
-        tree.at(head_of(workspace.place))
-        lib = tree.root / "vendor/lib"
+    head = head_of(workspace.place)
+    measured = workspace.checkouts(head)[0]
+    measured.at(head)
+    workspace.propose.at(head)
+    for root in (measured.folder, workspace.propose.root):
+        lib = root / "vendor/lib"
         assert files(lib) == {".gitmodules", "helper.py", "docs/a", "inner/deep.py"}
         assert (lib / "inner/deep.py").read_text() == "DEEP = 1\n"
-        assert git(tree.root, "status", "--porcelain") == ""
-    assert workspace.measure.check() == ()
+        assert git(root, "status", "--porcelain") == ""
+    assert measured.submodule_files == {f"vendor/lib/{path}" for path in files(measured.folder / "vendor/lib")}
+    assert workspace.propose.changed_paths() == []
     assert open_workspace.warnings == []  # type: ignore[attr-defined]
     assert snapshot(nested) == before
 
@@ -75,56 +79,32 @@ def test_the_recorded_commit_counts_and_not_what_the_user_has_open(nested: Path,
     write(nested / "vendor/lib", {"helper.py": "HELPER = 2\n"})
     newer = commit(nested / "vendor/lib")
     workspace = open_workspace(nested)
-    workspace.measure.at(head_of(workspace.place))
-    helper = workspace.measure.root / "vendor/lib/helper.py"
+    measured = workspace.checkouts(head_of(workspace.place))[0]
+    measured.at(head_of(workspace.place))
+    helper = measured.folder / "vendor/lib/helper.py"
     assert helper.read_text() == "HELPER = 1\n"
     commit(nested)
     assert newer in git(nested, "ls-tree", "HEAD", "vendor/lib")
-    workspace.measure.at(head_of(workspace.place))
+    measured.at(head_of(workspace.place))
     assert helper.read_text() == "HELPER = 2\n"
     git(nested, "rm", "-q", "-r", "--cached", "vendor/lib")
     shutil.rmtree(nested / "vendor/lib")
     write(nested, {"vendor/lib/helper.py": "its own now\n"})
     commit(nested)
-    workspace.measure.at(head_of(workspace.place))
-    assert files(workspace.measure.root / "vendor") == {"lib/helper.py"}
+    measured.at(head_of(workspace.place))
+    assert files(measured.folder / "vendor") == {"lib/helper.py"}
     assert helper.read_text() == "its own now\n"
-    assert workspace.measure.check() == ()
+    assert not measured.submodule_files
 
 
-def test_its_files_are_protected_and_no_run_leaves_anything_among_them(nested: Path, open_workspace: Open) -> None:
+def test_another_engine_finds_them_as_they_are(nested: Path, open_workspace: Open) -> None:
     workspace = open_workspace(nested, edit=("**",))
-    base = head_of(workspace.place)
-    tree = workspace.measure
-    tree.at(base)
-    lib = tree.root / "vendor/lib"
-    (lib / "helper.py").write_text("HELPER = 0\n")
-    (lib / "inner/deep.py").unlink()
-    write(lib, {"left.py": "x", ".git": "gitdir: /elsewhere\n"})
-    assert tree.check() == ("vendor/lib/helper.py", "vendor/lib/inner/deep.py")
-    tree.at(base)
-    assert files(lib) == {".gitmodules", "helper.py", "docs/a", "inner/deep.py"}
-    assert (lib / "helper.py").read_text() == "HELPER = 1\n"
-    shutil.rmtree(lib)
-    assert "vendor/lib/helper.py" in tree.check()
-    tree.at(base)
-    assert tree.check() == ()
-    shutil.rmtree(tree.root)
-    tree.check()
-    assert (lib / "inner/deep.py").read_text() == "DEEP = 1\n"
-
-
-def test_what_setup_and_build_leave_in_it_stays(nested: Path, open_workspace: Open) -> None:
-    workspace = open_workspace(nested)
-    base = head_of(workspace.place)
-    tree = workspace.measure
-    tree.at(base)
-    write(tree.root / "vendor/lib", {"built/lib.so": "code"})
-    tree.prepared("key")
-    write(tree.root / "vendor/lib", {"scratch": "x"})
-    tree.check()
-    tree.at(base)
-    assert files(tree.root / "vendor/lib") == {".gitmodules", "helper.py", "docs/a", "inner/deep.py", "built/lib.so"}
+    head = head_of(workspace.place)
+    workspace.checkouts(head)[0].at(head)
+    again = workspace.checkouts(head)[0]
+    again.at(head)
+    assert "vendor/lib/inner/deep.py" in again.submodule_files
+    assert (again.folder / "vendor/lib/inner/deep.py").read_text() == "DEEP = 1\n"
 
 
 def test_an_agents_edit_in_it_is_dropped_and_listed(nested: Path, open_workspace: Open) -> None:
@@ -144,9 +124,9 @@ def test_one_that_was_never_fetched_stays_empty_and_the_sentence_has_the_fix(
 ) -> None:
     git(tmp_path, "clone", "-q", str(nested), "clone")
     workspace = open_workspace(tmp_path / "clone")
-    workspace.measure.at(head_of(workspace.place))
-    assert not list((workspace.measure.root / "vendor/lib").iterdir())
-    assert workspace.measure.check() == ()
+    measured = workspace.checkouts(head_of(workspace.place))[0]
+    measured.at(head_of(workspace.place))
+    assert not list((measured.folder / "vendor/lib").iterdir())
     [sentence] = open_workspace.warnings  # type: ignore[attr-defined]
     assert "vendor/lib" in sentence
     assert "`git submodule update --init --recursive vendor/lib`" in sentence
@@ -157,7 +137,7 @@ def test_one_in_use_whose_recorded_commit_is_missing_stops_with_the_fix(nested: 
     git(nested, "commit", "-q", "-m", "a commit that was never pushed")
     workspace = open_workspace(nested)
     with pytest.raises(SessionError, match=r"vendor/lib is recorded at 1111111.*submodule update --init --recursive"):
-        workspace.measure.at(head_of(workspace.place))
+        workspace.checkouts(head_of(workspace.place))[0].at(head_of(workspace.place))
 
 
 def test_a_linked_worktree_and_an_embedded_repository_have_theirs(nested: Path, tmp_path: Path) -> None:
@@ -181,12 +161,13 @@ def test_a_link_stands_in_its_place_or_in_that_of_a_tracked_folder(nested: Path,
     write(nested, {"data/big.bin": "data"})
     workspace = open_workspace(nested, edit=("**",), link=("vendor/lib", "data"))
     base = head_of(workspace.place)
+    tree = workspace.propose
     for _ in range(2):
-        for tree in (workspace.measure, workspace.propose):
-            tree.at(base)
-            assert (tree.root / "vendor/lib").samefile(nested / "vendor/lib")
-            assert (tree.root / "data/big.bin").read_text() == "data"
-            assert tree.check() == ()
+        tree.at(base)
+        assert (tree.root / "vendor/lib").samefile(nested / "vendor/lib")
+        assert (tree.root / "data/big.bin").read_text() == "data"
+        assert tree.changed_paths() == []
+    workspace.checkouts(base)[0].at(base)
     assert take(workspace, base).files == ()
     assert (nested / "vendor/lib/helper.py").read_text() == "HELPER = 1\n"
     assert files(nested / "data") == {".gitkeep", "big.bin"}

@@ -62,10 +62,11 @@ def test_every_kind_of_change_is_taken_exactly(kind: str, tmp_path: Path, open_w
     taken = take(workspace, base)
     assert taken.sha
     assert not taken.dropped
-    workspace.measure.at(taken.sha)
-    same = ["diff", "-r", "--no-dereference", str(workspace.propose.root / "src"), str(workspace.measure.root / "src")]
+    measured = workspace.checkouts(base)[0]
+    measured.at(taken.sha)
+    same = ["diff", "-r", "--no-dereference", str(workspace.propose.root / "src"), str(measured.folder / "src")]
     assert subprocess.run(same, check=False, capture_output=True).returncode == 0
-    shown = (workspace.measure.root / "src/old.py").stat().st_mode if kind == "mode" else 0o100
+    shown = (measured.folder / "src/old.py").stat().st_mode if kind == "mode" else 0o100
     assert shown & 0o100
 
 
@@ -268,13 +269,14 @@ def test_commands_are_asked_with_the_new_files_empty_and_twins_beside_them(
     assert new is not None
     assert set(new.twins) == {"src/old.py/a\nb.py", "src/new.sh", "src/link"}
     assert new.editable == {"src/old.py", "src/stay.py"}
-    workspace.measure.at(new.sha)
-    there = {path.relative_to(workspace.measure.root).as_posix() for path in workspace.measure.root.rglob("*")}
+    measured = workspace.checkouts(base)[0]
+    measured.at(new.sha)
+    there = {path.relative_to(measured.folder).as_posix() for path in measured.folder.rglob("*")}
     assert there >= {*new.twins, *new.twins.values()}
-    assert (workspace.measure.root / "src/new.sh").read_text() == ""
-    assert os.access(workspace.measure.root / "src/new.sh", os.X_OK)
-    assert (workspace.measure.root / "src/stay.py").read_text() == "stay = 1\n", "nothing but the new ones"
-    assert (workspace.measure.root / "src/link").is_symlink()
+    assert (measured.folder / "src/new.sh").read_text() == ""
+    assert os.access(measured.folder / "src/new.sh", os.X_OK)
+    assert (measured.folder / "src/stay.py").read_text() == "stay = 1\n", "nothing but the new ones"
+    assert (measured.folder / "src/link").is_symlink()
 
 
 def test_a_change_of_what_is_there_asks_nobody(tmp_path: Path, open_workspace: Open) -> None:
@@ -287,3 +289,17 @@ def test_a_change_of_what_is_there_asks_nobody(tmp_path: Path, open_workspace: O
     assert workspace.new_files(base, taken.sha) is None
     assert workspace.adds(base, ("knob.py", "new.py"))
     assert workspace.adds(base, ("a\nb.py",))
+
+
+def test_the_trees_in_which_earlier_versions_measured_are_removed(tmp_path: Path, open_workspace: Open) -> None:
+    repo = make_target(tmp_path / "r")
+    workspace = open_workspace(repo)
+    head = head_of(workspace.place)
+    for role in ("measure", "evaluate"):
+        former = workspace.folder / f"autoresearch-{workspace.session.name}-{role}"
+        git(repo, "worktree", "add", "-q", "--detach", str(former), head)
+        former.with_name(f"{former.name}.prepared.json").write_text("{}")
+    workspace.propose.at(head)
+    workspace.remove_former_trees()
+    assert [path.name for path in workspace.folder.iterdir()] == [workspace.propose.root.name]
+    assert git(repo, "worktree", "list").count("\n") == 2, "the user's and the one for proposals"

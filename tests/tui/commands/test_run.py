@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from engines import autoresearch, environment, session, start, until
-from repos import GATED, git, make_target, patch, write
+from repos import BENCH, GATED, TOML, git, make_target, patch, shown, write
 
 from autoresearch.state.journal import records
 from autoresearch.state.session import SessionError
@@ -19,18 +19,17 @@ from autoresearch.state.session import SessionError
 STEPS = (("01-better", "10.0", "9.0"), ("02-worse", "9.0", "9.5"), ("03-better", "9.0", "8.0"))
 
 
-def target(tmp_path: Path, bench: str = "") -> tuple[Path, Path]:
-    from repos import BENCH
-
-    repo = make_target(tmp_path / "repo", bench=bench + BENCH)
+def target(tmp_path: Path, bench: str = "", toml: str = TOML) -> tuple[Path, Path]:
+    repo = make_target(tmp_path / "repo", toml, bench=bench + BENCH)
     patches = tmp_path / "patches"
     write(patches, {f"{name}.patch": patch(name, f"VALUE = {old}", f"VALUE = {new}") for name, old, new in STEPS})
     return repo, patches
 
 
 def gated(tmp_path: Path) -> tuple[Path, Path]:
-    """The same, whose runs wait until `tmp_path / "gate"` is there."""
-    return target(tmp_path, GATED.format(gate=str(tmp_path / "gate")))
+    """The same, whose runs wait until `tmp_path / "gates" / "gate"` is there."""
+    gates = tmp_path / "gates"
+    return target(tmp_path, GATED.format(gate=str(gates / "gate")), shown(TOML, gates))
 
 
 def call(folder: Path, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
@@ -90,7 +89,7 @@ def test_pause_lets_the_experiment_finish_and_resume_goes_on(tmp_path: Path) -> 
     engine = start(repo, "--replay", str(patches))
     until(lambda: _measuring(repo), "a measurement runs")
     assert "pauses after experiment 1" in call(repo, "pause").stdout
-    (tmp_path / "gate").touch()
+    (tmp_path / "gates" / "gate").touch()
     out, _ = engine.communicate(timeout=90)
     assert engine.returncode == 0, out
     history = session(repo).history()
