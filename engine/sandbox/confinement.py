@@ -214,7 +214,8 @@ class Confinement:
             place.below + name for name in (*_keys_of(stack.checkout / place.prefix), *self._hidden_in_tree(role))
         ]
         env = self.environment(role, stack, "")
-        variables = tuple(env[name] for name in env if name in ground.environ and name not in ("HOME", "TMPDIR"))
+        passed = (name for name in env if env[name] == ground.environ.get(name) or name in ("PATH", "VIRTUAL_ENV"))
+        variables = tuple(env[name] for name in passed if name not in ("HOME", "TMPDIR"))
         caches = self._in_place(role)
         return Wanted(
             stack=stack,

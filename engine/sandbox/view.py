@@ -122,7 +122,7 @@ def seen(wanted: Wanted) -> dict[str, Any]:
             known = any(os.path.lexists(tree / path.relative_to(wanted.top)) for tree in stack.trees)
             if not known and not any(at.is_relative_to(other) for other in in_tree):
                 found.bind(at, path, write=False)
-        elif _is_lost(path, wanted):
+        elif _is_lost(path, wanted) and not any(place.is_relative_to(path) for place in (wanted.trees, wanted.top)):
             found.bind(path, path, write=False)
     for path in wanted.named:
         if _is_lost(path, wanted):

@@ -130,7 +130,7 @@ def test_tampering_in_a_guard_is_a_crash_that_names_the_file(when: str, tmp_path
     better = HONEST.replace("10.0", "9.0")
     repo, ended = tried(tmp_path, [{"knob.py": hostile}, {"knob.py": better}], toml, files={"knob.py": HONEST})
     assert ended == [("crash", "tampered"), ("keep", "better")]
-    assert "the guard changed protected files, which were restored: bench.py" in conclusion(repo, 2).reason
+    assert "the guard changed protected files: bench.py" in conclusion(repo, 2).reason
     assert conclusion(repo, 2).verdict == {}, "it was not judged"
 
 

@@ -31,13 +31,19 @@ def found(tmp_path: Path) -> Iterator[Found]:
     layers.begin()
     made: list[Confinement] = []
 
-    def call(script: str, role: Role = "run", link: tuple[str, ...] = (), **settings: object) -> str:
+    def call(
+        script: str,
+        role: Role = "run",
+        link: tuple[str, ...] = (),
+        variables: dict[str, str] | None = None,
+        **settings: object,
+    ) -> str:
         config = configs.loads(TOML)
         for name, value in settings.items():
             config = configs.with_change(config, f"measure.{name}", value, "test")
         config = replace(config, scope=replace(config.scope, link=link))
         place = Place(top, top / ".git", top / ".git", "")
-        ground = Ground(place, trees, trees.parent, (), {**os.environ, "HOME": str(home)})
+        ground = Ground(place, trees, trees.parent, (), {**os.environ, **(variables or {}), "HOME": str(home)})
         made.append(Confinement(config, ground))
         if not made[-1].has_views:
             pytest.skip("no overlays here")
@@ -132,3 +138,11 @@ def test_what_is_durable_is_mounted_so(found: Found) -> None:
     for durable in (False, True):
         said = found("grep -cw volatile /proc/self/mountinfo", durable=durable)
         assert (said != "0\n") is not durable
+
+
+def test_what_a_variable_names_is_seen_wherever_it_lies(found: Found, tmp_path: Path) -> None:
+    write(tmp_path / "tools", {"bin/tool": "#!/bin/sh\necho works\n"})
+    (tmp_path / "tools/bin/tool").chmod(0o755)
+    path = f"{tmp_path}/tools/bin:{os.environ['PATH']}"
+    around = {"GIT_CEILING_DIRECTORIES": str(tmp_path), "CUDA_PATH": str(tmp_path)}
+    assert found("tool; echo x > a.py; cat a.py", variables={"PATH": path, **around}) == "works\nx\n"
