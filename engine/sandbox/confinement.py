@@ -27,7 +27,7 @@ from autoresearch.engine.sandbox.places import disks, hidden_paths, holds_keys, 
 from autoresearch.engine.sandbox.protection import Network, level
 from autoresearch.engine.sandbox.scratch import Scratch
 from autoresearch.engine.sandbox.spawner import Spawner, View
-from autoresearch.engine.sandbox.view import Wanted, folders_in, seen
+from autoresearch.engine.sandbox.view import Wanted, seen, to_show
 from autoresearch.state.config import Config
 from autoresearch.state.session import Place, SessionError
 
@@ -215,6 +215,7 @@ class Confinement:
         ]
         env = self.environment(role, stack, "")
         passed = (name for name in env if env[name] == ground.environ.get(name) or name in ("PATH", "VIRTUAL_ENV"))
+        own = [ground.scratch.bin] if ground.scratch.bin.exists() else []
         variables = tuple(env[name] for name in passed if name not in ("HOME", "TMPDIR"))
         caches = self._in_place(role)
         return Wanted(
@@ -222,7 +223,7 @@ class Confinement:
             trees=ground.trees_of_all,
             top=place.top,
             home=ground.home,
-            shown=(*folders_in(variables), *([ground.scratch.bin] if ground.scratch.bin.exists() else [])),
+            shown=(*to_show(variables, ground.trees_of_all, place.top, ground.home), *own),
             named=self._named,
             writable=(*self._extra, *caches),
             caches=tuple(self.caches.of(role, stack.layer, stack.caches, ground.home)),

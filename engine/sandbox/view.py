@@ -122,10 +122,10 @@ def seen(wanted: Wanted) -> dict[str, Any]:
             known = any(os.path.lexists(tree / path.relative_to(wanted.top)) for tree in stack.trees)
             if not known and not any(at.is_relative_to(other) for other in in_tree):
                 found.bind(at, path, write=False)
-        elif _is_lost(path, wanted) and not any(place.is_relative_to(path) for place in (wanted.trees, wanted.top)):
+        elif not path.is_relative_to(wanted.top):
             found.bind(path, path, write=False)
     for path in wanted.named:
-        if _is_lost(path, wanted):
+        if _is_lost(path, wanted.trees, wanted.top, wanted.home):
             _show_named(found, layer, path)
     found.covered = [*map(str, covered), *(f"{stack.root}/{path}" for path in wanted.covered_in_tree)]
     if aliased:
@@ -196,20 +196,27 @@ def _show_named(found: Seen, layer: Layer, path: Path) -> None:
         shutil.copy2(path, layer.tmp / inside)
 
 
-def _is_lost(path: Path, wanted: Wanted) -> bool:
+def _is_lost(path: Path, trees: Path, top: Path, home: Path | None) -> bool:
     """Whether what is mounted over its folder hides it."""
-    if path in _TEMPORARY or path.is_relative_to(wanted.trees) or path.is_relative_to(wanted.top):
-        return path.is_relative_to(wanted.trees)
-    if wanted.home is not None and path.is_relative_to(wanted.home):
+    if path in _TEMPORARY or path.is_relative_to(trees) or path.is_relative_to(top):
+        return path.is_relative_to(trees)
+    if home is not None and path.is_relative_to(home):
         return False
     return any(path.is_relative_to(folder) for folder in _TEMPORARY)
 
 
 @lru_cache(maxsize=64)
-def folders_in(variables: tuple[str, ...]) -> tuple[Path, ...]:
-    """What variables like PATH name, with the virtual environments that programs there belong to, and our own."""
+def to_show(variables: tuple[str, ...], trees: Path, top: Path, home: Path | None) -> tuple[Path, ...]:
+    """What variables like PATH name, with the virtual environments that programs there belong to, and our own: as far
+    as it lies in the user's checkout or would be hidden."""
     folders = [Path(entry) for value in variables for entry in value.split(os.pathsep) if entry.startswith("/")]
     found = [*folders, Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parent]
     found += [folder.parent for folder in folders if (folder.parent / "pyvenv.cfg").exists()]
     found += [folder.resolve() for folder in found]
-    return tuple(folder for folder in dict.fromkeys(found) if folder.is_dir())
+    return tuple(
+        folder
+        for folder in dict.fromkeys(found)
+        if folder.is_dir()
+        and (folder.is_relative_to(top) or _is_lost(folder, trees, top, home))
+        and not any(place.is_relative_to(folder) for place in (trees, top))
+    )

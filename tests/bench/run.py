@@ -57,7 +57,7 @@ def overheads(quick: bool) -> list[Figure]:
         for size in SIZES[: 2 if quick else 3]:
             got = measure("overhead", files=files, experiments=size, rounds=20 if quick else 60)
             name = f"overhead per experiment, {size:,} in the history, {files:,} files"
-            found.append(_ms(name, got["ours"], got["floor"], "2 × floor"))
+            found.append(_ms(name, got["ours"], got["floor"], "2.5 × floor"))
     return found
 
 
