@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -19,10 +20,10 @@ def attacks_of(module: str) -> list[Attack]:
 
 
 def _load(module: str) -> object:
-    spec = spec_from_file_location(module, Path(__file__).with_name(f"{module}.py"))
+    spec = spec_from_file_location(f"{module}_of_the_table", Path(__file__).with_name(f"{module}.py"))
     assert spec is not None
     assert spec.loader is not None
-    loaded = module_from_spec(spec)
+    loaded = sys.modules[f"{module}_of_the_table"] = module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
 
