@@ -51,6 +51,7 @@ check: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	"$(BIN)/python" tests/bench/run.py $(ARGS)
+	"$(BIN)/python" tests/bench/nights.py
 
 docs: $(VENV)/.installed
 	"$(BIN)/python" docs/tools/make_keys.py

@@ -33,6 +33,7 @@ from autoresearch.engine.sessions import (
     open_segment,
     opened_for,
     warn_about_target,
+    warn_about_verdict,
 )
 from autoresearch.engine.workspace import Linked, machine_name
 from autoresearch.state import config as configs
@@ -130,6 +131,7 @@ class _Engine:
         apply_settings(recorder, self._config)
         open_segment(recorder, self._workspace, self._config)
         warn_about_target(recorder, self._workspace)
+        warn_about_verdict(recorder, self._config)
         recorder.write(records.Resume(by="engine"))
         attendant = Attendant(
             recorder, self._config, self._workspace.folder, self._options.max_experiments, self._notebook

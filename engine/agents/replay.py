@@ -89,7 +89,7 @@ class Replay:
         self._tried_rows |= _ids(row.params for row in history.rows[self._seen :])
         self._seen = len(history.rows)
         waiting = [waiting.params for waiting in history.waiting.values()]
-        waiting.append(history.opened_proposal.params if history.opened_proposal else None)
+        waiting += [opened.waiting.params for opened in history.unfinished if opened.waiting is not None]
         return self._tried_rows | _ids(waiting)
 
     def _all_tried(self, count: int) -> str:

@@ -240,8 +240,8 @@ def _judged(dossier: Dossier) -> str:
         "as one." if settings.bundle else ""
     )  # fmt: skip
     return (
-        f"A candidate is run again, beside fresh runs of the best, until it is kept (odds of {settings.odds:g} to 1 "
-        f"that it is better) or given up, after {settings.max_runs} runs at the latest.{bundle}{least}"
+        "A candidate that may be better is raced against the best in blocks of six runs in random order, until the "
+        f"odds for it are high enough or it is given up.{bundle}{least}"
     )
 
 

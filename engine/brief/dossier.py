@@ -256,8 +256,8 @@ def _unheard(session: Session, history: History) -> tuple[Text, ...]:
     was written before the line of the proposal *before* it was in its brief for certain.
     """
     offsets = [waiting.at for waiting in history.waiting.values() if waiting.agent not in WITHOUT_MODEL]
-    if history.opened_proposal is not None and history.opened_proposal.agent not in WITHOUT_MODEL:
-        offsets.append(history.opened_proposal.at)
+    measured = [opened.waiting for opened in history.unfinished if opened.waiting is not None]
+    offsets += [waiting.at for waiting in measured if waiting.agent not in WITHOUT_MODEL]
     finished = (row for row in reversed(history.rows) if row.proposal_at >= 0 and row.agent not in WITHOUT_MODEL)
     offsets += [row.proposal_at for row in islice(finished, 2)]
     if len(offsets) < 2:

@@ -93,10 +93,13 @@ def _ordered(mix: Counter[str]) -> list[tuple[str, int]]:
 def in_the_works(dossier: Dossier) -> Iterator[str]:
     """Proposals that are made and not judged."""
     history = dossier.history
-    if history.waiting or history.opened_proposal is not None:
+    measured = [opened for opened in history.unfinished if opened.waiting is not None]
+    if history.waiting or measured:
         yield "Propose something else, on the bet that these are discarded:\n"
-    if history.open is not None and history.opened_proposal is not None:
-        yield f"- #{history.open.number}, being measured: {said(history.opened_proposal.description)}"
+    for opened in measured:
+        assert opened.waiting is not None
+        where = "being measured" if opened is history.open else f"parked at {opened.odds}"
+        yield f"- #{opened.number}, {where}: {said(opened.waiting.description)}"
     for waiting in sorted(history.waiting.values(), key=lambda waiting: waiting.id):
         yield f"- waiting: {said(waiting.description)}"
 

@@ -47,7 +47,7 @@ class Attendant:
         self._trees = trees
         self._max_experiments = max_experiments
         self._notebook = notebook
-        self._rows_before = len(recorder.history.rows)
+        self._tried_before = recorder.history.tried
         self._started = datetime.now().astimezone()
         self._earlier = {
             request.id
@@ -119,7 +119,7 @@ class Attendant:
         """Raises Ended when a pause was asked for or a limit is reached."""
         self.obey()
         if self._max_experiments is not None:
-            done = len(self._recorder.history.rows) - self._rows_before
+            done = self._recorder.history.tried - self._tried_before
             self._recorder.live.limits = {"experiments": self._max_experiments, "done": done}
         if self._wish is not None:
             raise self._wish
@@ -137,7 +137,7 @@ class Attendant:
     def _progress(self) -> Progress:
         history = self._recorder.history
         free_mb, free_at = self._fullest()
-        done, now = len(history.rows) - self._rows_before, datetime.now().astimezone()
+        done, now = history.tried - self._tried_before, datetime.now().astimezone()
         return Progress(history, self._started, now, free_mb, str(free_at), done, self._max_experiments)
 
     def _fullest(self) -> tuple[float, Path]:

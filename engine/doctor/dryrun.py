@@ -45,7 +45,7 @@ from autoresearch.state.text import clean_line, listed, numbers
 Finding = Check
 """`name`, `state` (ok, note, warn, fail), `text`, `fix` and `lines`, as of a check of the machine."""
 
-LEAST_RUNS = 3
+LEAST_RUNS, USUAL_RUNS = 3, 4
 """Fewer repeats tell nothing of the noise."""
 MOST_CANARIES = 8
 QUICK_S = 20.0
@@ -139,7 +139,7 @@ async def dry_run(
         try:
             dry = _DryRun(place, config, workspace, tell)
             with contextlib.closing(dry), contextlib.suppress(_Over):
-                await dry.run(canaries, runs or max(LEAST_RUNS, config.verdict.baseline_runs), network)
+                await dry.run(canaries, runs or _wanted_runs(config), network)
             good = not any(check.state == "fail" and check.name != "agent" for check in found)
             kept = good and bool(dry.samples) and not disturbed
             if kept:
@@ -155,6 +155,12 @@ def _unconfirmed(commands: Iterable[Command]) -> Finding:
     shown = "; ".join(f"{command.key} = `{clean_line(command.text, 100)}`" for command in commands)
     text = f"commands of this target came with a clone or a pull and nobody has confirmed them: {shown}"
     return Finding("trust", "fail", text, "Look at them and the code they run, then say `autoresearch doctor --trust`.")
+
+
+def _wanted_runs(config: Config) -> int:
+    """Of the unbroken target."""
+    wanted = config.verdict.baseline_runs
+    return USUAL_RUNS if wanted == "auto" else max(LEAST_RUNS, wanted)
 
 
 class _DryRun:

@@ -19,13 +19,16 @@ from autoresearch.engine.doctor.refused import Refused
 from autoresearch.engine.doctor.traps import SOURCE_FOLDERS
 from autoresearch.engine.measure import examples, file_example, named_values
 from autoresearch.engine.sandbox import NoNetwork
-from autoresearch.engine.verdict import ENOUGH_INCUMBENT_RUNS, Noise, Settings, mean
+from autoresearch.engine.verdict import Noise, Pace, Settings, mean, repeats_of, visible
 from autoresearch.state.config import Config
 from autoresearch.state.text import clean_line, numbers
 
 SHOWN_LINES = 8
 NIGHT_H = 8.0
-RUNS_PER_EXPERIMENT = 1.7
+RUNS_PER_EXPERIMENT = 1.4
+"""On average, where runs are dear: most changes have one."""
+QUICK_BLOCKS, LONG_BLOCKS = 2, 5
+"""Blocks of a race that is soon decided, and of one that must make room for a proposal."""
 """On average over nights: most candidates are discarded after one run, a keep takes six."""
 _MANY_NAMES = 5
 _COUNTED = 10_000
@@ -306,9 +309,9 @@ class Outlook:
     sd: float
     """Of one run; 0 when all agreed."""
     delta: float
-    """The improvement that is tested for; a gain of this size is told from noise in two or three runs."""
+    """A gain of this size is mostly proven in a dozen runs."""
     least: float
-    """The smallest gain that all runs that a candidate can get may prove."""
+    """The same of the runs that a candidate can get."""
     run_s: float
     experiment_s: float
     night: int
@@ -317,27 +320,22 @@ class Outlook:
 
 def outlook(values: list[float], run_s: float, settings: Settings) -> Outlook:
     """`run_s` is the time from one sample's start to the next's."""
-    noise = Noise.pool([values])
-    s = noise.s if math.isfinite(noise.s) else 0.0
-    delta = max(settings.min_effect, 2 * s)
+    noise, pace = Noise.pool([values]), Pace(run_s)
+    s = repeats_of(values).s("linear", settings.direction)
+    odds, raced = settings.odds or pace.odds, settings.mode == "blocks"
     experiment_s = run_s * (1.0 if settings.mode == "single" else RUNS_PER_EXPERIMENT)
+    if raced and pace.cheap:
+        experiment_s = pace.proposal_s  # races go on while the agent thinks
+    longest = settings.max_runs // 6 if pace.cheap else LONG_BLOCKS
     return Outlook(
         mean=mean(values),
         sd=noise.sd if math.isfinite(noise.sd) else 0.0,
-        delta=delta,
-        least=_least(s, delta, settings),
+        delta=max(settings.min_effect, visible(odds, QUICK_BLOCKS) * s),
+        least=max(settings.min_effect, visible(odds, longest) * s) if raced else settings.min_effect,
         run_s=run_s,
         experiment_s=experiment_s,
         night=int(NIGHT_H * 3600 / max(experiment_s, 0.001)),
     )
-
-
-def _least(s: float, delta: float, settings: Settings) -> float:
-    """The estimate at which the evidence reaches the odds in the last run: log E = (delta d - delta^2/2) / var."""
-    if settings.mode != "race" or delta <= 0:
-        return settings.min_effect
-    variance = s * s * (1 / settings.max_runs + 1 / ENOUGH_INCUMBENT_RUNS)
-    return max(settings.min_effect, delta / 2 + math.log(settings.odds) * variance / delta)
 
 
 def noise_check(values: list[float], seen: Outlook, config: Config) -> Check:
@@ -357,17 +355,19 @@ def noise_check(values: list[float], seen: Outlook, config: Config) -> Check:
     delta, least = numbers.metric(seen.delta, seen.delta), numbers.metric(seen.least, seen.least)
     text = (
         f"{metric.name} is {value}{unit} and differs by {sd} (one sd) from run to run; an improvement of "
-        f"{delta}{unit}{share if relative else ''} or more is told from noise in two or three runs"
+        f"{delta}{unit}{share if relative else ''} or more is mostly proven in a dozen runs"
     )
-    if config.verdict.mode == "race":
-        text += f", none below {least}{unit} by itself"
+    if config.verdict.mode in ("blocks", "race"):
+        text += f", hardly any below {least}{unit} by itself"
     if relative > 0.2:
-        return Check("noise", "warn", text, "Longer runs, or more verdict.baseline_runs, make it finer.")
+        return Check("noise", "warn", text, "Longer runs make it finer.")
     return Check("noise", "ok", text)
 
 
 def night_check(seen: Outlook, config: Config) -> Check:
     average = "" if config.verdict.mode == "single" else f" ({RUNS_PER_EXPERIMENT:g} runs on average)"
+    if seen.experiment_s > RUNS_PER_EXPERIMENT * seen.run_s:
+        average = ", as long as the agent thinks,"
     told = round(seen.night, 2 - len(str(seen.night)))  # two digits: more would be pretended
     count = numbers.plural(min(told, _COUNTED), "experiment")
     count = f"about {count}" if seen.night <= _COUNTED else f"more than {count}"

@@ -5,10 +5,13 @@ Each sample is recorded before anything is made of it. What spoils samples for g
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from autoresearch.engine import verdict
 from autoresearch.engine.control import Ended
 from autoresearch.engine.measure import SPOILED, Job, LocalSlot
 from autoresearch.engine.record import Recorder
-from autoresearch.engine.verdict import HOLDOUT_TRIES, Verdict, holdout_due, holdout_folder
+from autoresearch.engine.verdict import HOLDOUT_TRIES, Run, Verdict, holdout_due, holdout_folder
 from autoresearch.engine.workspace import NewFiles, Workspace
 from autoresearch.state import text
 from autoresearch.state.config import Config
@@ -30,8 +33,9 @@ class Samples:
     def _history(self) -> History:
         return self._recorder.history
 
-    async def take(self, opened: Open | None, arm: Arm, sha: str) -> records.Sample:
+    async def take(self, opened: Open | None, arm: Arm, sha: str, run: Run | None = None) -> records.Sample:
         """One recorded measurement; again where something beside the commit spoiled it, a bounded number of times.
+        `run` is which of a contest's it is.
 
         An engine that follows a dead one says first that it tries again.
         """
@@ -46,20 +50,20 @@ class Samples:
                 )
             )
         for _ in range(SPOILED):
-            sample = await self._measured(opened, arm, sha)
+            sample = await self._measured(opened, arm, sha, run)
             if not sample.again:
                 return sample
             self._recorder.warn(f"A run is measured again: {sample.detail}.", code="contaminated")
         fix = "Wait for it or end it, or choose another GPU with CUDA_VISIBLE_DEVICES, then `autoresearch resume`."
         raise Ended(records.Pause(reason=f"{SPOILED} runs in a row were spoiled: {sample.detail}", fix=fix), code=1)
 
-    async def take_incumbent(self, opened: Open | None) -> None:
+    async def take_incumbent(self, opened: Open | None, run: Run | None = None) -> None:
         """An incumbent run that crashes is repeated once; if it crashes again the session pauses."""
         assert self._history.incumbent is not None
         sha = self._history.incumbent.sha
-        sample = await self.take(opened, "incumbent", sha)
+        sample = await self.take(opened, "incumbent", sha, run)
         if sample.cause:
-            sample = await self.take(opened, "incumbent", sha)
+            sample = await self.take(opened, "incumbent", sha, run)
         if sample.cause:
             raise broken(f"The incumbent itself crashed twice ({sample.cause}): {sample.detail}")
 
@@ -99,18 +103,22 @@ class Samples:
             fix = "Put them back as they were, or `autoresearch resume` to begin a new segment with them as they are."
             raise Ended(records.Pause(reason=f"linked inputs changed during a run: {shown}", fix=fix, by="engine"), 1)
 
-    async def _measured(self, opened: Open | None, arm: Arm, sha: str) -> records.Sample:
+    async def _measured(self, opened: Open | None, arm: Arm, sha: str, run: Run | None) -> records.Sample:
         history = self._history
+        assert history.header is not None
         k = history.next_k(sha)
         first = opened is not None and arm == "candidate" and not opened.of("candidate")
+        seed = run.seed if run else verdict.seed_alone(history.header, sha, k, baseline=arm == "candidate")
         job = Job(
-            experiment=opened.number if opened else None, sha=sha, arm=arm, k=k, seed=k,
+            experiment=opened.number if opened else None, sha=sha, arm=arm, k=k, seed=seed,
             folder=self._recorder.session.run(opened.number if opened else history.next_number() - 1),
             expected_s=history.baseline_duration_s or None,
             metric=self._config.metric.name, constraints=tuple(self._config.constraints),
             new=self._new_files(opened) if first and self._config.measure.evaluate else None,
         )  # fmt: skip
         sample = await self._slot.sample(job)
+        if run is not None:
+            sample = replace(sample, block=run.block, place=run.place, basis=run.basis)
         reach("after:measure")
         self._recorder.write(sample)
         return sample

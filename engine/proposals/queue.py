@@ -8,6 +8,8 @@ cleanly, and withdrawn when not.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields, replace
 
 from autoresearch.engine import verdict
@@ -50,17 +52,31 @@ class Proposals:
         assert self._history.header is not None
         return self._history.header.base
 
-    async def next(self) -> Waiting:
-        """The proposal to measure now, on the incumbent. Raises agents.Exhausted when there is none to be had."""
+    async def next(self, meanwhile: Callable[[], Awaitable[bool]]) -> Waiting:
+        """The proposal to measure now, on the incumbent. Raises agents.Exhausted when there is none to be had.
+
+        While the agent thinks, `meanwhile` makes use of the slot as long as it returns True.
+        """
         while True:
             self._take_up_requests()
             waiting = self._first(urgent=True) or self._bundle() or self._first()
             if waiting is None:
-                await self._proposed()
+                await self._proposed(meanwhile)
                 continue
             ready = self._onto_incumbent(waiting)
             if ready is not None:
                 return ready
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody waits for the slot: a proposal, a person, an agent that has come to an end."""
+        ended = self._task is not None and self._task.done()
+        return ended or bool(self._history.waiting or self._history.retries or self._history.overrules)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the agent is making a proposal."""
+        return self._task is not None and not self._task.done()
 
     def prepare(self, first: bool = False) -> None:
         """Let the agent make the next proposal while an experiment is measured; the first one beside the baseline."""
@@ -82,24 +98,26 @@ class Proposals:
 
     # -- the agent
 
-    async def _proposed(self) -> None:
+    async def _proposed(self, meanwhile: Callable[[], Awaitable[bool]]) -> None:
         task = self._task or asyncio.create_task(self._propose())
         self._task = task
-        self._recorder.phase("proposing", experiment=None, description="", arm="", k=0, sha="")
         try:
+            while not task.done() and await meanwhile():
+                pass
+            self._recorder.phase("proposing", experiment=None, description="", arm="", k=0, sha="")
             await task
         finally:
             if task.done():
                 self._task = None
 
     async def _propose(self) -> None:
-        base = self.base
+        base, since = self.base, time.monotonic()
         agent, words, taken = await self._researcher.propose(base)
-        self._record(base, taken, _with_problem(words, taken), agent)
+        self._record(base, taken, _with_problem(words, taken), agent, took_s=time.monotonic() - since)
 
     def _record(
         self, base: str, taken: Taken, words: Proposal, agent: str, bundle: tuple[int, ...] = (),
-        instead_of: int | None = None,
+        instead_of: int | None = None, took_s: float = 0.0,
     ) -> Waiting:  # fmt: skip
         """Commit what was taken and write its line; words that tell a problem are recorded as they are."""
         line = self._recorder.struck(
@@ -112,6 +130,7 @@ class Proposals:
                 files=tuple(map(printable, taken.files)),
                 dropped=tuple(map(printable, taken.dropped)),
                 lines=taken.lines,
+                took_s=round(took_s, 4),
                 **{name: getattr(words, name) for name in _OF_WORDS},
             )
         )
@@ -158,7 +177,7 @@ class Proposals:
 
     def _bundle(self) -> Waiting | None:
         """The best unproven changes that merge cleanly onto the incumbent, as one proposal."""
-        count = self._config.verdict.bundle
+        count = 0 if self._can_wait else self._config.verdict.bundle
         pool = self._history.unproven
         key = (self.base, frozenset(pool))
         if not count or len(pool) < count or key in self._tried_bundles:
@@ -186,6 +205,20 @@ class Proposals:
             params=params,
         )
         return self._record(self.base, taken, words, "bundle", numbers)
+
+    @property
+    def _can_wait(self) -> bool:
+        """Whether unproven changes are raced on in thinking time."""
+        return self.pace.cheap and self._config.verdict.think_time
+
+    @property
+    def asks_for_each(self) -> bool:
+        """Whether proposals are a list that somebody made, each to be decided."""
+        return self._researcher.name == "replay"
+
+    @property
+    def pace(self) -> verdict.Pace:
+        return verdict.pace_of(self._history, self._config.agent.patience_s if self.asks_for_each else None)
 
     # -- people's requests
 

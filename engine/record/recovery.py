@@ -27,7 +27,7 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class SetExperimentRef:
-    """An experiment has its number in the journal but not its ref."""
+    """An experiment has its number in the journal but not its ref, or that of an earlier best it was raced on."""
 
     number: int
     sha: str
@@ -92,11 +92,13 @@ def plan(history: History, refs: Mapping[str, str], branch: str | None, branch_n
         for waiting in history.waiting.values()
         if waiting.sha and f"p{waiting.id}" not in refs
     ]
-    opened = history.open
-    last = opened.number if opened is not None else history.rows[-1].number if history.rows else 0
+    last = history.last_number
     steps += [SetAside(int(name), sha) for name, sha in refs.items() if name.isdigit() and int(name) > last]
-    if opened is not None and str(opened.number) not in refs:
-        steps.append(SetExperimentRef(opened.number, opened.sha, opened.proposal))
+    steps += [
+        SetExperimentRef(each.number, each.sha, each.proposal)
+        for each in history.unfinished
+        if refs.get(str(each.number)) != each.sha
+    ]
     steps += [
         SetExperimentRef(row.number, row.sha, None)
         for row in history.rows
@@ -118,9 +120,7 @@ def _branch_steps(history: History, branch: str | None, name: str) -> list[Step]
 
 def _known_proposals(history: History) -> set[int]:
     numbered = {row.proposal for row in history.rows if row.proposal is not None}
-    if history.open is not None and history.open.proposal is not None:
-        numbered.add(history.open.proposal)
-    return numbered
+    return numbered | {each.proposal for each in history.unfinished if each.proposal is not None}
 
 
 def _id(name: str) -> int:

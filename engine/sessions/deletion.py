@@ -125,7 +125,7 @@ def _branch(git: Git, session: Session, history: History) -> str | None:
     """Where the session's branch stands, if that is a commit of the session's; None when it is missing or not ours."""
     at = git.resolve(session.branch)
     ours = {row.sha for row in history.rows} | {history_base(history)}
-    ours |= {history.open.sha} if history.open is not None else set()
+    ours |= {opened.sha for opened in history.unfinished}
     ours |= {history.header.base} if history.header is not None else set()
     return at if at and at in ours else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -79,7 +80,7 @@ def header_for(place: Place, opened: Session, config: Config, base: str) -> reco
         host=socket.gethostname(),
         accelerator=measure.accelerator(),
         protection=str(sandbox.level(config.measure.confine, config.measure.network)),
-        verdict=verdict.Settings.from_config(config).for_header(),
+        verdict=verdict.Settings.from_config(config, secrets.token_hex(16)).for_header(),
         constraints=config.constraints,
         scored=scored_by(place, config, base),
     )

@@ -45,7 +45,10 @@ def open_segment(recorder: Recorder, workspace: Workspace, config: Config) -> No
         base = _with_head(workspace, base, head)
     if history.open is not None:
         closed = Verdict("crash", "interrupted", f"{changed} changed while it was open")
-        recorder.write(experiment_line(history.open, history.opened_proposal, closed, (), history.segment))
+        recorder.write(experiment_line(history.open, closed, (), history.segment))
+    for parked in list(history.parked.values()):
+        closed = Verdict("discard", "unproven", f"not proven when {changed} changed")
+        recorder.write(experiment_line(parked, closed, (), history.segment))
     reason = f"{changed} changed: numbers from here on do not compare with earlier ones"
     recorder.write(replace(now, base=base, reason=reason))
 
@@ -61,6 +64,19 @@ def warn_about_target(recorder: Recorder, workspace: Workspace) -> None:
         recorder.warn(history.score_note, code="own-score")
 
 
+def warn_about_verdict(recorder: Recorder, config: Config) -> None:
+    """Keys of `[verdict]` that meant something else under earlier rules, once in a session."""
+    told, rule = recorder.history.warned, config.verdict
+    if rule.mode == "race" and "verdict-race" not in told:
+        recorder.warn('`verdict.mode = "race"` means "blocks" now, which is the default.', "verdict-race")
+    if rule.odds != "auto" and "verdict-odds" not in told:
+        text = f"`verdict.odds` fixes the odds of every race at {rule.odds:g} to 1; without it they follow the pace."
+        recorder.warn(text, "verdict-odds")
+    if rule.max_runs != "auto" and "verdict-max-runs" not in told:
+        text = f"`verdict.max_runs` counts the best's runs too: a race ends after {rule.max_runs} runs of both."
+        recorder.warn(text, "verdict-max-runs")
+
+
 def _changes(old: records.Header, now: records.Header) -> list[str]:
     compared = (
         ("the measuring config", old.config_sha, now.config_sha),
@@ -68,6 +84,7 @@ def _changes(old: records.Header, now: records.Header) -> list[str]:
         ("a linked input", old.linked_sha or now.linked_sha, now.linked_sha),  # older headers say nothing
         ("the host", old.host, now.host),
         ("the accelerator", old.accelerator, now.accelerator),
+        ("the verdict's rule", old.verdict.get("version"), now.verdict.get("version")),
     )
     return [what for what, was, is_now in compared if was != is_now]
 

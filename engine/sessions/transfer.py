@@ -113,8 +113,7 @@ def _fetched(place: Place, saved: workspace.SavedState, remote: Remote, state: s
 def _wanted(git: Git, session: Session, history: History) -> tuple[dict[str, str], int]:
     """The refs that go with a journal, by name, and how many experiments have no commit here any more."""
     wanted = {f"{session.refs}{row.number}": row.sha for row in history.rows if row.sha}
-    if history.open is not None:
-        wanted[f"{session.refs}{history.open.number}"] = history.open.sha
+    wanted |= {f"{session.refs}{opened.number}": opened.sha for opened in history.unfinished}
     wanted |= {f"{session.refs}p{waiting.id}": waiting.sha for waiting in history.waiting.values() if waiting.sha}
     held = git.refs(session.refs, session.branch)
     wanted |= {name: sha for name, sha in held.items() if name.startswith(f"{session.refs}lost-")}
@@ -270,8 +269,8 @@ def _refuse_users_commits(git: Git, remote: Remote, session: Session, history: H
     Such a one must not become the session's, from where the next push would publish it.
     """
     named = {row.sha: f"experiment {row.number}" for row in history.rows}
-    if history.open is not None:
-        named |= {sha: f"experiment {history.open.number}" for sha in (history.open.parent, history.open.sha)}
+    for opened in history.unfinished:
+        named |= {sha: f"experiment {opened.number}" for sha in (opened.parent, opened.sha)}
     for waiting in history.waiting.values():
         named |= {sha: f"proposal {waiting.id}" for sha in (waiting.base, waiting.sha)}
     if history.header is not None:

@@ -33,12 +33,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations, product
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.engine.verdict.noise import mean, median
+
+if TYPE_CHECKING:
+    from autoresearch.state.journal.records import Header
 
 HALF = 3
 """Runs of each arm in a block. 20 orders: one block in which all three are clearly better gives almost 20 to 1."""
@@ -81,6 +85,15 @@ def draw(secret: str, experiment: int, parent: str, block: int, *, paired: bool 
     return tuple(Place(place in chosen, seeds[place]) for place in range(SIZE))
 
 
+def seed_alone(header: Header, sha: str, k: int, *, baseline: bool) -> int:
+    """The seed of a commit's k-th run outside all contests, which no race has used.
+
+    A baseline runs two seeds twice, then the next two: that shows what seeds decide.
+    """
+    turn = (k - 1) // 4 * 2 + (k - 1) % 2 if baseline else k
+    return draw(str(header.verdict.get("seed", "")), turn, sha, 0)[0].seed
+
+
 @lru_cache(maxsize=1)
 def _orders() -> tuple[frozenset[int], ...]:
     return tuple(frozenset(chosen) for chosen in combinations(range(SIZE), HALF))
@@ -117,7 +130,7 @@ def block_evidence(
     more": the change's values are made better by it first.
     """
     moved = [value - margin if is_mine else value for value, is_mine in zip(values, mine, strict=True)]
-    middle = statistics.median(moved)
+    middle = median(moved)
     u = [_capped(middle - value, s) for value in moved]
     ours = [place for place, is_mine in enumerate(mine) if is_mine]
     if len(ours) != HALF or len(u) != SIZE:
@@ -259,10 +272,10 @@ class Race:
         """How much better the change is in the race, in the scale's unit; the first look is not in it."""
         if self.paired:
             found = [d for block in self.blocks for d in block.differences]
-            return statistics.fmean(found) if found else None
+            return mean(found) if found else None
         if not self.change or not self.best:
             return None
-        return statistics.fmean(self.best) - statistics.fmean(self.change)
+        return mean(self.best) - mean(self.change)
 
     def estimate(self, s: float) -> tuple[float, float]:
         """(d, se) in units of s, from the race; until its first block is complete, the first look counts as well.

@@ -54,6 +54,7 @@ class Terms:
         scale: Scale = "linear",
         odds: float | None = None,
         asked_for: bool = False,
+        think: bool = True,
     ) -> Terms:
         """At this pace. `odds` fixes them; `asked_for`: a bundle or a retry, which there is more reason for than for
         most."""
@@ -61,7 +62,7 @@ class Terms:
             odds=odds or pace.odds,
             line=LEAVE if asked_for else spreads.entry_line(looks),
             looks=pace.looks,
-            cheap=pace.cheap,
+            cheap=pace.cheap and think,
             paired=known.seeds_decide(scale, direction),
             scale=scale,
             run_s=pace.run_s,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
 
+from autoresearch.engine.verdict.noise import mean, median
 from autoresearch.state.text import clean_line, listed
 
 LEAST_EARLIER = 8
@@ -55,11 +56,9 @@ def modified_z(estimate: float, earlier: Sequence[float], least_sd: float = 0.0)
     """
     if len(earlier) < LEAST_EARLIER:
         return None
-    import statistics  # 30 ms, and whoever only reads a journal needs it not
-
-    middle = statistics.median(earlier)
+    middle = median(earlier)
     deviations = [abs(value - middle) for value in earlier]
-    sd = _MAD_TO_SD * statistics.median(deviations) or _MEAN_DEVIATION_TO_SD * statistics.fmean(deviations)
+    sd = _MAD_TO_SD * median(deviations) or _MEAN_DEVIATION_TO_SD * mean(deviations)
     sd = max(sd, least_sd)
     return (estimate - middle) / sd if sd > 0 else None
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from autoresearch.engine.verdict.noise import student_t
-from autoresearch.engine.verdict.rule import Direction
 from autoresearch.state.journal import History, Row, read_objects
+from autoresearch.state.journal.records import Direction
 from autoresearch.state.session import Session
 
 

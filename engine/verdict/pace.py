@@ -12,6 +12,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from autoresearch.engine.verdict.noise import median
+from autoresearch.state.journal import History
+
 PROPOSAL_S = 60.0
 """What a proposal takes before the first was made, and how long a change of a finite list is measured by itself."""
 LEAST_ODDS = 9.0
@@ -19,11 +22,12 @@ MOST_ODDS = 1000.0
 MOST_TUNER_ODDS = 5000.0
 IDEAS_PER_LUCK = 50
 """A tuner's odds are at least its ideas of a night divided by this."""
+NIGHT_S = 8 * 3600.0
+_KNOWN_RATE = 10
 CHEAP = 8
 """From so many runs per proposal on, thinking time is long enough to race in: no bundles, fresh runs after a keep."""
 FOUR_BLOCKS = 24
 """Runs per proposal from which a candidate begins with a block: a look at a level that is a minute old says nothing."""
-FRESH_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,6 @@ class Pace:
         return max(4, min(20, self.whole_runs))
 
     @property
-    def fresh_runs(self) -> int:
-        """Runs of a new best that only its level is made of."""
-        return FRESH_RUNS if self.cheap else 0
-
-    @property
     def cheap(self) -> bool:
         """Whether a race can go on while the agent thinks; where not, unproven changes are tried in bundles."""
         return self.free_runs >= CHEAP
@@ -72,6 +71,23 @@ class Pace:
     def looks(self) -> bool:
         """Whether a candidate has a first look."""
         return self.free_runs < FOUR_BLOCKS
+
+
+def pace_of(history: History, patience_s: float | None = None) -> Pace:
+    """As far as it is known by now: from the best's last runs, the last proposals and the experiments so far.
+
+    `patience_s` is for a list of prepared changes: it is finite and each is asked for, so one is measured for so long
+    before the next one waits. Runs that cost money are dear, however short they are.
+    """
+    durations = history.repeats.durations
+    run_s = median(durations) if durations else 0.0
+    if history.runs_cost:
+        return Pace(run_s, 0.0)
+    proposal_s = median(history.proposals_s) if history.proposals_s else PROPOSAL_S
+    if patience_s is not None:
+        return Pace(run_s, patience_s)
+    each_s = history.running_ms / 1000 / len(history.rows) if len(history.rows) >= _KNOWN_RATE else run_s + proposal_s
+    return Pace(run_s, proposal_s, NIGHT_S / max(each_s, run_s, 1e-3))
 
 
 def expected_luck(odds: Iterable[float]) -> float:

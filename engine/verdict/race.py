@@ -1,6 +1,6 @@
-"""One experiment's race: from its samples to the rule's arguments, and from the verdict to its line. Pure.
+"""One experiment: from the journal to what the rule is asked, and from the verdict to its line. Pure.
 
-The loop asks with its history as it is, `recompute` with the history as it was: both give the same answers.
+The loop asks with its history as it is, `recompute` with the history as it was: both get the same answers.
 """
 
 from __future__ import annotations
@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch.engine.verdict import rule
+from autoresearch.engine.verdict import frozen
 from autoresearch.engine.verdict import spread as spreads
 from autoresearch.engine.verdict.contest import WARM, Contest, Decision, Known, Seen, Terms
 from autoresearch.engine.verdict.flags import Flag
-from autoresearch.engine.verdict.noise import Noise, mean
+from autoresearch.engine.verdict.measured import mean_of, means_of, usable, values_of, violated
 from autoresearch.engine.verdict.pace import Pace
 from autoresearch.engine.verdict.settings import Settings
-from autoresearch.state.journal import History, Open, SampleRow, Waiting, records
+from autoresearch.state.journal import History, Open, Repeats, SampleRow, Waiting, records
 from autoresearch.state.journal.records import Status
-from autoresearch.state.text import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Verdict:
     status: Status
     cause: str
     reason: str
-    decision: rule.Decision | Decision | None = None
+    decision: Decision | frozen.Decision | None = None
 
 
 def known_of(history: History) -> Known:
@@ -36,8 +35,15 @@ def known_of(history: History) -> Known:
     return Known(tuple(told.best), told.since_best, told.neighbours, told.twins, history.estimates)
 
 
-def terms_of(history: History, settings: Settings, pace: Pace, waiting: Waiting) -> Terms:
-    """What the next experiment is judged by."""
+def repeats_of(values: Sequence[float]) -> Known:
+    """What runs of one commit tell by themselves, at seeds that differ."""
+    told = Repeats()
+    told.baseline([(value, k) for k, value in enumerate(values)])
+    return Known(tuple(told.best), 0, told.neighbours, told.twins)
+
+
+def terms_of(history: History, settings: Settings, pace: Pace, waiting: Waiting, *, think: bool = True) -> Terms:
+    """What the next experiment is judged by. `think`: races go on while the agent thinks."""
     header, known = history.header, known_of(history)
     assert header is not None
     measured = [value for value, _ in known.best]
@@ -45,7 +51,7 @@ def terms_of(history: History, settings: Settings, pace: Pace, waiting: Waiting)
     return Terms.at(
         pace, known, history.repeats.looks, direction=settings.direction, odds=settings.odds,
         scale=spreads.scale_of(header.metric_name, header.metric_unit, settings.scale, measured),
-        asked_for=bool(waiting.bundle) or waiting.agent == "retry",
+        asked_for=bool(waiting.bundle) or waiting.agent == "retry", think=think,
     )  # fmt: skip
 
 
@@ -72,48 +78,14 @@ def contest_of(history: History, opened: Open, settings: Settings, constraints: 
         removed=max(0, -waiting.net_lines),
         bundle=bool(waiting.bundle),
         flags=opened.flags,
-        violated=rule.violated(constraints, history.baseline_metrics, means_of(mine)) if mine else "",
+        violated=violated(constraints, history.baseline_metrics, means_of(mine)) if mine else "",
     )
 
 
-def noise_of(history: History) -> Noise:
-    """What the open experiment is judged by: the noise its intent holds, whatever has been learned since.
-
-    A line of an older version holds none; then it is the segment's as it is now.
-    """
-    return Noise.of((history.open and history.open.noise) or history.spread)
-
-
-def judge_open(
-    history: History, noise: Noise, settings: rule.Settings, constraints: Mapping[str, float | str]
-) -> rule.Decision:
-    """What the open experiment's samples so far mean."""
-    opened, waiting = history.open, history.opened_proposal
-    assert opened is not None
-    assert waiting is not None
-    samples = opened.of("candidate")
-    broken = rule.violated(constraints, history.baseline_metrics, means_of(samples))
-    return rule.judge(
-        values_of(samples),
-        history.incumbent_values(),
-        noise,
-        settings,
-        between=[sample.arm for sample in usable(opened.samples)][-1:] == ["incumbent"],
-        net_lines=waiting.net_lines,
-        bundle=bool(waiting.bundle),
-        violated=broken if samples else "",
-        flags=opened.flags,
-        earlier=history.estimates,
-        version=opened.version,
-    )
-
-
-def experiment_line(
-    opened: Open, waiting: Waiting | None, reached: Verdict, touched: Sequence[Flag], segment: int
-) -> records.Experiment:
-    """`waiting` is the proposal, None for a baseline; `touched` what its diff is flagged for."""
-    decision = reached.decision
-    samples = usable(opened.of("fresh") if reached.status == "keep" else []) or usable(opened.of("candidate"))
+def experiment_line(opened: Open, reached: Verdict, touched: Sequence[Flag], segment: int) -> records.Experiment:
+    """`touched` is what its diff is flagged for."""
+    decision, waiting = reached.decision, opened.waiting
+    samples = usable(opened.of("fresh") if reached.status == "keep" else []) or _raced(opened)
     values = values_of(samples)
     unmeasured = not values and reached.status in ("keep", "discard")  # nothing to keep or to discard
     status: Status = "crash" if unmeasured else reached.status
@@ -141,33 +113,20 @@ def experiment_line(
         hypothesis=waiting.hypothesis if waiting else "",
         category=waiting.category if waiting else "",
         files=waiting.files if waiting else (),
-        duration_s=sum(sample.duration_s for sample in opened.samples),
+        duration_s=sum(sample.duration_s for sample in [*opened.left, *opened.samples]),
         cost_usd=waiting.cost_usd if waiting else None,
         warnings=(*_warnings(waiting), *(flag.text for flag in flags)),
         flags=tuple(flag.code for flag in flags),
     )
 
 
-def usable(samples: list[SampleRow]) -> list[SampleRow]:
-    return [sample for sample in samples if sample.cause is None and sample.metric is not None]
+def _raced(opened: Open) -> list[SampleRow]:
+    """The candidate's runs that its value is told by: those of its race, and only where there are none, its looks."""
+    runs = [sample for sample in usable(opened.of("candidate")) if sample.block != WARM]
+    return [sample for sample in runs if sample.block] or runs
 
 
-def values_of(samples: list[SampleRow]) -> list[float]:
-    return [sample.metric for sample in samples if sample.cause is None and sample.metric is not None]
-
-
-def mean_of(values: list[float]) -> float:
-    return mean([numbers.cut(value) for value in values])
-
-
-def means_of(samples: list[SampleRow]) -> dict[str, float]:
-    """Means of every metric that all of the samples have."""
-    measured = usable(samples)
-    names = set.intersection(*(set(sample.metrics) for sample in measured)) if measured else ()
-    return {name: mean_of([sample.metrics[name] for sample in measured]) for name in sorted(names)}
-
-
-def _flags(opened: Open, decision: rule.Decision | Decision | None, touched: Sequence[Flag]) -> tuple[Flag, ...]:
+def _flags(opened: Open, decision: Decision | frozen.Decision | None, touched: Sequence[Flag]) -> tuple[Flag, ...]:
     """Those it was judged with."""
     jump = (decision.jump,) if decision is not None and decision.jump is not None else ()
     return (*jump, *(flag for flag in touched if flag.code in opened.flags))

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from autoresearch.engine.verdict import contest, rule
+from autoresearch.engine.verdict import contest, frozen
 from autoresearch.engine.verdict.contest import Decision, Terms
-from autoresearch.engine.verdict.decision import judge
 from autoresearch.engine.verdict.pace import Pace
-from autoresearch.engine.verdict.race import contest_of, judge_open, noise_of, terms_of
+from autoresearch.engine.verdict.race import contest_of, terms_of
+from autoresearch.engine.verdict.rule import judge
 from autoresearch.engine.verdict.settings import Settings
 from autoresearch.state.journal import History, Open, Reader, records
 
@@ -82,7 +82,7 @@ def _terms_now(history: History, intent: records.Intent) -> Terms | None:
         return None
     said = Terms.of_line(intent.terms)
     pace = Pace(said.run_s, said.proposal_s, said.ideas)
-    return terms_of(history, Settings.from_header(history.header), pace, waiting)
+    return terms_of(history, Settings.from_header(history.header), pace, waiting, think=said.cheap)
 
 
 class _Blocks:
@@ -154,10 +154,10 @@ class _Race:
         assert history.header is not None
         self.number = history.open.number
         self._header = history.header
-        self._settings = rule.Settings.from_header(history.header)
-        self._noise = noise_of(history)
+        self._settings = frozen.Settings.from_header(history.header)
+        self._noise = frozen.noise_of(history)
         self._differences: list[str] = []
-        self._final: rule.Decision | None = None
+        self._final: frozen.Decision | None = None
 
     def begins(self, recorded: Mapping[str, Any], terms: Terms) -> None:
         """There were no terms."""
@@ -184,8 +184,8 @@ class _Race:
         self._differences += _differing(line.verdict, again.verdict)
         return Recomputed(line.run, recorded, out, again.reason, tuple(self._differences))
 
-    def _judge(self, history: History) -> rule.Decision:
-        return judge_open(history, self._noise, self._settings, self._header.constraints)
+    def _judge(self, history: History) -> frozen.Decision:
+        return frozen.judge_open(history, self._noise, self._settings, self._header.constraints)
 
 
 def _differing(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:

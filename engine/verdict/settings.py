@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from autoresearch.engine.verdict.contest import MOST_RUNS, VERSION
-from autoresearch.state.journal.records import Header
+
+if TYPE_CHECKING:
+    from autoresearch.state.config import Config
+    from autoresearch.state.journal.records import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,21 @@ class Settings:
     seed: str = ""
     """What orders and seeds are drawn from. No candidate knows it."""
     version: int = VERSION
+
+    @classmethod
+    def from_config(cls, config: Config, seed: str = "") -> Settings:
+        rule = config.verdict
+        return cls(
+            direction=config.metric.direction,
+            mode="blocks" if rule.mode == "race" else rule.mode,
+            odds=None if rule.odds == "auto" else rule.odds,
+            baseline_runs=None if rule.baseline_runs == "auto" else rule.baseline_runs,
+            max_runs=MOST_RUNS if rule.max_runs == "auto" else rule.max_runs,
+            min_effect=config.metric.min_effect,
+            bundle=rule.bundle,
+            scale=config.metric.scale,
+            seed=seed,
+        )
 
     @classmethod
     def from_header(cls, header: Header) -> Settings:

@@ -7,12 +7,11 @@ which one diverging run does not move, and of neighbours, which a slow drift doe
 from __future__ import annotations
 
 import math
-import statistics
 import sys
 from collections.abc import Sequence
-from itertools import combinations, pairwise
 from typing import Literal
 
+from autoresearch.engine.verdict.noise import low_median, mean, median
 from autoresearch.state.text import numbers
 
 LEVEL_RUNS = 6
@@ -76,13 +75,8 @@ def spread(differences: Sequence[float]) -> float:
     """
     if not differences:
         return 0.0
-    middle = statistics.median_low(differences)
-    return 1.0483 * middle if middle > 0 else 0.8862 * statistics.fmean(differences)
-
-
-def neighbours(values: Sequence[float]) -> list[tuple[float, float]]:
-    """Which runs of a baseline to compare: all where there are few, else those in sequence."""
-    return list(combinations(values, 2) if len(values) <= LEVEL_RUNS else pairwise(values))
+    middle = low_median(differences)
+    return 1.0483 * middle if middle > 0 else 0.8862 * mean(differences)
 
 
 def seed_share(other_seeds: Sequence[float], same_seed: Sequence[float]) -> float:
@@ -92,8 +86,8 @@ def seed_share(other_seeds: Sequence[float], same_seed: Sequence[float]) -> floa
     """
     if len(same_seed) < 2 or not other_seeds:
         return 0.0
-    between = statistics.fmean(x * x for x in other_seeds)
-    within = statistics.fmean(x * x for x in same_seed)
+    between = mean([x * x for x in other_seeds])
+    within = mean([x * x for x in same_seed])
     return max(0.0, 1 - within / between) if between > 0 else 0.0
 
 
@@ -113,7 +107,7 @@ def seeds_decide(other_seeds: Sequence[float], same_seed: Sequence[float]) -> bo
 def level(best: Sequence[float]) -> tuple[float, int]:
     """The median of the last runs of the best, and how many they are."""
     recent = best[-LEVEL_RUNS:]
-    return statistics.median(recent), len(recent)
+    return median(recent), len(recent)
 
 
 def first_look(value: float, middle: float, s: float) -> float:

@@ -30,6 +30,8 @@ class Metric:
     min_effect: float = 0.0
     """The smallest improvement that matters, in the metric's unit; 0: unset."""
     goal: float | None = None
+    scale: Literal["auto", "linear", "ratio"] = "auto"
+    """Whether equal differences or equal ratios matter equally; `auto`: ratios of times, sizes and rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,13 @@ class Holdout:
 class VerdictSettings:
     """How sure a keep has to be."""
 
-    mode: Literal["race", "fast", "single"] = "race"
-    odds: float = 10.0
-    baseline_runs: int = 4
-    max_runs: int = 8
-    bundle: int = 4
+    mode: Literal["blocks", "fast", "single", "race"] = "blocks"
+    """`race` is an older name of `blocks`."""
+    odds: float | Literal["auto"] = "auto"
+    baseline_runs: int | Literal["auto"] = "auto"
+    max_runs: int | Literal["auto"] = "auto"
+    bundle: int = 6
+    think_time: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ class AgentSettings:
     thinking: int | str = "auto"
     """`auto`, an effort from `low` to `max`, a budget in tokens for models that want one, 0: off."""
     context_tokens: int = 120_000
+    patience_s: float = 60.0
+    """How long a change of a finite list is measured before the next one waits for the slot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ def above(bottom: float) -> Rule:
     return lambda value: None if value > bottom else f"a number above {bottom:g}"
 
 
+def or_auto(rule: Rule) -> Rule:
+    return lambda value: None if value == "auto" else rule(value)
+
+
 def _one_line(value: str) -> str | None:
     return None if value.strip() and value.isprintable() else "one line of text, not empty"
 
@@ -152,9 +156,9 @@ RULES: dict[str, Rule] = {
     "guard.timeout_s": above(0),
     "constraints": _constraints,
     "holdout.run": _optional_command,
-    "verdict.odds": above(1),
-    "verdict.baseline_runs": at_least(1),
-    "verdict.max_runs": at_least(2),
+    "verdict.odds": or_auto(above(1)),
+    "verdict.baseline_runs": or_auto(at_least(1)),
+    "verdict.max_runs": or_auto(at_least(2)),
     "verdict.bundle": lambda value: None if value == 0 or value >= 2 else "2 or more, or 0 for never",
     "agent.model": _one_line,
     "agent.ahead": lambda value: None if value in (None, 0, 1) else "0 or 1",
@@ -163,6 +167,7 @@ RULES: dict[str, Rule] = {
     "agent.tuner_every": at_least(0, " (0: never)"),
     "agent.brief_chars": at_least(1000),
     "agent.timeout_s": above(0),
+    "agent.patience_s": at_least(0),
     "agent.command": lambda value: None if value.strip() else 'an agent\'s name, e.g. "claude-code", or a command',
     "agent.thinking": _thinking,
     "agent.context_tokens": at_least(8000),
@@ -180,8 +185,8 @@ RULES: dict[str, Rule] = {
 def contradictions(values: Mapping[str, Any]) -> list[str]:
     """Values that are each possible but not together; `values` holds only good ones, by dotted key."""
     found: list[str] = []
-    runs, mode = values.get("verdict.baseline_runs", 4), values.get("verdict.mode", "race")
-    if runs < 3 and mode != "single":
+    runs, mode = values.get("verdict.baseline_runs", "auto"), values.get("verdict.mode", "blocks")
+    if runs != "auto" and runs < 3 and mode != "single":
         found.append(f'verdict.baseline_runs: found {runs}, expected 3 or more (1 is enough with mode = "single")')
     if "measure.evaluate" in values and is_empty(values["measure.evaluate"]):
         for key in ("artifacts", "evaluate_env"):

@@ -167,7 +167,7 @@ def expectation(hint: Any) -> str:
     """The annotation in words."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return "one of " + ", ".join(show(choice) for choice in args)
+        return ("one of " if len(args) > 1 else "") + ", ".join(map(show, args))
     if origin in (Union, types.UnionType):
         return " or ".join(expectation(choice) for choice in args if choice is not type(None))
     if origin is tuple:

@@ -13,6 +13,7 @@ from autoresearch.state.journal import records
 from autoresearch.state.journal.heldout import HeldOut
 from autoresearch.state.journal.model import (
     LISTS,
+    UNDECIDED,
     Control,
     DeadEndState,
     Decision,
@@ -90,6 +91,8 @@ def _proposal(model: Model, at: int, data: dict[str, Any]) -> None:
     model.next_proposal = max(model.next_proposal, waiting.id + 1)
     model.cost_usd += waiting.cost_usd or 0.0
     model.tokens += sum((data.get("tokens") or {}).values())
+    if took_s := data.get("took_s"):
+        model.proposals_s.append(took_s)
     for number in waiting.bundle:
         model.unproven.pop(number, None)
     if waiting.idea in model.ideas:
@@ -147,8 +150,10 @@ def _park(model: Model, at: int, data: dict[str, Any]) -> None:
     opened = model.open
     if opened is None or opened.number != int(data["experiment"]):
         raise ValueError(f"experiment {data['experiment']} is not being measured")
-    opened.verdict = data.get("verdict") or {}
-    _looked(model, opened, opened.verdict)
+    verdict = data.get("verdict") or {}
+    if verdict.get("d") is not None or not opened.verdict:
+        opened.verdict = verdict  # one that begins anew is as promising as it was
+    _looked(model, opened, verdict)
     model.parked[opened.number] = opened
     model.open = None
 
@@ -172,6 +177,7 @@ def _sample(model: Model, at: int, data: dict[str, Any]) -> None:
     printed = metrics.get("cost_usd")
     if printed is not None and not model.self_scored:  # where code in scope prints it, it counts for nothing
         model.cost_usd += min(max(0.0, finite(printed) or 0.0), _PRINTED_USD)
+        model.runs_cost = model.runs_cost or printed > 0
     if sample.arm == "holdout":
         _held_out(model, sample, get("experiment"))
         return
@@ -189,6 +195,8 @@ def _sample(model: Model, at: int, data: dict[str, Any]) -> None:
         # A candidate's race is selected for being lucky when it wins, so it never counts as the incumbent's.
         counts = sample.arm in ("incumbent", "fresh") or (opened is not None and opened.proposal is None)
         model.recent.append((sample.sha, sample.metric, counts))
+        if counts:
+            model.repeats.durations.append(sample.duration_s)
         _compare(
             model.repeats, opened if opened is not None and number == opened.number else None, sample, sample.metric
         )
@@ -239,7 +247,7 @@ def _experiment(model: Model, at: int, data: dict[str, Any]) -> None:
         model.baselines += 1
     else:
         model.counts[row.status] += 1
-        model.counts["unproven"] += row.cause == "unproven"
+        model.counts["unproven"] += row.cause in UNDECIDED
     if row.flags:
         model.flagged.append(row.number)
     if row.status in ("keep", "discard") and isinstance(row.estimate, (int, float)):

@@ -125,8 +125,8 @@ class History(Model):
 
     @property
     def measured(self) -> int:
-        """Experiments that limits count: those of this session's own engine, the unfinished one left out."""
-        return len(self.rows) - self.imported
+        """Experiments that limits count: this session's own, parked ones too, the unfinished one left out."""
+        return self.tried - self.imported
 
     def mended(self, row: Row) -> list[Row]:
         """The failed experiments that a chain of mends ends with this one, the last failure first."""

@@ -25,6 +25,8 @@ FLAG_WORDS = {
     "long": "too long to look at all of it",
 }
 """Of `records.FLAGS`, as a list says them."""
+UNDECIDED = frozenset({"unproven", "too_noisy", "seedless"})
+"""Causes of a discard that do not say that the change is worse."""
 LISTED = 25
 """So many of each list are shown one by one; older ones fold into families."""
 WINDOW = 30
@@ -150,6 +152,11 @@ class Open:
     def of_block(self, block: int) -> list[SampleRow]:
         """Those that count."""
         return [sample for sample in self.samples if sample.block == block and sample.good]
+
+    @property
+    def odds(self) -> str:
+        """Those so far of a parked one, in words."""
+        return numbers.odds(numbers.finite(self.verdict.get("log_evidence")) or 0.0)
 
     def begin_anew(self, parent: str, sha: str) -> None:
         """On another best: what it was seen to be at first stands, its race does not."""
@@ -297,7 +304,7 @@ def list_of(row: Row) -> str:
     if row.status == "keep":
         return "worked"
     if row.status == "discard":
-        return "unproven" if row.cause == "unproven" else "refuted"
+        return "unproven" if row.cause in UNDECIDED else "refuted"
     return "crashed"
 
 
@@ -327,6 +334,8 @@ class Model:
         self.spread = Spread()
         self.repeats = Repeats()
         """The segment's runs beside each other, for the verdict."""
+        self.proposals_s: deque[float] = deque(maxlen=5)
+        """How long the last proposals took their agents."""
         self.recent: deque[tuple[str, float, bool]] = deque(maxlen=WINDOW)
         self.sampled: dict[str, int] = {}
         """How many samples the open experiment's and the incumbent's commits have had: seeds go on counting."""
@@ -348,6 +357,8 @@ class Model:
         self.tokens = 0
         self.measured_s = 0.0
         """Seconds the slot spent in `run`."""
+        self.runs_cost = False
+        """Whether a run has said what it cost."""
         self.withdrawn_usd = 0.0
         """What proposals cost that were made ahead and never measured."""
         self.running_ms = 0
@@ -382,6 +393,16 @@ class Model:
         """(line number, what is wrong) of lines that were skipped."""
         self.lines = 0
         self.offset = 0
+
+    @property
+    def tried(self) -> int:
+        """Experiments that are finished, and those that are parked."""
+        return len(self.rows) + len(self.parked)
+
+    @property
+    def unfinished(self) -> list[Open]:
+        """Experiments with a number and no verdict: parked ones, then the one that is measured."""
+        return [*self.parked.values(), *([self.open] if self.open is not None else [])]
 
     @property
     def opened_proposal(self) -> Waiting | None:

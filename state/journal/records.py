@@ -32,6 +32,7 @@ else:
 
 
 Status = Literal["keep", "discard", "crash", "checks_failed"]
+Direction = Literal["lower", "higher"]
 Arm = Literal["candidate", "incumbent", "fresh", "holdout"]
 
 COMMITS = ("sha", "parent", "base")
@@ -79,7 +80,7 @@ class Header:
     name: str = ""
     metric_name: str = field(default="metric", metadata={"key": "metricName"})
     metric_unit: str = field(default="", metadata={"key": "metricUnit"})
-    direction: Literal["lower", "higher"] = field(default="lower", metadata={"key": "bestDirection"})
+    direction: Direction = field(default="lower", metadata={"key": "bestDirection"})
     v: int = 1
     session: str = ""
     target: str = ""
@@ -97,7 +98,7 @@ class Header:
     accelerator: str = ""
     protection: str = ""
     verdict: dict[str, Any] = field(default_factory=dict)
-    """mode, odds, baseline_runs, max_runs, bundle, min_effect: what `log --recompute` needs."""
+    """mode, odds, baseline_runs, max_runs, bundle, min_effect, scale, seed, version: what `log --recompute` needs."""
     constraints: dict[str, str | float] = field(default_factory=dict)
     scored: str = ""
     """What prints the number: `evaluate` (apart from the run), `run` (a protected file of the run's), `scope` (code
@@ -140,6 +141,8 @@ class Proposal:
     """How many of the people's messages, counted from the first, its brief held."""
     briefed: int = 0
     """When its brief was given, ms; 0 without a brief."""
+    took_s: float = 0.0
+    """How long its agent took; 0 where none made it."""
     problem: str = ""
     """A crash cause when there is nothing to measure: no_change, out_of_scope, conflict or no_proposal."""
     reason: str = ""
@@ -160,7 +163,7 @@ class Withdrawn:
 @_line(frozen=True, slots=True, kw_only=True)
 class Intent:
     """The experiment's number is given here. Written again with `attempt` + 1 when an engine that died is followed, and
-    when an experiment that was parked goes on; with another `parent` it begins anew on another best."""
+    as it was when an experiment that was parked goes on; with another `parent` it begins anew on another best."""
 
     type: ClassVar[str] = "intent"
 
@@ -192,7 +195,7 @@ class Sample:
     sha: str
     arm: Arm
     k: int
-    """Counts the samples of this commit from 1; sample k runs with seed k."""
+    """Counts the samples of this commit from 1."""
     seed: int
     slot: str = ""
     metric: float | None = None

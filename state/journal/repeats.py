@@ -15,6 +15,7 @@ REMEMBERED = 400
 LEVEL_RUNS = 6
 """The best's level is told by so many of its last runs. Of fewer runs of a baseline, each is compared with each."""
 LOOKS = 60
+DURATIONS = 8
 
 Measured = tuple[float, int]
 """A run's value and its seed."""
@@ -32,6 +33,8 @@ class Repeats:
         """Two runs of one commit at seeds that differ."""
         self.twins: deque[tuple[float, ...]] = deque(maxlen=REMEMBERED)
         """Two runs of one commit at one seed; or (best, change, best, change) of two pairs that share a seed each."""
+        self.durations: deque[float] = deque(maxlen=DURATIONS)
+        """Seconds of the best's last runs."""
         self.looks: deque[float] = deque(maxlen=LOOKS)
         """How many sd better than the best the last candidates seemed by their first runs."""
         self.luck = 0.0

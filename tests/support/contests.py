@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from autoresearch.engine.verdict.contest import VERSION, Decision
-from autoresearch.engine.verdict.decision import judge
 from autoresearch.engine.verdict.pace import Pace
 from autoresearch.engine.verdict.race import contest_of, terms_of
+from autoresearch.engine.verdict.rule import judge
 from autoresearch.engine.verdict.settings import Settings
 from autoresearch.state.journal import History, records
 

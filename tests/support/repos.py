@@ -27,6 +27,7 @@ budget_s = 0
 
 [agent]
 kind = "replay"
+patience_s = 0
 """
 
 BENCH = """\

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from autoresearch.engine.verdict import blocks
 from autoresearch.engine.verdict.contest import Contest, Decision, Known, Seen, Terms
-from autoresearch.engine.verdict.decision import judge
 from autoresearch.engine.verdict.pace import Pace
+from autoresearch.engine.verdict.rule import judge
 from autoresearch.state.journal import Repeats
 
 NOISES = (
@@ -150,7 +150,7 @@ class Bench:
 
     def keep(self, change: Change) -> None:
         self.world.mean += change.effect
-        fresh = [(self.world.run(), k) for k in range(self.pace.fresh_runs)]
+        fresh = [(self.world.run(), k) for k in range(3 if self.pace.cheap else 0)]
         raced = [(s.value, s.seed) for s in change.seen if s.mine and s.block > 0]
         self.repeats.kept(raced, fresh)
         self.parent += 1

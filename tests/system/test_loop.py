@@ -67,7 +67,8 @@ def try_knobs(tmp_path: Path, values: Sequence[str], toml: str = TOML, bench: st
 
 def test_unproven_changes_are_proven_together(tmp_path: Path) -> None:
     files = {f"{n}.py": f"{n.upper()} = 2.5\n" for n in "abcd"} | {"bench.py": KNOBS}
-    repo = target(tmp_path, files, TOML.replace('["knob.py"]', '["[a-d].py"]'))
+    toml = TOML.replace('["knob.py"]', '["[a-d].py"]') + "\n[verdict]\nbundle = 4\n"
+    repo = target(tmp_path, files, toml)
     small = [{f"{n}.py": f"{n.upper()} = 2.492\n"} for n in "abcd"]
     run(repo, "--replay", patches(tmp_path, files, small), expect=0)
     history = check_agreement(repo)

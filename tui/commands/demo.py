@@ -187,12 +187,12 @@ def _announce(
     begin = f"Demo {name}, {'in a fresh repository' if fresh else 'going on'} at {shown}."
     who = "prepared patches are tried" if agent == "replay" else f"the {agent} changes {', '.join(config.scope.edit)}"
     baseline = 0 if done else 1
-    steps = [f"first a baseline of {config.verdict.baseline_runs} runs"] if baseline else []
+    steps = ["first a baseline"] if baseline else []
     if more > baseline:
         steps.append(f"{'then ' if baseline else ''}up to {plural(more - baseline, 'experiment')}")
     what = f"Here {who}: {', '.join(steps)}; a change is kept only if it is proven better."
     # About 1.7 runs an experiment; a run takes its budget and some seconds around it.
-    runs = (more - baseline) * 1.7 + baseline * config.verdict.baseline_runs
+    runs = (more - baseline) * 1.7 + baseline * 4
     took = "A run takes about a second, all of it a minute or two."
     if budget is not None:
         whole = numbers.duration(runs * (budget + 8))

@@ -251,9 +251,8 @@ def _import(where: Where, history: Path) -> None:
 def _prove(where: Where, config: Config, folder: Path, wanted: bool | None, asking: bool) -> bool:
     """A dry run where it is wanted; whether nothing failed in it."""
     if wanted is None and asking:
-        runs = plural(config.verdict.baseline_runs, "time")
         Console().prose(
-            f"A dry run runs the command {runs} and more, and shows what a night gives. Its runs count as those of the "
+            "A dry run runs the command some times, and shows what a night gives. Its runs count as those of the "
             "baseline."
         )
         wanted = click.confirm("Prove now that this measures what it claims?", default=True)

@@ -73,6 +73,10 @@ def _standing(session: Session, history: History) -> Document:
         **gain_of(session, history),
         "counts": counts(history),
         "segment": history.segment,
+        "parked": [
+            {"number": each.number, "odds": each.odds, "description": each.waiting.description if each.waiting else ""}
+            for each in history.parked.values()
+        ],
         "flagged": [picked(history.by_number[number], "number", "status", "flags") for number in history.flagged],
         "scored": history.scored,
         "self_scored": history.self_scored,
@@ -221,9 +225,10 @@ def point(row: Row | None) -> Document | None:
 def counts(history: History) -> Document:
     """Whole session. Baselines are `experiments` and nothing else; `unproven` is a part of `discard`."""
     return {
-        "experiments": len(history.rows),
-        "tried": len(history.rows) - history.baselines,
+        "experiments": history.tried,
+        "tried": history.tried - history.baselines,
         "kept": history.counts["keep"],
+        "parked": len(history.parked),
         **{kind: history.counts[kind] for kind in ("discard", "unproven", "crash", "checks_failed")},
     }
 

@@ -82,22 +82,19 @@ class Experiment:
 
 
 def known(history: History, number: int) -> Row | Open | None:
-    if history.open is not None and history.open.number == number:
-        return history.open
-    return history.by_number.get(number)
+    return next((opened for opened in history.unfinished if opened.number == number), history.by_number.get(number))
 
 
 def numbers_of(history: History) -> list[int]:
     """Every experiment that can be shown, in order."""
-    found = [row.number for row in history.rows]
-    return [*found, history.open.number] if history.open is not None else found
+    return sorted([*history.by_number, *(opened.number for opened in history.unfinished)])
 
 
 def read(session: Session, history: History, item: Row | Open) -> Experiment:
     """Raises OSError or MalformedRecord when the journal is no longer what it was."""
     journal = session.journal
     if isinstance(item, Open):
-        waiting = history.opened_proposal
+        waiting = item.waiting
         proposed_at, start, end, line = (waiting.at if waiting else -1), item.at, history.offset, None
     else:
         proposed_at, start, end = item.proposal_at, item.intent_at, item.line_at
@@ -109,7 +106,7 @@ def read(session: Session, history: History, item: Row | Open) -> Experiment:
     lesson, retry_if = history.lessons.get(item.number, ("", ""))
     return Experiment(
         number=item.number,
-        status="open" if isinstance(item, Open) else item.status,
+        status=("parked" if item.number in history.parked else "open") if isinstance(item, Open) else item.status,
         cause="" if isinstance(item, Open) else item.cause,
         description=_description(line, proposal, item),
         because=because("" if isinstance(item, Open) else item.cause, line.verdict if line else {}),

@@ -67,4 +67,4 @@ def title_of(session: Session, path: Path, shown: int | None) -> str:
 
 def last(history: History) -> int:
     """The newest experiment's number; 0 before the first."""
-    return history.open.number if history.open else history.rows[-1].number if history.rows else 0
+    return history.open.number if history.open else history.last_number

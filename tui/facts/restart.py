@@ -123,6 +123,10 @@ def in_flight(history: History, bounds: dict[str, Any]) -> list[str]:
         f"#{wish.experiment} is {'re-applied' if wish.action == 'keep' else 'reverted'}, as you decided."
         for wish in history.overrules
     ]
+    said += [
+        f"#{each.number} is parked at {each.odds}; its race goes on when nobody waits."
+        for each in history.parked.values()
+    ]
     said += [_waiting(waiting) for waiting in history.waiting.values()]
     return said
 
@@ -146,6 +150,8 @@ def _open(opened: Open, history: History) -> str:
         return f"{name} is a keep and had {len(fresh)} of 3 fresh runs; it goes on at fresh run {len(fresh) + 1}."
     if not race:
         return f"{name} had no run yet; it begins with its first."
+    if opened.terms:
+        return f"{name} had {plural(len(opened.samples), 'run')}, the best's included; it goes on at the next."
     most = (history.header.verdict if history.header else {}).get("max_runs")
     of = f" of at most {most}" if most else ""
     runs = f"{len(race)}{of} {'run' if len(race) == 1 and not most else 'runs'}"

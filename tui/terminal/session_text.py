@@ -41,6 +41,8 @@ def counts_text(counts: dict[str, int]) -> str:
         parts.append(f"{counts['crash']:,} crashed")
     if counts["checks_failed"]:
         parts.append(f"{counts['checks_failed']:,} failed a guard")
+    if counts["parked"]:
+        parts.append(f"{counts['parked']:,} parked")
     return f"{counts['tried']:,}: {', '.join(parts)}"
 
 

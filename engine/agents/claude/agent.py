@@ -179,8 +179,7 @@ class Claude:
     def _dropped(self, history: History) -> list[str]:
         """Proposals that will never be measured: one was kept before them, and they do not merge with it."""
         alive = {waiting.description for waiting in history.waiting.values()}
-        if history.opened_proposal is not None:
-            alive.add(history.opened_proposal.description)
+        alive |= {opened.waiting.description for opened in history.unfinished if opened.waiting is not None}
         done = {row.description for row in history.rows}
         dropped = [text for text in self._submitted if text not in alive | done]
         self._submitted = [text for text in self._submitted if text in alive]

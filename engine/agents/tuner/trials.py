@@ -163,8 +163,9 @@ class Memory:
 def _coming(history: History) -> list[tuple[str, Change]]:
     """(parent, change) of the tuner's proposals that are being measured or wait for it."""
     found = [(waiting.base, change_of(waiting.params)) for waiting in history.waiting.values()]
-    if history.open is not None and history.opened_proposal is not None:
-        found.append((history.open.parent, change_of(history.opened_proposal.params)))
+    for opened in history.unfinished:
+        if opened.waiting is not None:
+            found.append((opened.parent, change_of(opened.waiting.params)))
     return [(base, change) for base, change in found if change]
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.engine.measure import writing
-from autoresearch.engine.verdict import Noise, Settings, flags, judge
-from autoresearch.engine.verdict.rule import CONFIRMING_RUNS
+from autoresearch.engine.verdict import Noise, flags
+from autoresearch.engine.verdict.frozen import CONFIRMING_RUNS, Settings, judge
 
 TARGETS = Path(__file__).resolve().parents[3] / "targets"
 EARLIER = [0.010, -0.020, 0.000, -0.010, 0.015, -0.012, 0.004, -0.006, 0.001, -0.003]

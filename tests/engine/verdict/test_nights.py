@@ -14,7 +14,7 @@ import pytest
 from worlds import NOISES, Night, World, night, tried
 
 from autoresearch.engine.verdict.contest import Contest, Known, Seen, Terms
-from autoresearch.engine.verdict.decision import judge
+from autoresearch.engine.verdict.rule import judge
 from autoresearch.state.journal import Repeats
 
 DEAR_NIGHTS = (3.15, 4.52, 3.44, 3.70, 3.66, 3.61, 3.11, 4.41, 2.88, 4.30, 4.99)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.engine.verdict import Noise, Settings, judge
+from autoresearch.engine.verdict import Noise
+from autoresearch.engine.verdict.frozen import Settings, judge
 from autoresearch.engine.verdict.noise import student_t
 
 values = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)

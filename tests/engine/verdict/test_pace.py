@@ -6,14 +6,14 @@ from autoresearch.engine.verdict.pace import Pace, expected_luck
 
 
 @pytest.mark.parametrize(
-    ("run_s", "odds", "baseline", "fresh", "looks"),
-    [(0.2, 1000, 20, 3, False), (5, 1000, 12, 3, True), (60, 18, 4, 0, True), (300, 9, 4, 0, True)],
+    ("run_s", "odds", "baseline", "cheap", "looks"),
+    [(0.2, 1000, 20, True, False), (5, 1000, 12, True, True), (60, 18, 4, False, True), (300, 9, 4, False, True)],
 )
 def test_cheap_runs_ask_for_high_odds_and_dear_ones_for_what_one_block_can_give(
-    run_s: float, odds: float, baseline: int, fresh: int, looks: bool
+    run_s: float, odds: float, baseline: int, cheap: bool, looks: bool
 ) -> None:
     pace = Pace(run_s, 60.0)
-    assert (pace.odds, pace.baseline_runs, pace.fresh_runs, pace.looks) == (odds, baseline, fresh, looks)
+    assert (pace.odds, pace.baseline_runs, pace.cheap, pace.looks) == (odds, baseline, cheap, looks)
 
 
 def test_odds_grow_with_the_runs_that_a_proposal_leaves_time_for() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import orjson
 
-from autoresearch.engine.verdict import Noise, noise_of
+from autoresearch.engine.verdict import Noise
+from autoresearch.engine.verdict.frozen import noise_of
 from autoresearch.state.journal import History, records
 
 BASE, CANDIDATE = "a" * 40, "b" * 40

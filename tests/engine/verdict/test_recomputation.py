@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from contests import Played, near
 
-from autoresearch.engine.verdict import Noise, Settings, recompute, rule
+from autoresearch.engine.verdict import Noise, recompute
+from autoresearch.engine.verdict import frozen as rule
+from autoresearch.engine.verdict.frozen import Settings
 from autoresearch.engine.verdict.pace import Pace
 from autoresearch.state.journal import Journal, records
 

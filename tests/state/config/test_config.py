@@ -108,6 +108,8 @@ def configs() -> st.SearchStrategy[Config]:
             return st.sampled_from(get_args(hint))
         if get_origin(hint) is tuple:
             return paths
+        if get_args(hint)[1:] == (Literal["auto"],):
+            return st.just("auto") | of(get_args(hint)[0])
         if hint == float | None:
             return st.none() | st.floats(-1e12, 1e12)
         return {str: word, bool: st.booleans(), int: st.integers(3, 10**9), float: st.floats(0.001, 1e12)}.get(
@@ -203,6 +205,8 @@ def schema() -> dict[str, tuple[str, str]]:
 def kind_of(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(hint))
+    if get_args(hint)[1:] == (Literal["auto"],):
+        return f"{kind_of(get_args(hint)[0])} or `auto`"
     named = {str: "text", bool: "true or false", int: "whole number", float: "number", tuple[str, ...]: "list of text"}
     named |= {dict[str, str]: "table of text", dict[str, float | str]: "table of numbers or text"}
     named |= {str | tuple[str, ...]: "command", float | None: "number", int | None: "whole number"}

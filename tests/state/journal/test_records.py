@@ -19,9 +19,11 @@ NUMBER = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53)
 
 
 def value_of(declared: str) -> st.SearchStrategy[Any]:
-    if declared in ("Status", "Arm") or declared.startswith("Literal"):
+    if declared in ("Status", "Arm", "Direction") or declared.startswith("Literal"):
         return st.sampled_from(
-            {"Status": list(records.STATUSES), "Arm": ["candidate", "fresh"]}.get(declared, ["lower"])
+            {"Status": list(records.STATUSES), "Arm": ["candidate", "fresh"], "Direction": ["lower", "higher"]}.get(
+                declared, ["lower"]
+            )
         )
     base = {
         "str": TEXT,

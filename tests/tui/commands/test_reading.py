@@ -54,6 +54,7 @@ def test_status_tells_where_a_paused_session_stands(session: Told) -> None:
     assert 0 < found["interval"] < 0.1
     assert found["counts"] == {
         "experiments": 5, "tried": 4, "kept": 1, "discard": 2, "unproven": 1, "crash": 1, "checks_failed": 0,
+        "parked": 0,
     }  # fmt: skip
     assert found["spend"]["usd"] == pytest.approx(1.0)
     assert found["spend"]["tokens"] == 480

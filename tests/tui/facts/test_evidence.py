@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autoresearch.engine.verdict import Noise
-from autoresearch.engine.verdict.rule import Settings, judge
+from autoresearch.engine.verdict.frozen import Settings, judge
 from autoresearch.tui.facts.evidence import because, rule
 
 SETTINGS = Settings(max_runs=3)

@@ -40,7 +40,7 @@ CONFIG = Config(name="t", metric=Metric(name="score"), scope=Scope(edit=("knob.p
 WRITTEN = {"the first that was written": "d1", "crashes whenever it is hot": "d2", "an idea: no": "d4"}
 DEAD = {"refuted": {"#3", "#8", "#10", "d1", "d4"}, "unproven": {"#4"}, "crashed": {"#13", "#14", "d2"}}
 COUNTS = {"experiments": 15 + RECENT, "tried": 12 + RECENT, "kept": 3 + RECENT, "discard": 5, "unproven": 1,
-          "crash": 2, "checks_failed": 2}  # fmt: skip
+          "crash": 2, "checks_failed": 2, "parked": 0}  # fmt: skip
 
 
 def sha(number: int) -> str:
