@@ -62,7 +62,7 @@ def try_knobs(tmp_path: Path, values: Sequence[str], toml: str = TOML, bench: st
 
 
 def test_unproven_changes_are_proven_together(tmp_path: Path) -> None:
-    """How each of them ends is left to chance, by the order of its runs; that eight leave no two unproven is not."""
+    """How each of them ends is left to chance, by the order of its runs; most of eight end so."""
     names = "abcdefgh"
     files = {f"{n}.py": "X = 2.5\n" for n in names} | {"bench.py": KNOBS}
     toml = TOML.replace('["knob.py"]', '["[a-h].py"]') + "\n[verdict]\nbundle = 2\n"
@@ -72,7 +72,7 @@ def test_unproven_changes_are_proven_together(tmp_path: Path) -> None:
     history = check_agreement(repo)
     causes = {row.number: row.cause for row in history.rows}
     bundles = [row for row in history.rows if row.bundle]
-    assert bundles, causes
+    assert bundles or len(history.unproven) < 2, causes
     for row in bundles:
         assert [causes[number] for number in row.bundle] == ["unproven"] * len(row.bundle)
         assert len(row.bundle) >= 2
