@@ -233,19 +233,10 @@ class Copied:
 
 def _above(layer: Path, below: Sequence[Path]) -> Iterator[str]:
     """The files of the folders below that a layer replaces or hides."""
-    folders = [""]
-    while folders:
-        prefix = folders.pop()
-        for entry in _entries(layer / prefix):
-            path = prefix + entry.name
-            if path == GIT:
-                continue
-            info = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(info.st_mode):
-                folders.append(path + "/")
-                if not _is_opaque(entry.path):
-                    yield from (path for folder in below if _is_file(folder / path))
-                    continue
+    for path, entry, info in _walk(layer):
+        if stat.S_ISDIR(info.st_mode) and not _is_opaque(entry.path):
+            yield from (path for folder in below if _is_file(folder / path))
+        else:
             yield from _files(below, path)
 
 
@@ -275,7 +266,15 @@ def _open(folder: Path) -> None:
 
 def snapshot(root: Path) -> dict[str, tuple[int, ...]]:
     """What the kernel says of every file below `root`; a process may set every time of a file but the last (ctime)."""
-    found: dict[str, tuple[int, ...]] = {}
+    return {
+        path: (info.st_mode, info.st_size, info.st_ino, info.st_mtime_ns, info.st_ctime_ns)
+        for path, _, info in _walk(root)
+        if not stat.S_ISDIR(info.st_mode)
+    }
+
+
+def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str], os.stat_result]]:
+    """Everything below `root` but the tree's own repository, by path, folders before what is in them."""
     folders = [""]
     while folders:
         prefix = folders.pop()
@@ -286,9 +285,7 @@ def snapshot(root: Path) -> dict[str, tuple[int, ...]]:
             info = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(info.st_mode):
                 folders.append(path + "/")
-            else:
-                found[path] = (info.st_mode, info.st_size, info.st_ino, info.st_mtime_ns, info.st_ctime_ns)
-    return found
+            yield path, entry, info
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

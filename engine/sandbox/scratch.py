@@ -29,11 +29,6 @@ class Scratch:
     """The folders of a slot that are no part of its trees."""
 
     root: Path
-    scoring: bool = False
-    """Whoever writes a compile cache runs code in whoever reads it: evaluators have caches of their own."""
-
-    def for_evaluators(self) -> Scratch:
-        return Scratch(self.root, scoring=True)
 
     @property
     def home(self) -> Path:
@@ -41,7 +36,7 @@ class Scratch:
 
     @property
     def caches(self) -> Path:
-        return self.root / ("evaluator-caches" if self.scoring else "caches")
+        return self.root / "caches"
 
     @property
     def bin(self) -> Path:
